@@ -1,0 +1,31 @@
+"""Start the stand-in: ``python -m sandbox.provider --port P``; its settings come from the environment."""
+
+import argparse
+import sys
+
+import uvicorn
+
+from sandbox.provider.app import TITLE, make_app
+from sandbox.provider.settings import SettingsError, read_settings
+from sandbox.provider.state import StateError
+
+
+def main() -> int:
+    """Serve on 127.0.0.1 until told to stop; 2 where the settings or the state are no good."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.provider", description=TITLE)
+    parser.add_argument("--port", type=int, required=True)
+    port: int = parser.parse_args().port
+    try:
+        app = make_app(read_settings())
+    except (SettingsError, StateError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{TITLE} on http://127.0.0.1:{port}", flush=True)
+    uvicorn.run(
+        app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

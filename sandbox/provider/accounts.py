@@ -1,0 +1,101 @@
+"""Accounts: which keys are known at which provider, and whether there is money behind them.
+
+A key is held as its fingerprint only, the first 16 hex digits of its SHA-256: enough to recognise it again.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from fastapi import Request
+
+from sandbox.provider.state import Event, EventFile
+
+Provider = Literal["openrouter", "openai"]
+
+
+class Money(StrEnum):
+    """Whether an account can pay."""
+
+    GOOD = "good"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A key that a provider knows."""
+
+    provider: Provider
+    state: Money = Money.GOOD
+
+
+class PlatformKeyError(ValueError):
+    """The platform's own keys are neither changed nor closed: that would disturb everyone."""
+
+
+def fingerprint(key: str) -> str:
+    """The first 16 hex digits of the SHA-256 of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def bearer(request: Request) -> str | None:
+    """The bearer token of a request, if it has one."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+class Accounts:
+    """The known keys by fingerprint: the platform's, and those that were opened."""
+
+    def __init__(self, file: EventFile, platform: dict[str, Provider]) -> None:
+        self._file = file
+        self._platform = {mark: Account(provider) for mark, provider in platform.items()}
+        self._opened: dict[str, Account] = {}
+
+    def of(self, mark: str, provider: Provider) -> Account | None:
+        """The account of a fingerprint at a provider, if that provider knows it."""
+        account = self._platform.get(mark) or self._opened.get(mark)
+        return account if account and account.provider == provider else None
+
+    def open(self, mark: str, account: Account) -> None:
+        """Make a key known, or change what is known of it.
+
+        Raises:
+            PlatformKeyError: it is one of the platform's.
+        """
+        self._refuse_platform(mark)
+        self._opened[mark] = account
+        self._file.append(_event(mark, account))
+
+    def close(self, mark: str) -> None:
+        """Make a key unknown; nothing to do where it is unknown already.
+
+        Raises:
+            PlatformKeyError: it is one of the platform's.
+        """
+        self._refuse_platform(mark)
+        if self._opened.pop(mark, None):
+            self._file.append({"event": "key_closed", "key": mark})
+
+    def replay(self, event: Event) -> None:
+        """Take back one event of an earlier process; those of others are passed over."""
+        if event["event"] == "key_opened":
+            self._opened[event["key"]] = Account(event["provider"], Money(event["state"]))
+        elif event["event"] == "key_closed":
+            self._opened.pop(event["key"], None)
+
+    def events(self) -> Iterator[Event]:
+        """What gives the opened keys back when it is replayed."""
+        return (_event(mark, account) for mark, account in self._opened.items())
+
+    def _refuse_platform(self, mark: str) -> None:
+        if mark in self._platform:
+            raise PlatformKeyError(
+                "This is the platform's own key, which is always known; give one caller a trouble instead."
+            )
+
+
+def _event(mark: str, account: Account) -> Event:
+    return {"event": "key_opened", "key": mark, "provider": account.provider, "state": account.state}

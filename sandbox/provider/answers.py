@@ -1,0 +1,46 @@
+"""The answer itself: so many words of no meaning, whole or in a bounded number of pieces."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sandbox.provider.usage import Usage
+
+_SENTENCE = "this is the answer of a stand in for a language model and means nothing at all"
+_WORDS = _SENTENCE.split()
+_ROUND = _SENTENCE + " "
+
+MOST_PIECES = 10
+"""A stream has no more pieces than this, so that a long answer costs little more than a short one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one call is answered with."""
+
+    id: str
+    created: int
+    """Epoch seconds."""
+    model: str
+    usage: Usage
+    finish_reason: str
+    """``length`` where the caller set the limit, else ``stop``."""
+
+    @property
+    def text(self) -> str:
+        """All words, separated by one blank."""
+        return _words(0, self.usage.completion_tokens)
+
+    def pieces(self) -> list[str]:
+        """The same text in order, in at most `MOST_PIECES` pieces of whole words."""
+        total = self.usage.completion_tokens
+        count = min(total, MOST_PIECES)
+        bounds = [total * number // count for number in range(count + 1)]
+        return [(" " if start else "") + _words(start, end) for start, end in pairwise(bounds)]
+
+
+def _words(start: int, end: int) -> str:
+    """The words from start to end of an endless round; long texts are repeated rounds, not joined words."""
+    skipped = start % len(_WORDS)
+    rounds, rest = divmod(skipped + end - start, len(_WORDS))
+    text = _ROUND * rounds + " ".join(_WORDS[:rest])
+    return text.split(" ", skipped)[-1].rstrip(" ") if skipped else text.rstrip(" ")

@@ -1,0 +1,104 @@
+"""The control API: the journal, the troubles, the keys. It asks for its token and echoes no key."""
+
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from sandbox.provider.accounts import (
+    Account,
+    Accounts,
+    Money,
+    PlatformKeyError,
+    Provider,
+    bearer,
+    fingerprint,
+)
+from sandbox.provider.journal import Journal, as_row
+from sandbox.provider.troubles import Kind, Trouble, Troubles
+
+
+class TroubleBody(BaseModel):
+    """What shall go wrong; ``seconds`` for the kinds that wait."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind
+    seconds: float = Field(default=10, ge=0, le=600)
+
+
+class KeyBody(BaseModel):
+    """A key to be known. The key itself may be left out: its fingerprint is enough."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider: Provider
+    key: SecretStr | None = None
+    state: Money = Money.GOOD
+
+
+Mark = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+"""A fingerprint."""
+
+
+def control_api(token: str, accounts: Accounts, journal: Journal, troubles: Troubles) -> APIRouter:
+    """The routes under ``/control``."""
+
+    def admit(request: Request) -> None:
+        if not secrets.compare_digest((bearer(request) or "").encode(), token.encode()):
+            raise HTTPException(
+                401,
+                "The control API asks for PROVIDER_CONTROL_TOKEN as a bearer token.",
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+    routes = APIRouter(prefix="/control", dependencies=[Depends(admit)])
+
+    @routes.get("/calls")
+    async def calls(caller: str | None = None, key: str | None = None) -> dict[str, Any]:
+        """The calls of a caller or a key, oldest first."""
+        rows = [as_row(call) for call in journal.calls(caller, key)]
+        return {"calls": rows, "total": len(rows)}
+
+    @routes.delete("/calls")
+    async def forget(caller: str | None = None, key: str | None = None) -> dict[str, int]:
+        """Forget the calls of a caller or a key; one of the two must be named."""
+        if caller is None and key is None:
+            raise HTTPException(400, "Name the caller or the key whose calls shall be forgotten.")
+        return {"forgotten": journal.forget(caller, key)}
+
+    @routes.get("/troubles")
+    async def list_troubles() -> dict[str, Any]:
+        """The troubles in force, by caller."""
+        return {"troubles": troubles.all()}
+
+    @routes.put("/troubles/{caller}", status_code=204)
+    async def make_trouble(caller: str, body: TroubleBody) -> None:
+        """Make trouble for a caller."""
+        troubles.make(caller, Trouble(body.kind, body.seconds))
+
+    @routes.delete("/troubles/{caller}", status_code=204)
+    async def end_trouble(caller: str) -> None:
+        """End a caller's trouble."""
+        troubles.end(caller)
+
+    @routes.put("/keys/{mark}", status_code=204)
+    async def open_key(mark: Mark, body: KeyBody) -> None:
+        """Make a key known."""
+        if body.key is not None and fingerprint(body.key.get_secret_value()) != mark:
+            raise HTTPException(400, "The fingerprint in the path is not that of the key in the body.")
+        try:
+            accounts.open(mark, Account(body.provider, body.state))
+        except PlatformKeyError as error:
+            raise HTTPException(409, str(error)) from None
+
+    @routes.delete("/keys/{mark}", status_code=204)
+    async def close_key(mark: Mark) -> None:
+        """Make a key unknown."""
+        try:
+            accounts.close(mark)
+        except PlatformKeyError as error:
+            raise HTTPException(409, str(error)) from None
+
+    return routes

@@ -1,0 +1,93 @@
+"""The journal: every call that reached the stand-in, with the fingerprint of the key that paid."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sandbox.provider.outcomes import Outcome
+from sandbox.provider.state import Event, EventFile
+from sandbox.provider.usage import Usage
+
+
+@dataclass(slots=True)
+class Call:
+    """One call. Tokens are those that were reported to the caller, 0 where none were."""
+
+    id: str
+    """The id of the completion that the caller got."""
+    at: str
+    """When it arrived: ISO 8601, UTC."""
+    provider: str
+    model: str
+    caller: str
+    request: str
+    key_fingerprint: str
+    """Blank where no key was sent."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    stream: bool = False
+    status: int | None = None
+    """The HTTP status; none while the caller waits, or if the caller left before there was one."""
+    outcome: Outcome = Outcome.ANSWERED
+
+    def report(self, usage: Usage) -> None:
+        """Note the tokens that the caller is told."""
+        self.prompt_tokens = usage.prompt_tokens
+        self.completion_tokens = usage.completion_tokens
+        self.total_tokens = usage.total_tokens
+
+
+class Journal:
+    """The calls, oldest first. One event loop writes it, so an entry is whole or absent."""
+
+    def __init__(self, file: EventFile) -> None:
+        self._file = file
+        self._calls: dict[str, Call] = {}
+
+    def enter(self, call: Call) -> None:
+        """Write a call down as it is now; entered again, it keeps its place and takes its new state."""
+        self._calls[call.id] = call
+        self._file.append(_event(call))
+
+    def calls(self, caller: str | None = None, key: str | None = None) -> list[Call]:
+        """The calls of a caller, of a key (by fingerprint), of both, or all."""
+        return [
+            call
+            for call in self._calls.values()
+            if (caller is None or call.caller == caller) and (key is None or call.key_fingerprint == key)
+        ]
+
+    def forget(self, caller: str | None = None, key: str | None = None) -> int:
+        """Forget those calls and say how many they were."""
+        forgotten = [call.id for call in self.calls(caller, key)]
+        self._drop(forgotten)
+        if forgotten:
+            self._file.append({"event": "forgotten", "ids": forgotten})
+        return len(forgotten)
+
+    def replay(self, event: Event) -> None:
+        """Take back one event of an earlier process; those of others are passed over."""
+        if event["event"] == "call":
+            call = Call(**event["call"])
+            call.outcome = Outcome(call.outcome)
+            self._calls[call.id] = call
+        elif event["event"] == "forgotten":
+            self._drop(event["ids"])
+
+    def events(self) -> Iterator[Event]:
+        """What gives this journal back when it is replayed."""
+        return map(_event, self._calls.values())
+
+    def _drop(self, ids: Iterable[str]) -> None:
+        for each in ids:
+            self._calls.pop(each, None)
+
+
+def as_row(call: Call) -> dict[str, Any]:
+    """A call as the control API shows it."""
+    return asdict(call)
+
+
+def _event(call: Call) -> Event:
+    return {"event": "call", "call": as_row(call)}

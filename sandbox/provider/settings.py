@@ -1,0 +1,40 @@
+"""What the environment tells the stand-in: the keys it knows from the start, and where its state is."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(ValueError):
+    """The environment is incomplete; the sentence names the variables, never their values."""
+
+
+class Settings(BaseSettings):
+    """The variables ``PROVIDER_*``; keys and the token are secrets and print as asterisks."""
+
+    model_config = SettingsConfigDict(env_prefix="PROVIDER_", hide_input_in_errors=True)
+
+    openrouter_key: SecretStr = Field(min_length=1)
+    """The platform's key at OpenRouter; always known, always with money."""
+    openai_key: SecretStr = Field(min_length=1)
+    """The platform's key at OpenAI; always known, always with money."""
+    control_token: SecretStr = Field(min_length=1)
+    """What the control API asks for as a bearer token."""
+    state: Path | None = None
+    """The folder that outlives the process; without it everything is in memory."""
+
+
+def read_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: a variable is missing or empty.
+    """
+    try:
+        return Settings.model_validate({})
+    except ValidationError as error:
+        names = ", ".join(sorted({f"PROVIDER_{str(part['loc'][0]).upper()}" for part in error.errors()}))
+        raise SettingsError(
+            f"The provider stand-in can't start: {names} is missing or empty in the environment; set it."
+        ) from None
