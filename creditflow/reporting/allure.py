@@ -1,0 +1,391 @@
+"""Allure results that tell what happened: allure-behave's formatter and listener, made to leave nothing out.
+
+Used as ``-f creditflow.reporting.allure:Formatter -o allure-results``. allure-behave 2.16 knows neither
+rules nor errors in hooks and clean-ups, and looks only at steps; here the status comes from
+:mod:`creditflow.reporting.outcome`, as in every other output. Everything written passes the redactor.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (allure-commons says that it is typed, and most of its functions are not)
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import allure_commons
+import attr
+from allure_behave.formatter import AllureFormatter
+from allure_behave.listener import AllureListener
+from allure_behave.utils import get_title_path, is_planned_scenario, step_table
+from allure_commons.logger import AllureFileLogger
+from allure_commons.mapping import labels_set, parse_tag
+from allure_commons.model2 import Label, Link, Parameter, StatusDetails, TestResult, TestStepResult
+from allure_commons.model2 import Status as AllureStatus
+from allure_commons.types import ALLURE_UNIQUE_LABELS, AttachmentType, LabelType, Severity
+from allure_commons.utils import get_testplan, host_tag, md5, now, platform_label, thread_tag, uuid4
+from behave.configuration import Configuration
+from behave.formatter.base import Formatter as BehaveFormatter
+from behave.formatter.base import StreamOpener
+from behave.model import Feature, Rule, Scenario, Step
+from behave.model_type import Status
+
+from creditflow.redaction import redactor
+from creditflow.reporting.environment import environment
+from creditflow.reporting.outcome import (
+    Kind,
+    Problem,
+    Run,
+    full_title,
+    lineage,
+    of_feature,
+    of_step,
+    rule_of,
+    tags_of,
+    title,
+)
+
+_STATUS = {
+    Kind.PASSED: AllureStatus.PASSED,
+    Kind.FAILED: AllureStatus.FAILED,
+    Kind.SKIPPED: AllureStatus.SKIPPED,
+    Kind.UNTESTED: AllureStatus.UNKNOWN,
+}
+_READABLE = (LabelType.EPIC, LabelType.FEATURE, LabelType.STORY)
+_WRITTEN = ("*-result.json", "*-container.json", "*-globals.json", "*-attachment.*", "environment.properties")
+LARGEST_TEXT = 20_000_000
+"""Bytes. A larger attached file is not read to be cleaned, and so is not attached."""
+
+
+class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not typed
+    """Writes one result a selected scenario, and one for each error outside of scenarios."""
+
+    name = "credit-flow-allure"
+    description = "Allure results that tell hook, clean-up and rule outcomes as they were"
+
+    def __init__(self, stream_opener: StreamOpener, config: Configuration) -> None:
+        BehaveFormatter.__init__(self, stream_opener, config)
+        self.testplan = get_testplan()
+        self._run = Run()
+        self._feature: Feature | None = None
+        self._silent = config.dry_run
+        folder = Path(stream_opener.name or "allure-results")
+        if not self._silent and not config.userdata.getbool("keep_results", False):
+            for pattern in _WRITTEN:
+                for left in folder.glob(pattern):
+                    left.unlink(missing_ok=True)
+        self.listener = Listener(config)
+        self.file_logger = RedactingLogger(folder)
+        if not self._silent:
+            allure_commons.plugin_manager.register(self.listener)
+            allure_commons.plugin_manager.register(self.file_logger)
+
+    def begin(self, run: Run) -> None:
+        """Learn from the suite's runner what was selected and where errors outside of scenarios are kept."""
+        self._run = self.listener.run = run
+
+    def uri(self, uri: str) -> None:
+        """Begin a file."""
+        if not self._silent:
+            super().uri(uri)
+
+    def feature(self, feature: Feature) -> None:
+        """Take in every scenario of the feature, those under a rule too."""
+        if self._silent:
+            return
+        self._feature = feature
+        if self._run.features == ():
+            self._run.select([feature], self.config)
+            self.listener.run = self._run
+        for scenario in feature.walk_scenarios():
+            scenario.run = allure_commons.test(scenario.run, context={"scenario": scenario})
+            is_planned_scenario(scenario, self.testplan)
+
+    def step(self, step: Step) -> None:
+        """Expect the step."""
+        if not self._silent:
+            super().step(step)
+
+    def match(self, match: Any) -> None:
+        """Begin the step."""
+        if not self._silent:
+            super().match(match)
+
+    def result(self, step: Step) -> None:
+        """End the step."""
+        if not self._silent:
+            super().result(step)
+
+    def eof(self) -> None:
+        """Write what the feature's scenarios did not: those that never ran, and errors outside of them."""
+        if self._silent or self._feature is None:
+            return
+        feature, self._feature = self._feature, None
+        self.listener.write_untold(feature)
+        for part, problem in of_feature(feature):
+            self.listener.write_outside(problem, part)
+        super().eof()
+
+    def close(self) -> None:
+        """Write what is only known at the end: features that never ran, and errors of the run itself."""
+        if not self._silent:
+            self.eof()
+            for feature in self._run.features:
+                self.listener.write_untold(feature)
+            for problem in self._run.problems:
+                self.listener.write_outside(problem)
+            environment.write(Path(self.stream_opener.name or "allure-results"))
+        super().close()
+
+
+class RedactingLogger(AllureFileLogger):
+    """The writer of results: every text passes the redactor before it is on the disk."""
+
+    def _report_item(self, item: Any) -> None:
+        super()._report_item(_cleaned(item))
+
+    @allure_commons.hookimpl
+    def report_attached_data(self, body: str | bytes, file_name: str) -> None:
+        """Write an attachment, cleaned where it is text."""
+        super().report_attached_data(_clean_body(body), file_name)
+
+    @allure_commons.hookimpl
+    def report_attached_file(self, source: str, file_name: str) -> None:
+        """Write a copy of a file, cleaned where it is text."""
+        path = Path(source)
+        body: str | bytes = (
+            f"{path.name} is too large to be attached." if path.stat().st_size > LARGEST_TEXT else b""
+        )
+        super().report_attached_data(_clean_body(body or path.read_bytes()), file_name)
+
+
+def _clean_body(body: str | bytes) -> str | bytes:
+    """Clean text; leave alone what is not text, such as a picture."""
+    if isinstance(body, str):
+        return redactor.clean(body)
+    try:
+        return redactor.clean(bytes(body).decode("utf-8"))
+    except UnicodeDecodeError:
+        return body
+
+
+def _cleaned(item: Any) -> Any:
+    """A copy of a result, or of a part of one, with every text cleaned."""
+    if isinstance(item, str):
+        return redactor.clean(str(item.value) if hasattr(item, "value") else item)
+    if isinstance(item, list):
+        return [_cleaned(part) for part in item]
+    if attr.has(type(item)):
+        return attr.evolve(item, **{a.name: _cleaned(getattr(item, a.name)) for a in attr.fields(type(item))})
+    return item
+
+
+class Listener(AllureListener):  # type: ignore[misc]  # the library is not typed
+    """Turns scenarios, steps and attachments into results."""
+
+    def __init__(self, config: Configuration) -> None:
+        super().__init__(config)
+        self.run = Run()
+        self.current_scenario_uuid: str | None = None
+        self.current_step_uuid: str | None = None
+        self._told: set[int] = set()
+        self._same: Counter[str] = Counter()
+
+    def start_scenario(self, scenario: Scenario) -> None:
+        """Begin a result with everything that is known of the scenario beforehand."""
+        self.steps.clear()
+        super().start_scenario(scenario)
+        result = self.logger.get_test(self.current_scenario_uuid)
+        rule = rule_of(scenario)
+        result.name = full_title(scenario)
+        result.fullName = ": ".join(part for part in _names(scenario) if part)
+        result.testCaseId = md5(result.fullName)
+        result.historyId = self._history_id(scenario)
+        result.titlePath = [*get_title_path(scenario), *([rule.name] if rule else [])]
+        result.labels = _labels(scenario)
+        parsed = [parse_tag(tag, self.issue_pattern, self.link_pattern) for tag in tags_of(scenario)]
+        result.links = [link for link in parsed if isinstance(link, Link)]
+
+    def stop_scenario(self, scenario: Scenario) -> None:
+        """End a result with what became of the scenario; what was not selected is not written."""
+        self._told.add(id(scenario))
+        if not any(scenario is selected for selected in self.run.selected):
+            self.steps.clear()
+            self.logger.drop_test(self.current_scenario_uuid)
+            self.group_context.exit()
+        else:
+            self.flush_steps()
+            self._finish(scenario)
+            self.logger.close_test(self.current_scenario_uuid)
+            self.group_context.append_test(self.current_scenario_uuid)
+            self.group_context.exit()
+        self.current_step_uuid = self.current_scenario_uuid = None
+
+    def write_untold(self, feature: Feature) -> None:
+        """Write the selected scenarios of a feature that never began."""
+        for scenario in feature.walk_scenarios():
+            if id(scenario) not in self._told and any(scenario is selected for selected in self.run.selected):
+                self.start_scenario(scenario)
+                self.steps.extend(scenario.all_steps)
+                self.stop_scenario(scenario)
+
+    def write_outside(self, problem: Problem, part: Feature | Rule | None = None) -> None:
+        """Write an error that happened outside of scenarios as a result of its own."""
+        name = f"{problem.where} of “{part.name}”" if part else f"{problem.where} of the run"
+        feature = part.feature if isinstance(part, Rule) else part
+        self._same[name] += 1
+        labels = [Label(LabelType.SEVERITY, Severity.BLOCKER.value), *_of_this_process()]
+        labels += [Label(LabelType.FEATURE, feature.name if feature else "Outside of features")]
+        labels += [
+            label for tag in (feature.tags if feature else ()) if isinstance(label := _label(tag), Label)
+        ]
+        result = TestResult(
+            uuid=uuid4(),
+            name=name,
+            fullName=name,
+            historyId=md5(name, str(self._same[name])),
+            testCaseId=md5(name),
+            titlePath=[feature.filename, feature.name] if feature else ["Outside of features"],
+            labels=labels,
+            status=AllureStatus.BROKEN,
+            statusDetails=_details(problem.message, problem.trace()),
+            start=now(),
+            stop=now(),
+        )
+        allure_commons.plugin_manager.hook.report_result(result=result)
+
+    def _finish(self, scenario: Scenario) -> None:
+        outcome = self.run.outcome(scenario)
+        result = self.logger.get_test(self.current_scenario_uuid)
+        result.stop = now()
+        result.status = _STATUS.get(outcome.kind, AllureStatus.BROKEN)
+        result.statusDetails = _details(outcome.message, outcome.trace())
+        of_steps = [problem for step in scenario.all_steps for problem in of_step(step)]
+        for problem in outcome.problems:
+            if problem not in of_steps:
+                step = TestStepResult(
+                    name=problem.where, status=AllureStatus.BROKEN, start=result.stop, stop=result.stop
+                )
+                step.statusDetails = _details(problem.message, problem.trace())
+                at = 0 if problem.where.startswith("before_") else len(result.steps)
+                result.steps.insert(at, step)
+        printed = "\n".join(text for text in (scenario.captured.stdout, scenario.captured.log) if text)
+        if outcome.kind.is_red and printed:
+            self.logger.attach_data(
+                uuid4(), printed, name="Printed and logged", attachment_type=AttachmentType.TEXT
+            )
+
+    def start_behave_step(self, step: Step) -> None:
+        """Begin a step, with its docstring or table where a reader sees it."""
+        self.current_step_uuid = uuid4()
+        name = f"{step.keyword} {step.name}"
+        self.logger.start_step(None, self.current_step_uuid, TestStepResult(name=name, start=now()))
+        if step.text:
+            self.logger.attach_data(uuid4(), str(step.text), name="Text", attachment_type=AttachmentType.TEXT)
+        if step.table:
+            self.logger.attach_data(
+                uuid4(), step_table(step), name="Table", attachment_type=AttachmentType.CSV
+            )
+
+    def stop_behave_step(self, result: Step) -> None:
+        """End a step with what became of it."""
+        problems = of_step(result)
+        if problems:
+            status = _STATUS.get(problems[0].kind, AllureStatus.BROKEN)
+            details = _details(
+                "\n".join(p.message for p in problems), "\n".join(t for p in problems if (t := p.trace()))
+            )
+        else:
+            status = AllureStatus.PASSED if result.status is Status.passed else AllureStatus.SKIPPED
+            details = None
+        self.logger.stop_step(self.current_step_uuid, stop=now(), status=status, statusDetails=details)
+
+    @allure_commons.hookimpl
+    def add_title(self, test_title: str) -> None:
+        """Give the running scenario's result another title (``allure.dynamic.title``)."""
+        if result := self.logger.get_test(None):
+            result.name = test_title
+
+    @allure_commons.hookimpl
+    def add_label(self, label_type: str, labels: tuple[Any, ...]) -> None:
+        """Add labels to the running scenario's result (``allure.dynamic.label`` and its kin)."""
+        if result := self.logger.get_test(None):
+            if label_type in ALLURE_UNIQUE_LABELS:
+                result.labels = [label for label in result.labels if label.name != label_type]
+            result.labels.extend(Label(label_type, str(getattr(value, "value", value))) for value in labels)
+
+    @allure_commons.hookimpl
+    def add_parameter(self, name: str, value: object, excluded: bool | None, mode: Any) -> None:
+        """Add a parameter to the running scenario's result (``allure.dynamic.parameter``)."""
+        if result := self.logger.get_test(None):
+            result.parameters = [
+                *(result.parameters or []),
+                Parameter(name, str(value), excluded, mode and mode.value),
+            ]
+
+    @allure_commons.hookimpl
+    def attach_data(self, body: str | bytes, name: str, attachment_type: Any, extension: str | None) -> None:
+        """Attach to what is running; outside of scenarios, to the run."""
+        if self.logger._last_executable() is None:
+            self.global_attach_data(body, name, attachment_type, extension)
+        else:
+            super().attach_data(body, name, attachment_type, extension)
+
+    @allure_commons.hookimpl
+    def attach_file(self, source: str, name: str, attachment_type: Any, extension: str | None) -> None:
+        """Attach to what is running; outside of scenarios, to the run."""
+        if self.logger._last_executable() is None:
+            self.global_attach_file(source, name, attachment_type, extension)
+        else:
+            super().attach_file(source, name, attachment_type, extension)
+
+    def _history_id(self, scenario: Scenario) -> str:
+        """The same from run to run, wherever the scenario's row stands in its Examples.
+
+        Two that are alike in every word are told apart by their order, or Allure takes one for a repetition.
+        """
+        parts = _names(scenario)
+        if row := scenario._row:
+            parts += [f"{heading}={cell}" for heading, cell in zip(row.headings, row.cells, strict=True)]
+        same = "\0".join(parts)
+        self._same[same] += 1
+        return str(md5(same, str(self._same[same])))
+
+
+def _names(scenario: Scenario) -> list[str]:
+    """Feature, rule and title: what a scenario is known by."""
+    rule = rule_of(scenario)
+    return [scenario.feature.name, rule.name if rule else "", title(scenario)]
+
+
+def _details(message: str, trace: str) -> StatusDetails | None:
+    return StatusDetails(message=message, trace=trace or None) if message else None
+
+
+def _label(tag: str) -> Label | Link:
+    """What a tag stands for; a word of several parts is written with spaces, which a tag can't have."""
+    label: Label | Link = parse_tag(tag)
+    if isinstance(label, Label) and label.name in _READABLE:
+        label.value = label.value.replace("_", " ")
+    return label
+
+
+def _labels(scenario: Scenario) -> list[Label]:
+    rule = rule_of(scenario)
+    of_tags = [label for tag in tags_of(scenario) if isinstance(label := _label(tag), Label)]
+    labels = labels_set([Label(LabelType.SEVERITY, Severity.NORMAL.value), *of_tags])
+    labels.append(Label(LabelType.FEATURE, lineage(scenario)[0].name))
+    if rule:
+        labels.append(Label(LabelType.STORY, rule.name))
+    return [*labels, *_of_this_process()]
+
+
+def _of_this_process() -> list[Label]:
+    """Without host and thread the report's timeline stays empty."""
+    return [
+        Label(LabelType.HOST, host_tag()),
+        Label(LabelType.THREAD, thread_tag()),
+        Label(LabelType.FRAMEWORK, "behave"),
+        Label(LabelType.LANGUAGE, platform_label()),
+    ]

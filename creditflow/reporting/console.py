@@ -1,0 +1,122 @@
+"""What a run tells in the terminal: one line a scenario, and each failure in full where it happened.
+
+A failure reads: title, file and line, the step, and then the sentences of the check. A trace follows only
+where the error was not a check, and is short. Used as ``default_format =
+creditflow.reporting.console:Formatter``.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+from behave.configuration import Configuration
+from behave.formatter.base import Formatter as BehaveFormatter
+from behave.formatter.base import StreamOpener
+from behave.model import Feature, Rule, Scenario
+
+from creditflow.redaction import redactor
+from creditflow.reporting.outcome import (
+    Kind,
+    Outcome,
+    Problem,
+    Run,
+    full_title,
+    of_feature,
+    place,
+    rule_of,
+)
+
+_SIGNS = {Kind.PASSED: "✓", Kind.SKIPPED: "-", Kind.UNTESTED: "-"}
+_COLOURS = {Kind.PASSED: "\033[32m", Kind.SKIPPED: "\033[2m", Kind.UNTESTED: "\033[2m"}
+_RED, _PLAIN = "\033[31m", "\033[0m"
+
+
+class Formatter(BehaveFormatter):
+    """One line a scenario, failures in full."""
+
+    name = "credit-flow"
+    description = "One line a scenario, and each failure in full as sentences"
+
+    def __init__(self, stream_opener: StreamOpener, config: Configuration) -> None:
+        super().__init__(stream_opener, config)
+        self.stream = self.open()
+        self._coloured = config.has_colored_mode(self.stream)
+        self._ascii = "utf" not in (getattr(self.stream, "encoding", None) or "utf-8").lower()
+        self._run = Run()
+        self._feature: Feature | None = None
+        self._heading: tuple[Feature | None, Rule | None] = (None, None)
+        self._told: set[int] = set()
+
+    def begin(self, run: Run) -> None:
+        """Learn from the suite's runner what was selected."""
+        self._run = run
+
+    def feature(self, feature: Feature) -> None:
+        """Remember the feature; its title is written with its first scenario."""
+        self._feature = feature
+        if self._run.features == ():
+            self._run.select([feature], self.config)
+
+    def scenario_finished(self, scenario: Scenario) -> None:
+        """Write the scenario's line, and what went wrong in it."""
+        self._told.add(id(scenario))
+        self._head(scenario)
+        outcome = self._run.outcome(scenario)
+        kind = "" if outcome.kind is Kind.PASSED else f"  {outcome.kind}"
+        sign = "X" if outcome.kind.is_red and self._ascii else _SIGNS.get(outcome.kind, "✗")
+        self._line(4, f"{sign} {full_title(scenario)}  {self._run.took(scenario):.2f} s{kind}", outcome.kind)
+        if outcome.kind.is_red:
+            self._line(8, place(scenario))
+            self._failure(outcome)
+        elif outcome.reason:
+            self._line(8, outcome.reason)
+
+    def eof(self) -> None:
+        """Write what has no line yet: scenarios that did not run, and errors outside of scenarios."""
+        feature, self._feature = self._feature, None
+        if feature is None:
+            return
+        for scenario in feature.walk_scenarios():
+            if id(scenario) not in self._told and any(scenario is s for s in self._run.selected):
+                self.scenario_finished(scenario)
+        for part, problem in of_feature(feature):
+            self._line(4, f"✗ {problem.where} of “{part.name}”  {problem.kind}", problem.kind)
+            self._line(8, place(part))
+            self._problem(problem)
+
+    def close(self) -> None:
+        """Write the rest of a feature that was interrupted."""
+        self.eof()
+        super().close()
+
+    def _head(self, scenario: Scenario) -> None:
+        """Write the feature's and the rule's title above their first scenario."""
+        feature, rule = scenario.feature, rule_of(scenario)
+        if self._heading[0] is not feature:
+            self._line(0, f"\n{feature.name}  {feature.filename}")
+        if rule is not None and self._heading[1] is not rule:
+            self._line(2, rule.name)
+        self._heading = (feature, rule)
+
+    def _failure(self, outcome: Outcome) -> None:
+        if not outcome.problems:
+            self._line(8, outcome.reason)
+        for problem in outcome.problems:
+            self._line(8, problem.where)
+            self._problem(problem)
+
+    def _problem(self, problem: Problem) -> None:
+        """Write the sentences first; the trace only where the error was not a check."""
+        self._line(10, problem.message, Kind.FAILED)
+        if not isinstance(problem.error, AssertionError) and (short := problem.route()):
+            self._line(12, short)
+
+    def _line(self, indent: int, text: str, kind: Kind | None = None) -> None:
+        assert self.stream is not None
+        text = textwrap.indent(redactor.clean(text), " " * indent)
+        if kind is not None and self._coloured:
+            text = f"{_COLOURS.get(kind, _RED)}{text}{_PLAIN}"
+        if self._ascii:
+            text = text.encode("ascii", "replace").decode()
+        self.stream.write(f"{text}\n")
+        self.stream.flush()

@@ -1,0 +1,43 @@
+"""What the report says of the target: addresses and versions, never a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from creditflow.redaction import redactor
+
+NAME = "environment.properties"
+"""The file beside the results that Allure reads the target's description from."""
+
+
+class Environment:
+    """Collects the description while the run connects; the Allure formatter writes it at the end."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def tell(self, facts: Mapping[str, str]) -> None:
+        """Add facts, a name such as ``Keycloak`` and what is known, such as an address and a version."""
+        self._told |= facts
+
+    def write(self, folder: Path) -> None:
+        """Write them beside the results; nothing when nothing was told."""
+        if self._told:
+            lines = [f"{_one_line(name)}={_one_line(value)}" for name, value in self._told.items()]
+            (folder / NAME).write_text(redactor.clean("\n".join(lines)) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> dict[str, str]:
+    """The description that a run left beside its results."""
+    path = folder / NAME
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(str(text).replace("=", ":").split()) if text else ""
+
+
+environment = Environment()
+"""The description of this run's target."""

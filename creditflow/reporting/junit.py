@@ -1,0 +1,111 @@
+"""JUnit results that say the same as the rest: behave's reporter with the suite's outcomes, through the
+redactor.
+
+behave's own leaves out what failed outside of scenarios, calls an undefined step's message "None", and
+writes docstrings, tables and captured output as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from behave.configuration import Configuration
+from behave.model import Feature, Scenario
+from behave.reporter.junit import CDATA, FeatureReportData, JUnitReporter
+
+from creditflow.redaction import redactor
+from creditflow.reporting.outcome import Kind, Outcome, Problem, Run, of_feature
+
+
+def replace_stock_junit(config: Configuration, report: Run) -> None:
+    """Put the suite's reporter where ``--junit`` put behave's."""
+    config.reporters = [Reporter(config, report) if type(r) is JUnitReporter else r for r in config.reporters]
+
+
+class Reporter(JUnitReporter):
+    """One file a feature, as behave's, and one for what failed outside of features."""
+
+    def __init__(self, config: Configuration, report: Run) -> None:
+        super().__init__(config)
+        self._report = report
+
+    def feature(self, feature: Feature) -> None:
+        """Write a feature of which anything was selected."""
+        if any(scenario in self._report.selected for scenario in feature.walk_scenarios()):
+            super().feature(feature)
+
+    def end(self) -> None:
+        """Write what failed before the first and after the last feature."""
+        if not self._report.problems:
+            return
+        suite = Element(
+            "testsuite", name="run", tests=str(len(self._report.problems)), failures="0", skipped="0"
+        )
+        suite.set("errors", str(len(self._report.problems)))
+        suite.extend(_clean(_case("run", problem)) for problem in self._report.problems)
+        folder = Path(str(self.config.junit_directory))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "TESTS-run.xml").write_bytes(tostring(suite, encoding="UTF-8", xml_declaration=True))
+
+    def _process_run_items_for(self, parent: Any, report: FeatureReportData) -> None:
+        super()._process_run_items_for(parent, report)
+        if isinstance(parent, Feature):
+            for part, problem in of_feature(parent):
+                report.counts_tests += 1
+                report.counts_errors += 1
+                report.testcases.append(_clean(_case(f"{report.classname}.{part.name}", problem)))
+
+    def _process_scenario(self, scenario: Scenario, report: FeatureReportData) -> None:
+        if not any(scenario is selected for selected in self._report.selected):
+            return
+        outcome = self._report.outcome(scenario)
+        case = Element("testcase", classname=f"{report.classname}.{report.feature.name}", name=scenario.name)
+        case.set("status", outcome.kind.value)
+        case.set("time", f"{self._report.took(scenario):.3f}")
+        report.counts_tests += 1
+        if outcome.kind is Kind.FAILED:
+            report.counts_failed += 1
+            case.append(_told("failure", outcome))
+        elif outcome.kind.is_red:
+            report.counts_errors += 1
+            case.append(_told("error", outcome))
+        elif outcome.kind is not Kind.PASSED:
+            report.counts_skipped += 1
+            SubElement(case, "skipped", message=outcome.message)
+        for name, text in (
+            ("system-out", self.describe_scenario(scenario) + scenario.captured.stdout),
+            ("system-err", scenario.captured.stderr),
+        ):
+            if text:
+                SubElement(case, name).append(CDATA(text))
+        report.testcases.append(_clean(case))
+
+
+def _case(classname: str, problem: Problem) -> Element:
+    case = Element("testcase", classname=classname, name=problem.where, status=problem.kind.value, time="0")
+    case.append(_told("error", Outcome(problem.kind, (problem,))))
+    return case
+
+
+def _told(name: str, outcome: Outcome) -> Element:
+    """The failure or error element: the sentences as message, the trace as text."""
+    element = Element(name, type=outcome.kind.value, message=outcome.message)
+    element.append(CDATA(outcome.trace() or outcome.message))
+    return element
+
+
+def _clean(case: Element) -> Element:
+    """Pass every text and attribute of an element through the redactor."""
+    for element in _walk([case]):
+        element.attrib = {name: redactor.clean(value) for name, value in element.attrib.items()}
+        element.text = redactor.clean(element.text) if element.text else element.text
+    return case
+
+
+def _walk(elements: Iterable[Element]) -> Iterable[Element]:
+    for element in elements:
+        yield element
+        yield from _walk(list(element))

@@ -1,0 +1,38 @@
+Feature: Hooks and clean-up of scenarios
+
+  @raise.before_scenario
+  Scenario: before_scenario broke
+    Given all is well
+
+  @raise.after_scenario
+  Scenario: after_scenario broke
+    Given all is well
+
+  @raise.before_tag
+  Scenario: before_tag broke
+    Given all is well
+
+  @raise.after_tag
+  Scenario: after_tag broke
+    Given all is well
+
+  Scenario: before_step broke
+    Given a hook before it breaks
+
+  Scenario: after_step broke
+    Given a hook after it breaks
+
+  Scenario: check and after_step broke
+    Then the check fails and a hook after it breaks
+
+  @cleanup.scenario
+  Scenario: clean-up broke
+    Given all is well
+
+  @fixture.half
+  Scenario: fixture's end broke
+    Given all is well
+
+  @cleanup.scenario
+  Scenario: check and clean-up broke
+    Then the balance is 8, expected 9

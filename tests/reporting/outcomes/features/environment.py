@@ -1,0 +1,107 @@
+"""Hooks that fail where a tag (`@raise.before_scenario`) or `-D raise=before_all` asks for it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import allure
+from behave import fixture, use_fixture
+from behave.model import Feature, Rule, Scenario, Step
+from behave.runner import Context
+
+from creditflow.redaction import redactor
+
+CANARY = "canary-7Hx2/qP+9"
+
+
+class UnusableError(Exception):
+    """As bad settings are told."""
+
+    exit_status = 2
+
+
+def fail(name: str) -> None:
+    raise RuntimeError(f"the {name} hook broke with {CANARY}")
+
+
+def wanted(name: str, tags: list[Any]) -> None:
+    if f"raise.{name}" in tags:
+        fail(name)
+
+
+def broken_removal() -> None:
+    raise RuntimeError("the organisation Acme could not be removed")
+
+
+@fixture
+def half_a_fixture(context: Context) -> Iterator[None]:
+    yield None
+    raise RuntimeError("the fixture could not be torn down")
+
+
+def before_all(context: Context) -> None:
+    redactor.learn(CANARY)
+    for layer in context.config.userdata.get("cleanup", "").split():
+        context.add_cleanup(broken_removal, layer=layer)
+    context.broken = context.config.userdata.get("raise", "")
+    if context.broken == "settings":
+        raise UnusableError("KEYCLOAK_URL is not an http address; correct it in .env.")
+    if context.broken == "before_all":
+        fail("before_all")
+
+
+def after_all(context: Context) -> None:
+    allure.attach("the last words", name="farewell")
+    if context.broken == "after_all":
+        fail("after_all")
+
+
+def before_feature(context: Context, feature: Feature) -> None:
+    if "cleanup.feature" in feature.tags:
+        context.add_cleanup(broken_removal)
+    wanted("before_feature", feature.tags)
+
+
+def after_feature(context: Context, feature: Feature) -> None:
+    wanted("after_feature", feature.tags)
+
+
+def before_rule(context: Context, rule: Rule) -> None:
+    wanted("before_rule", rule.tags)
+
+
+def after_rule(context: Context, rule: Rule) -> None:
+    wanted("after_rule", rule.tags)
+
+
+def before_scenario(context: Context, scenario: Scenario) -> None:
+    if "skip.it" in scenario.tags:
+        scenario.skip("the deployment has no journal")
+    if "fixture.half" in scenario.tags:
+        use_fixture(half_a_fixture, context)
+    if "cleanup.scenario" in scenario.tags:
+        context.add_cleanup(broken_removal)
+    wanted("before_scenario", scenario.tags)
+
+
+def after_scenario(context: Context, scenario: Scenario) -> None:
+    wanted("after_scenario", scenario.tags)
+
+
+def before_step(context: Context, step: Step) -> None:
+    if step.name == "a hook before it breaks":
+        fail("before_step")
+
+
+def after_step(context: Context, step: Step) -> None:
+    if step.name.endswith("a hook after it breaks"):
+        fail("after_step")
+
+
+def before_tag(context: Context, tag: str) -> None:
+    if tag == "raise.before_tag":
+        fail("before_tag")
+
+
+def after_tag(context: Context, tag: str) -> None:
+    if tag == "raise.after_tag":
+        fail("after_tag")

@@ -1,0 +1,3 @@
+Feature: Nothing to check
+
+  Scenario: without steps

@@ -1,0 +1,88 @@
+# mypy: disable-error-code="no-untyped-call"
+
+import os
+import signal
+from typing import Any
+
+import allure
+from behave import given, step, then, when
+from behave.api.pending_step import StepNotImplementedError
+
+CANARY = "canary-7Hx2/qP+9"
+
+
+@step("all is well")
+def well(context: Any) -> None:
+    pass
+
+
+@given("a table")
+@given("a text")
+def given_something(context: Any) -> None:
+    assert context.table or context.text
+
+
+@then("the balance is {found:d}, expected {expected:d}")
+def balance(context: Any, found: int, expected: int) -> None:
+    assert found == expected, f"The individual user has {found} credits, expected {expected}."
+
+
+@when("the driver breaks")
+def breaks(context: Any) -> None:
+    raise ValueError("no such column: purse")
+
+
+@when("nobody wrote this step")
+def unwritten(context: Any) -> None:
+    raise StepNotImplementedError("When nobody wrote this step")
+
+
+@step("a hook before it breaks")
+@step("a hook after it breaks")
+def hooked(context: Any) -> None:
+    pass
+
+
+@then("the check fails and a hook after it breaks")
+def fails_and_hook(context: Any) -> None:
+    raise AssertionError("The individual user has 1 credit, expected 2.")
+
+
+@then("a bare check fails")
+def bare(context: Any) -> None:
+    found = 8
+    assert found == 9
+
+
+@when("the rest is skipped")
+def skip_rest(context: Any) -> None:
+    context.scenario.skip("there is no second member")
+
+
+@when("someone presses Ctrl-C")
+def interrupted(context: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@when("the run is terminated")
+def terminated(context: Any) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@when("it says {secret}")
+def says(context: Any, secret: str) -> None:
+    print(f"printed {CANARY}")
+    allure.attach(f"attached {CANARY}", name="what was said", attachment_type=allure.attachment_type.TEXT)
+
+
+@then("the check with the secret fails")
+def secret_fails(context: Any) -> None:
+    raise AssertionError(f"Expected no key, found {CANARY} and Bearer abcdefgh12345678.")
+
+
+@when("the report is told more")
+def told(context: Any) -> None:
+    allure.dynamic.title("A title given while it ran")
+    allure.dynamic.severity(allure.severity_level.BLOCKER)
+    allure.dynamic.label("owner", "billing")
+    allure.dynamic.parameter("plan", "Professional")

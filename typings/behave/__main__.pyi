@@ -1,0 +1,3 @@
+from collections.abc import Sequence
+
+def main(args: str | Sequence[str] | None = ...) -> int: ...

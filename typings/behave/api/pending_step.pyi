@@ -1,0 +1,2 @@
+from behave.exception import PendingStepError as PendingStepError
+from behave.exception import StepNotImplementedError as StepNotImplementedError

@@ -1,0 +1,5 @@
+class ManyCaptured:
+    stdout: str
+    stderr: str
+    log: str
+    output: str

@@ -1,0 +1,21 @@
+from behave.reporter.base import Reporter
+from behave.userdata import UserData
+from typing import Any
+
+class Configuration:
+    userdata: UserData
+    reporters: list[Reporter]
+    format: list[str]
+    paths: list[str]
+    outputs: list[Any]
+    dry_run: bool
+    stop: bool
+    junit: bool
+    show_skipped: bool
+    show_snippets: bool
+    tag_expression: Any
+    tags: Any
+    name: list[str] | None
+    base_dir: str
+    def has_colored_mode(self, file: Any = ...) -> bool: ...
+    def setup_logging(self, level: int | None = ..., **kwargs: Any) -> None: ...
