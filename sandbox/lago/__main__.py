@@ -1,0 +1,27 @@
+"""Start the stand-in: ``python -m sandbox.lago --port P``, configured by ``LAGO_…`` variables (see settings)."""
+
+import argparse
+
+import uvicorn
+
+from .app import create_app
+from .settings import Settings
+
+
+def main() -> None:
+    """Serve on 127.0.0.1 until a signal ends it."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.lago", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="the port on 127.0.0.1")
+    arguments = parser.parse_args()
+    uvicorn.run(
+        create_app(Settings()),  # type: ignore[call-arg]  # its values come from the environment
+        host="127.0.0.1",
+        port=arguments.port,
+        access_log=False,
+        log_level="info",
+        timeout_graceful_shutdown=5,
+    )
+
+
+if __name__ == "__main__":
+    main()

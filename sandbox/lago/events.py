@@ -1,0 +1,178 @@
+"""Events: what happened on a subscription, each taken once by its ``transaction_id``."""
+
+import contextlib
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, LiteralString
+
+from fastapi import Request
+from psycopg.types.json import Jsonb
+from starlette.responses import JSONResponse, Response
+
+from .context import body_of, lago, root_of
+from .database import Connection, Row
+from .errors import INVALID_FORMAT, VALUE_ALREADY_EXIST, FieldErrors, invalid, not_found, unprocessable
+from .paging import Page
+from .routing import make_router
+from .values import decimal_text, iso, iso_ms, mandatory_text, utc_now
+
+LARGEST_BATCH = 100
+_TOO_MANY_CENTS = Decimal(10) ** 24
+
+_INSERT: LiteralString = (
+    "insert into events (organization_id, transaction_id, external_subscription_id, code, timestamp, properties,"
+    " precise_total_amount_cents) values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning *"
+)
+_FILTERS: dict[str, LiteralString] = {
+    "external_subscription_id": " and external_subscription_id = %(external_subscription_id)s",
+    "code": " and code = %(code)s",
+}
+_TIME_FILTERS: dict[str, LiteralString] = {
+    "timestamp_from": " and timestamp >= %(timestamp_from)s",
+    "timestamp_to": " and timestamp <= %(timestamp_to)s",
+}
+
+router = make_router()
+
+
+@router.post("/events")
+async def create(request: Request) -> Response:
+    """Take an event; one that was taken before on the same subscription is refused with 422.
+
+    Neither code nor subscription need exist: Lago looks at them later, when it counts.
+    """
+    errors = FieldErrors()
+    values = _values(request, await root_of(request, "event"), errors)
+    errors.raise_if_any()
+    async with lago(request).pool.connection() as connection:
+        event = await (await connection.execute(_INSERT, values)).fetchone()
+    if event is None:
+        raise invalid(transaction_id=VALUE_ALREADY_EXIST)
+    return JSONResponse({"event": to_json(event)})
+
+
+@router.post("/events/batch")
+async def create_batch(request: Request) -> Response:
+    """Take up to 100 events, all of them or none; what is wrong is told by the event's place in the batch."""
+    batch = (await body_of(request)).get("events")
+    if not isinstance(batch, list) or not batch:
+        raise invalid(events="no_events")
+    if len(batch) > LARGEST_BATCH:
+        raise invalid(events="too_many_events")
+    wrong: dict[str, Any] = {}
+    rows = []
+    for place, params in enumerate(batch):
+        errors = FieldErrors()
+        rows.append(_values(request, params if isinstance(params, dict) else {}, errors))
+        if errors.details():
+            wrong[str(place)] = errors.details()
+    if wrong:
+        raise unprocessable(wrong)
+    async with lago(request).pool.connection() as connection, connection.transaction():
+        events = await _insert_all(connection, rows)
+    return JSONResponse({"events": [to_json(event) for event in events]})
+
+
+@router.get("/events")
+async def index(request: Request) -> Response:
+    """The events, newest first; filters by subscription, code and time."""
+    query: LiteralString = "select * from events where organization_id = %(organization)s"
+    params: dict[str, Any] = {"organization": lago(request).organization}
+    for name, condition in (_FILTERS | _TIME_FILTERS).items():
+        if name in request.query_params:
+            query += condition
+            value = request.query_params[name]
+            params[name] = _filter_time(name, value) if name in _TIME_FILTERS else value
+    async with lago(request).pool.connection() as connection:
+        rows, meta = await Page.of(request).select(connection, query, params)
+    return JSONResponse({"events": [to_json(row) for row in rows], "meta": meta})
+
+
+@router.get("/events/{transaction_id:dotted}")
+async def show(request: Request) -> Response:
+    """One event, by its ``transaction_id``."""
+    async with lago(request).pool.connection() as connection:
+        cursor = await connection.execute(
+            "select * from events where organization_id = %s and transaction_id = %s order by created_at limit 1",
+            (lago(request).organization, request.path_params["transaction_id"]),
+        )
+        event = await cursor.fetchone()
+    if event is None:
+        raise not_found("event")
+    return JSONResponse({"event": to_json(event)})
+
+
+async def _insert_all(connection: Connection, rows: list[tuple[Any, ...]]) -> list[Row]:
+    """Insert a batch inside a transaction; raises 422 naming the events that were taken before."""
+    events, wrong = [], {}
+    for place, values in enumerate(rows):
+        event = await (await connection.execute(_INSERT, values)).fetchone()
+        if event is None:
+            wrong[str(place)] = {"transaction_id": [VALUE_ALREADY_EXIST]}
+        else:
+            events.append(event)
+    if wrong:
+        raise unprocessable(wrong)
+    return events
+
+
+def _values(request: Request, params: dict[str, Any], errors: FieldErrors) -> tuple[Any, ...]:
+    """The column values of an event, in the order of the insert; notes what is wrong."""
+    properties = params.get("properties")
+    return (
+        lago(request).organization,
+        mandatory_text(params, "transaction_id", errors),
+        mandatory_text(params, "external_subscription_id", errors),
+        mandatory_text(params, "code", errors),
+        _time(params.get("timestamp"), errors),
+        Jsonb(properties if isinstance(properties, dict) else {}),
+        _cents(params.get("precise_total_amount_cents"), errors),
+    )
+
+
+def _time(value: object, errors: FieldErrors) -> datetime:
+    """Unix seconds (a number or its text, fractions allowed) as a time; absent means now."""
+    if value is None:
+        return utc_now()
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(float(value), UTC).replace(tzinfo=None)
+    errors.add("timestamp", INVALID_FORMAT)
+    return utc_now()
+
+
+def _cents(value: object, errors: FieldErrors) -> Decimal | None:
+    if value is None:
+        return None
+    with contextlib.suppress(InvalidOperation):
+        cents = Decimal(str(value))
+        if cents.is_finite() and abs(cents) < _TOO_MANY_CENTS:
+            return cents
+    errors.add("precise_total_amount_cents", INVALID_FORMAT)
+    return None
+
+
+def _filter_time(name: str, value: str) -> datetime:
+    """The limit of a time filter: ISO 8601."""
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        raise invalid(**{name: INVALID_FORMAT}) from None
+    return parsed.astimezone(UTC).replace(tzinfo=None) if parsed.tzinfo else parsed
+
+
+def to_json(row: Row) -> dict[str, Any]:
+    """An event as the API shows one; customer and subscription are looked up only when it is counted."""
+    cents: Decimal | None = row["precise_total_amount_cents"]
+    return {
+        "lago_id": str(row["id"]),
+        "transaction_id": row["transaction_id"],
+        "lago_customer_id": None,
+        "code": row["code"],
+        "timestamp": iso_ms(row["timestamp"]),
+        "precise_total_amount_cents": None if cents is None else decimal_text(cents),
+        "properties": row["properties"],
+        "lago_subscription_id": None,
+        "external_subscription_id": row["external_subscription_id"],
+        "created_at": iso(row["created_at"]),
+    }
