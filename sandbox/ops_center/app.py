@@ -1,0 +1,93 @@
+"""The application: the contract's endpoints under /api/v1, and what holds for every one of them."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.ops_center import byok, chat, credits, organizations, problems, status, tokens, usage
+from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.services import Services
+from sandbox.ops_center.settings import Settings
+
+PREFIX = "/api/v1"
+
+log = logging.getLogger("ops_center")
+
+
+class EveryAnswer:
+    """Marks every answer with an X-Request-Id, keeps it out of caches, and hides what nobody foresaw."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid4()
+        scope.setdefault("state", {})["request_id"] = request_id
+        begun = False
+
+        async def send_marked(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = str(request_id)
+                headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_marked)
+        except Exception:
+            log.exception("request %s failed", request_id)
+            if begun:
+                raise
+            await problems.internal().response()(scope, receive, send_marked)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """An Ops-Center on the systems that the settings name; connects when it is started."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = Services(settings)
+        await services.open()
+        app.state.services = services
+        yield
+        await services.close()
+
+    app = FastAPI(title="Ops-Center (reference)", lifespan=lifespan, openapi_url=None)
+    app.add_middleware(EveryAnswer)
+    for endpoints in (credits, usage, chat, organizations, byok, status):
+        app.include_router(endpoints.router, prefix=PREFIX)
+    app.exception_handler(Problem)(_problem)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_refused)
+    return app
+
+
+async def _problem(_request: Request, problem: Problem) -> Response:
+    return problem.response()
+
+
+async def _invalid(request: Request, error: RequestValidationError) -> Response:
+    """422; but whoever has no good token learns that first, even if the body is not JSON."""
+    try:
+        await tokens.authenticate(request)
+    except Problem as problem:
+        return problem.response()
+    return problems.invalid(error.errors()).response()
+
+
+async def _refused(_request: Request, error: HTTPException) -> Response:
+    return problems.from_http_exception(error).response()

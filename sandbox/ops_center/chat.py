@@ -1,0 +1,299 @@
+"""The LLM request (EP9), in the contract's order, and the list of models (EP10)."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from sandbox.ops_center import byok, idempotency, litellm, payers, pricing, problems, quota, reservations
+from sandbox.ops_center.byok import OwnKey
+from sandbox.ops_center.litellm import NotSentError
+from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.purses import Payment
+from sandbox.ops_center.quota import Standing
+from sandbox.ops_center.reservations import Call
+from sandbox.ops_center.services import Services, Used
+from sandbox.ops_center.tokens import Caller, Person
+
+JSON = "application/json"
+STREAM = "text/event-stream"
+MAX_TOKENS = 128_000
+
+router = APIRouter(prefix="/llm")
+log = logging.getLogger("ops_center")
+
+
+class Message(BaseModel):
+    """One message of a conversation; what else it has is passed on as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: str
+    content: str | list[dict[str, JsonValue]] | None = None
+
+    def text(self) -> str:
+        """Its words."""
+        if isinstance(self.content, list):
+            return " ".join(str(part["text"]) for part in self.content if "text" in part)
+        return self.content or ""
+
+
+class ChatRequest(BaseModel):
+    """An OpenAI chat completion request. Only what is named here is passed on: no address, no key."""
+
+    model_config = ConfigDict(strict=True)
+
+    model: str
+    messages: list[Message] = Field(min_length=1)
+    max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
+    max_completion_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
+    n: int | None = Field(None, ge=1, le=16)
+    stream: bool | None = None
+    stream_options: dict[str, JsonValue] | None = None
+    temperature: JsonValue = None
+    top_p: JsonValue = None
+    stop: JsonValue = None
+    presence_penalty: JsonValue = None
+    frequency_penalty: JsonValue = None
+    logit_bias: JsonValue = None
+    logprobs: JsonValue = None
+    top_logprobs: JsonValue = None
+    seed: JsonValue = None
+    response_format: JsonValue = None
+    tools: JsonValue = None
+    tool_choice: JsonValue = None
+    parallel_tool_calls: JsonValue = None
+    user: JsonValue = None
+
+    def prompt(self) -> str:
+        """The words of all messages."""
+        return " ".join(message.text() for message in self.messages)
+
+    def answer_tokens(self) -> int | None:
+        """The most tokens that the answers may have together; None if the request does not say."""
+        limits = [limit for limit in (self.max_tokens, self.max_completion_tokens) if limit is not None]
+        return max(limits) * (self.n or 1) if limits else None
+
+    def wants_usage(self) -> bool:
+        """Whether the client asked for the usage chunk of a stream."""
+        return bool((self.stream_options or {}).get("include_usage"))
+
+
+def read(body: bytes) -> ChatRequest:
+    """The request in a body. Raises 422."""
+    try:
+        question = ChatRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise problems.invalid(error.errors(include_input=False, include_url=False)) from error
+    if question.model not in pricing.RATES:
+        raise Problem(
+            422, "unknown_model", f"There is no such model here. Choose one of {', '.join(pricing.RATES)}."
+        )
+    return question
+
+
+@dataclass(frozen=True)
+class Order:
+    """A request that is ready to be sent: the call, what was asked, with which key, and under which claim."""
+
+    call: Call
+    question: ChatRequest
+    own_key: OwnKey | None
+    claim: idempotency.Claim | None
+
+    def body(self) -> dict[str, Any]:
+        """What LiteLLM is sent: with the platform's key, or with the user's."""
+        body = self.question.model_dump(exclude_unset=True)
+        if self.own_key:
+            body |= {"model": self.own_key.litellm_model, "api_key": self.own_key.api_key}
+        if self.question.stream:
+            body["stream_options"] = {**(self.question.stream_options or {}), "include_usage": True}
+        return body
+
+    def costs(self, payment: Payment) -> dict[str, Any]:
+        """What the answer says about its price."""
+        return {
+            "model": self.question.model,
+            "cost_credits": payment.credits,
+            "byok_used": self.own_key is not None,
+            "credits_remaining": payment.remaining,
+        }
+
+
+@router.get("/models")
+async def models(_caller: Caller) -> dict[str, Any]:
+    """EP10: the models and their prices."""
+    data = [
+        {"id": model, "object": "model", "credits_per_100_tokens": rate}
+        for model, rate in pricing.RATES.items()
+    ]
+    return {"object": "list", "data": data}
+
+
+@router.post("/chat/completions")
+async def complete(request: Request, caller: Caller, services: Used) -> Response:
+    """EP9: an answer from a model, paid for once."""
+    standing = await quota.standing(services, caller.user_id)
+    try:
+        question = read(await request.body())
+        claim = await idempotency.claim(services.database, caller.user_id, request)
+        if isinstance(claim, idempotency.Kept):
+            return _replayed(claim, standing)
+        try:
+            return await answer(services, caller, request, question=question, claim=claim, standing=standing)
+        except Exception as error:
+            await idempotency.close(services.database, claim, error)
+            raise
+    except Problem as problem:
+        problem.headers = {**quota.headers(standing), **problem.headers}
+        raise
+
+
+def _replayed(kept: idempotency.Kept, standing: Standing) -> Response:
+    response = kept.response()
+    response.headers.update(quota.headers(standing))
+    if kept.status == 429:
+        response.headers["Retry-After"] = str(standing.period.seconds_left())
+    return response
+
+
+async def answer(
+    services: Services,
+    caller: Person,
+    request: Request,
+    *,
+    question: ChatRequest,
+    claim: idempotency.Claim | None,
+    standing: Standing,
+) -> Response:
+    """Steps 4 to 9. Raises the `Problem` that the user sees; then nothing is charged or held."""
+    if quota.used_up(standing):
+        raise quota.exceeded(services, standing)
+    own_key = purse = None
+    if payers.uses_own_key(request):
+        own_key = await byok.key_for(services, caller.user_id, question.model)
+    else:
+        purse = await payers.purse_of(services, caller, payers.named_organization(request))
+    call = Call(request.state.request_id, caller.user_id, question.model, purse)
+    estimate = pricing.estimate(question.model, question.prompt(), question.answer_tokens())
+    standing = await reservations.reserve(services, call, estimate, standing)
+    order = Order(call, question, own_key, claim)
+    try:
+        if question.stream:
+            return await _stream(services, order, standing)
+        return await _whole(services, order, standing)
+    except NotSentError as error:
+        await reservations.withdraw(services, call, standing)
+        raise litellm.provider_error() from error
+    except Problem as problem:
+        await reservations.fail(services, call, problem.status)
+        raise
+    except BaseException:
+        await reservations.fail(services, call, 500)
+        raise
+
+
+async def _whole(services: Services, order: Order, standing: Standing) -> Response:
+    completion = await services.litellm.complete(order.body())
+    tokens = litellm.total_tokens(completion)
+    if tokens is None:
+        raise litellm.provider_error()
+    text = await settle(
+        services, order, tokens, JSON, lambda payment: json.dumps(completion | order.costs(payment))
+    )
+    return Response(text, media_type=JSON, headers=quota.headers(standing))
+
+
+async def settle(
+    services: Services, order: Order, tokens: int, media_type: str, render: Callable[[Payment], str]
+) -> str:
+    """Charge for what the provider reported and keep the answer, in one transaction; the answer as text."""
+    async with services.database.transaction() as db:
+        payment = await reservations.settle(
+            db, order.call, tokens, pricing.charge(order.question.model, tokens)
+        )
+        text = render(payment)
+        await idempotency.keep(db, order.claim, 200, media_type, text)
+    services.outbox.wake()
+    return text
+
+
+async def _stream(services: Services, order: Order, standing: Standing) -> Response:
+    """The answer as it comes. It is read to its end, and paid, even if nobody listens any more."""
+    parts: asyncio.Queue[str | None] = asyncio.Queue()
+    begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    services.run(_pump(services, order, parts, begun))
+    await begun
+    return StreamingResponse(_each(parts), media_type=STREAM, headers=quota.headers(standing))
+
+
+async def _each(parts: asyncio.Queue[str | None]) -> AsyncIterator[str]:
+    while (part := await parts.get()) is not None:
+        yield part
+
+
+async def _pump(
+    services: Services, order: Order, parts: asyncio.Queue[str | None], begun: asyncio.Future[None]
+) -> None:
+    """Move the provider's events to the client; a trouble before the first comes through `begun`."""
+    try:
+        async with services.litellm.stream(order.body()) as events:
+            begun.set_result(None)
+            await _relay(services, order, events, parts)
+    except Exception as error:
+        if not begun.done():
+            begun.set_exception(error)
+            return
+        problem = error if isinstance(error, Problem) else problems.internal()
+        log.warning("stream %s ended with %s", order.call.request_id, problem.code)
+        await reservations.fail(services, order.call, problem.status)
+        await idempotency.close(services.database, order.claim, problem)
+        parts.put_nowait(
+            _event({"error": {"message": problem.detail, "type": problem.code, "code": problem.code}})
+        )
+    finally:
+        parts.put_nowait(None)
+
+
+async def _relay(
+    services: Services, order: Order, events: AsyncIterator[dict[str, Any]], parts: asyncio.Queue[str | None]
+) -> None:
+    """Pass every event on but the last, which waits for the charge to be written into it."""
+    tokens: int | None = None
+    last: dict[str, Any] = {}
+    passed_on: list[str] = []
+    try:
+        async for event in events:
+            tokens = tokens if (reported := litellm.total_tokens(event)) is None else reported
+            if last and is_only_usage(event) and not order.question.wants_usage():
+                continue
+            if last:
+                passed_on.append(_event(last))
+                parts.put_nowait(passed_on[-1])
+            last = event | {"model": order.question.model}
+    except Problem:
+        if tokens is None:
+            raise
+    if tokens is None:
+        raise litellm.provider_error()
+
+    def whole(payment: Payment) -> str:
+        return "".join([*passed_on, _event(last | order.costs(payment)), "data: [DONE]\n\n"])
+
+    text = await settle(services, order, tokens, STREAM, whole)
+    parts.put_nowait(text[sum(map(len, passed_on)) :])
+
+
+def is_only_usage(event: dict[str, Any]) -> bool:
+    """Whether an event has no part of the answer: clients that did not ask for usage trip over it."""
+    return not event.get("choices") and "usage" in event
+
+
+def _event(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data)}\n\n"

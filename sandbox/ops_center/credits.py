@@ -1,0 +1,204 @@
+"""Balances, purchases and allocations (EP1 to EP6)."""
+
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from sandbox.ops_center import idempotency, organizations, quota
+from sandbox.ops_center.database import Connection, Row
+from sandbox.ops_center.organizations import Email
+from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.services import Services, Used
+from sandbox.ops_center.tokens import Caller, Person
+
+router = APIRouter(prefix="/credits")
+
+Credits = Annotated[int, Field(strict=True, gt=0, le=2**31 - 1)]
+"""A whole number of credits, as PostgreSQL's integer can hold it."""
+
+
+class Purchase(BaseModel):
+    """EP3's request."""
+
+    amount: Credits
+
+
+class NewAllocation(BaseModel):
+    """EP4's request."""
+
+    user_email: Email
+    credits: Credits
+
+
+@router.get("/balance")
+async def balance(caller: Caller, services: Used) -> dict[str, Any]:
+    """EP1: what the caller has of their own."""
+    standing = await quota.standing(services, caller.user_id)
+    async with services.database.connection() as db:
+        found = await db.execute(
+            "SELECT credits_remaining FROM user_credits WHERE user_id = %s", (caller.user_id,)
+        )
+        purse = await found.fetchone()
+    return {
+        "user_id": caller.user_id,
+        "credits": purse["credits_remaining"] if purse else 0,
+        "api_calls_used": standing.used,
+        "api_calls_limit": standing.limit,
+        "tier": standing.tier,
+    }
+
+
+@router.get("/organization/{org_id}")
+async def organization_balance(org_id: UUID, caller: Caller, services: Used) -> dict[str, Any]:
+    """EP2: what an organisation has, and how much of it no member has yet."""
+    async with services.database.connection() as db:
+        await organizations.require_member(db, org_id, caller)
+        found = await db.execute("SELECT * FROM organization_credits WHERE org_id = %s", (org_id,))
+        purse = await found.fetchone()
+    if purse is None:
+        raise organizations.unknown()
+    return {
+        "org_id": org_id,
+        "total_credits": purse["total_credits"],
+        "allocated_credits": purse["allocated_credits"],
+        "unallocated_credits": unallocated(purse),
+    }
+
+
+@router.post("/organization/{org_id}/purchase", status_code=201)
+async def purchase(
+    org_id: UUID, wanted: Purchase, request: Request, caller: Caller, services: Used
+) -> Response:
+    """EP3: more credits for an organisation; once for the same Idempotency-Key."""
+    claim = await idempotency.claim(services.database, caller.user_id, request)
+    if isinstance(claim, idempotency.Kept):
+        return claim.response()
+    try:
+        return await _purchase(services, org_id, wanted.amount, caller, claim)
+    except Exception as error:
+        await idempotency.close(services.database, claim, error)
+        raise
+
+
+async def _purchase(
+    services: Services, org_id: UUID, amount: int, caller: Person, claim: idempotency.Claim | None
+) -> Response:
+    transaction_id = uuid4()
+    async with services.database.transaction() as db:
+        await organizations.require_admin(db, org_id, caller)
+        bought = await db.execute(
+            """UPDATE organization_credits SET total_credits = total_credits + %s, updated_at = LOCALTIMESTAMP
+               WHERE org_id = %s RETURNING total_credits""",
+            (amount, org_id),
+        )
+        purse = await bought.fetchone()
+        if purse is None:
+            raise organizations.unknown()
+        await db.execute(
+            """INSERT INTO credit_transactions (id, user_id, org_id, amount, transaction_type, description)
+               VALUES (%s, %s, %s, %s, 'purchase', 'credits purchased')""",
+            (transaction_id, caller.user_id, org_id, amount),
+        )
+        answer = JSONResponse(
+            {
+                "org_id": str(org_id),
+                "amount": amount,
+                "total_credits": purse["total_credits"],
+                "transaction_id": str(transaction_id),
+            },
+            201,
+        )
+        await idempotency.keep(db, claim, 201, "application/json", bytes(answer.body).decode())
+    return answer
+
+
+@router.post("/organization/{org_id}/allocate")
+async def allocate(org_id: UUID, wanted: NewAllocation, caller: Caller, services: Used) -> dict[str, Any]:
+    """EP4: more of the organisation's credits for one member."""
+    async with services.database.transaction() as db:
+        await organizations.require_admin(db, org_id, caller)
+        found = await db.execute(
+            "SELECT * FROM organization_credits WHERE org_id = %s FOR NO KEY UPDATE", (org_id,)
+        )
+        purse = await found.fetchone()
+        if purse is None:
+            raise organizations.unknown()
+        member = await _add_to_allocation(db, org_id, wanted)
+        refuse_more_than_unallocated(purse, wanted.credits)
+        await db.execute(
+            """UPDATE organization_credits
+               SET allocated_credits = allocated_credits + %s, updated_at = LOCALTIMESTAMP
+               WHERE org_id = %s""",
+            (wanted.credits, org_id),
+        )
+    return {"user_email": wanted.user_email, **_shown(member)}
+
+
+async def _add_to_allocation(db: Connection, org_id: UUID, wanted: NewAllocation) -> Row:
+    changed = await db.execute(
+        """UPDATE organization_members SET allocated_credits = allocated_credits + %s
+           WHERE org_id = %s AND user_email = %s RETURNING *""",
+        (wanted.credits, org_id, wanted.user_email),
+    )
+    member = await changed.fetchone()
+    if member is None:
+        raise Problem(
+            404,
+            "member_not_found",
+            f"{wanted.user_email} is no member of this organisation. Invite them first, then allocate.",
+        )
+    return member
+
+
+def unallocated(purse: Row) -> int:
+    """What an organisation can still allocate."""
+    total: int = purse["total_credits"]
+    allocated: int = purse["allocated_credits"]
+    return total - allocated
+
+
+def refuse_more_than_unallocated(purse: Row, credits: int) -> None:
+    """Raises 409 when an organisation has fewer unallocated credits."""
+    if credits > unallocated(purse):
+        raise Problem(
+            409,
+            "insufficient_unallocated_credits",
+            f"{credits} credits are more than the {unallocated(purse)} that are unallocated. "
+            "Allocate fewer, or purchase more first.",
+        )
+
+
+@router.get("/organization/{org_id}/my-allocation")
+async def my_allocation(org_id: UUID, caller: Caller, services: Used) -> dict[str, Any]:
+    """EP5: the caller's own allocation."""
+    async with services.database.connection() as db:
+        membership = await organizations.require_member(db, org_id, caller)
+        found = await db.execute("SELECT * FROM organization_members WHERE id = %s", (membership.member_id,))
+        member = await found.fetchone()
+    if member is None:
+        raise organizations.not_a_member()
+    return _shown(member)
+
+
+def _shown(member: Row) -> dict[str, int]:
+    allocated, used = member["allocated_credits"], member["used_credits"]
+    return {"allocated": allocated, "used": used, "remaining": allocated - used}
+
+
+@router.get("/organization/{org_id}/usage-attribution")
+async def usage_attribution(org_id: UUID, caller: Caller, services: Used) -> list[dict[str, Any]]:
+    """EP6: who used how much of the organisation's credits, in how many calls."""
+    async with services.database.connection() as db:
+        await organizations.require_admin(db, org_id, caller)
+        found = await db.execute(
+            """SELECT m.user_id, m.user_email, COALESCE(sum(u.credits), 0)::integer AS credits_used,
+                      count(u.id)::integer AS api_calls
+               FROM organization_members m
+               LEFT JOIN usage_tracking u ON u.org_id = m.org_id AND u.user_id = m.user_id AND u.status <> 102
+               WHERE m.org_id = %s GROUP BY m.id ORDER BY m.joined_at, m.user_email""",
+            (org_id,),
+        )
+        return await found.fetchall()

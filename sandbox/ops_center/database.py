@@ -1,0 +1,105 @@
+"""unicorn_db: pooled connections, short transactions, and a plain 503 while PostgreSQL is away."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from sandbox.ops_center.problems import Problem, Unavailable
+
+Row = dict[str, Any]
+Connection = psycopg.AsyncConnection[Row]
+
+WAIT_SECONDS = 2.0
+"""How long a request waits for a connection."""
+DEADLINE_SECONDS = 5.0
+"""How long a unit of work on the database may take."""
+RETRY_SECONDS = 0.5
+
+log = logging.getLogger("ops_center")
+
+
+class Database:
+    """The pool of connections. Every unit of work has a deadline; PostgreSQL away raises `Unavailable`."""
+
+    def __init__(self, url: str) -> None:
+        self._pool = AsyncConnectionPool(
+            url,
+            connection_class=psycopg.AsyncConnection[Row],
+            kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
+                "connect_timeout": 2,
+                "application_name": "ops-center",
+                "options": "-c timezone=UTC -c lock_timeout=4000 -c statement_timeout=4000",
+            },
+            min_size=4,
+            max_size=20,
+            timeout=WAIT_SECONDS,
+            reconnect_timeout=WAIT_SECONDS,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+        self._later: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Connect and bring the tables up. Raises psycopg's errors when PostgreSQL can't be reached."""
+        await self._pool.open(wait=True, timeout=10)
+        async with self.transaction() as db:
+            await db.execute("SELECT pg_advisory_xact_lock(hashtextextended('ops-center schema', 0))")
+            await db.execute(Path(__file__).with_name("schema.sql").read_bytes())
+
+    async def close(self) -> None:
+        """Give up what is still to be done, and disconnect."""
+        for task in self._later:
+            task.cancel()
+        await self._pool.close(timeout=2)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection on which every statement stands alone."""
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS), self._pool.connection() as db:
+                yield db
+        except psycopg.errors.NumericValueOutOfRange as error:
+            raise Problem(
+                422, "amount_too_large", "A balance can't grow beyond 2,147,483,647 credits."
+            ) from error
+        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            log.warning("PostgreSQL: %s", type(error).__name__)
+            raise Unavailable("The database") from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection in one transaction: all of it happens, or nothing."""
+        async with self.connection() as db, db.transaction():
+            yield db
+
+    async def certainly(self, work: Callable[[Connection], Awaitable[None]]) -> None:
+        """Do `work` in a transaction, now or, if PostgreSQL is away, as soon as it is back.
+
+        `work` must be harmless when done twice.
+        """
+        try:
+            async with self.transaction() as db:
+                await work(db)
+        except Unavailable:
+            task = asyncio.create_task(self._until_done(work))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+
+    async def _until_done(self, work: Callable[[Connection], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(RETRY_SECONDS)
+            try:
+                async with self.transaction() as db:
+                    await work(db)
+            except Unavailable:
+                continue
+            return

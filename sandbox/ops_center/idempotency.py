@@ -1,0 +1,144 @@
+"""Replay: the same Idempotency-Key gives the first answer again.
+
+Contract, EP9 step 3 and EP3; draft-ietf-httpapi-idempotency-key-header. Answers below 500 are kept.
+After a 5xx nothing has happened, and the key is free for the retry that it is for.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from uuid import UUID
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from sandbox.ops_center.database import Connection, Database, Row
+from sandbox.ops_center.problems import MEDIA_TYPE, Problem
+
+REPLAYED = "Idempotent-Replayed"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to answer first: one user's key on one endpoint, and the hash of the body it came with."""
+
+    user_id: UUID
+    endpoint: str
+    key: str
+    body_hash: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An answer that was given before."""
+
+    status: int
+    media_type: str
+    answer: str
+
+    def response(self) -> Response:
+        """The answer again, marked as such."""
+        return Response(self.answer, self.status, {REPLAYED: "true"}, media_type=self.media_type)
+
+
+def key_of(request: Request) -> str | None:
+    """The key of a request, with or without the draft's quotes. Raises 422 for one that can't be kept."""
+    header = request.headers.get("Idempotency-Key")
+    if header is None:
+        return None
+    key = header.strip().removeprefix('"').removesuffix('"')
+    if not 1 <= len(key) <= 255:
+        raise Problem(
+            422, "invalid_request", "Give an Idempotency-Key of 1 to 255 characters, such as a UUID."
+        )
+    return key
+
+
+def hash_of(body: bytes) -> str:
+    """The same for the same JSON, however it is spaced and ordered."""
+    return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).hexdigest()
+
+
+async def claim(database: Database, user_id: UUID, request: Request) -> Claim | Kept | None:
+    """The claim on a new key, the kept answer of a used one, or None without a key.
+
+    Raises 422 `idempotency_key_reused` for another body, 409 while the first request is still running.
+    """
+    key = key_of(request)
+    if key is None:
+        return None
+    wanted = Claim(user_id, request.url.path, key, hash_of(await request.body()))
+    async with database.connection() as db:
+        found = await db.execute(
+            """WITH mine AS (
+                   INSERT INTO idempotency_keys (user_id, endpoint, key, body_hash) VALUES (%s, %s, %s, %s)
+                   ON CONFLICT DO NOTHING RETURNING true)
+               SELECT body_hash, status, media_type, answer FROM idempotency_keys
+               WHERE user_id = %s AND endpoint = %s AND key = %s AND NOT EXISTS (SELECT FROM mine)
+               UNION ALL SELECT NULL, NULL, NULL, NULL FROM mine""",
+            (
+                wanted.user_id,
+                wanted.endpoint,
+                wanted.key,
+                wanted.body_hash,
+                wanted.user_id,
+                wanted.endpoint,
+                wanted.key,
+            ),
+        )
+        row = await found.fetchone()
+    if row is not None and row["body_hash"] is None:
+        return wanted
+    return _kept(wanted, row)
+
+
+def _kept(wanted: Claim, row: Row | None) -> Kept:
+    if row is not None and row["body_hash"] != wanted.body_hash:
+        raise Problem(
+            422,
+            "idempotency_key_reused",
+            "This Idempotency-Key was used with another body. Send a new key with a new request.",
+        )
+    if row is None or row["status"] is None:
+        raise Problem(
+            409,
+            "idempotency_key_in_progress",
+            "The first request with this Idempotency-Key is still running. Wait, then try again.",
+        )
+    return Kept(row["status"], row["media_type"], row["answer"])
+
+
+async def keep(db: Connection, claim: Claim | None, status: int, media_type: str, answer: str) -> None:
+    """Keep the first answer, in the caller's transaction."""
+    if claim:
+        await db.execute(
+            """UPDATE idempotency_keys SET status = %s, media_type = %s, answer = %s
+               WHERE user_id = %s AND endpoint = %s AND key = %s""",
+            (status, media_type, answer, claim.user_id, claim.endpoint, claim.key),
+        )
+
+
+async def close(database: Database, claim: Claim | None, error: Exception) -> None:
+    """Keep a refusal, or free the key after a failure."""
+    if claim is None:
+        return
+
+    async def close(db: Connection) -> None:
+        if isinstance(error, Problem) and is_final(error.status):
+            await keep(db, claim, error.status, MEDIA_TYPE, json.dumps(error.body()))
+        else:
+            await _free(db, claim)
+
+    await database.certainly(close)
+
+
+def is_final(status: int) -> bool:
+    """Whether a retry gets the same answer again."""
+    return status < 500
+
+
+async def _free(db: Connection, claim: Claim) -> None:
+    await db.execute(
+        "DELETE FROM idempotency_keys WHERE user_id = %s AND endpoint = %s AND key = %s AND status IS NULL",
+        (claim.user_id, claim.endpoint, claim.key),
+    )

@@ -1,0 +1,110 @@
+"""Billing events: one a counted call, kept in an outbox until Lago has it (contract, "Lago")."""
+
+import asyncio
+import contextlib
+import logging
+from datetime import UTC
+from typing import Any
+from uuid import UUID
+
+from sandbox.ops_center.database import Connection, Database, Row
+from sandbox.ops_center.lago import Lago, LagoError
+from sandbox.ops_center.problems import Unavailable
+
+CODE = "llm_requests"
+"""Lago's billable metric."""
+BATCH = 100
+IDLE_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 4.0
+
+log = logging.getLogger("ops_center")
+
+
+async def keep(db: Connection, request_id: UUID) -> None:
+    """Put the event of a finished call into the outbox, in the caller's transaction."""
+    await db.execute(
+        """INSERT INTO lago_events (request_id, subscription_id, model, tokens, credits, byok, happened_at)
+           SELECT u.request_id, COALESCE(t.subscription_id, u.user_id::text), u.model, u.tokens, u.credits,
+                  u.byok, u.created_at
+           FROM usage_tracking u LEFT JOIN known_tiers t USING (user_id)
+           WHERE u.request_id = %s""",
+        (request_id,),
+    )
+
+
+def event(row: Row) -> dict[str, Any]:
+    """An outbox row as Lago wants it; `transaction_id` lets Lago refuse it the second time."""
+    return {
+        "transaction_id": str(row["request_id"]),
+        "external_subscription_id": row["subscription_id"],
+        "code": CODE,
+        "timestamp": int(row["happened_at"].replace(tzinfo=UTC).timestamp()),
+        "properties": {name: row[name] for name in ("model", "tokens", "credits", "byok")},
+    }
+
+
+class Outbox:
+    """Sends what is in the outbox in the background, again and again until Lago has accepted it."""
+
+    def __init__(self, database: Database, lago: Lago) -> None:
+        self._database = database
+        self._lago = lago
+        self._news = asyncio.Event()
+        self._sender: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin to send."""
+        self._sender = asyncio.create_task(self._send_for_ever())
+
+    async def close(self) -> None:
+        """Stop; what is not sent yet stays in the outbox."""
+        if self._sender:
+            self._sender.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sender
+
+    def wake(self) -> None:
+        """There is something to send."""
+        self._news.set()
+
+    async def _send_for_ever(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            self._news.clear()
+            try:
+                more = await self._send_due()
+            except (LagoError, Unavailable):
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                continue
+            pause = FIRST_PAUSE_SECONDS
+            if not more:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), IDLE_SECONDS)
+
+    async def _send_due(self) -> bool:
+        async with self._database.connection() as db:
+            found = await db.execute(
+                "SELECT * FROM lago_events WHERE due_at <= LOCALTIMESTAMP ORDER BY due_at LIMIT %s", (BATCH,)
+            )
+            rows = await found.fetchall()
+        sent: list[UUID] = []
+        refused: list[UUID] = []
+        try:
+            for row in rows:
+                (sent if await self._lago.send(event(row)) else refused).append(row["request_id"])
+        finally:
+            await self._settle(sent, refused)
+        return len(rows) == BATCH
+
+    async def _settle(self, sent: list[UUID], refused: list[UUID]) -> None:
+        if refused:
+            log.warning("Lago refused %d events; they are sent again in a minute", len(refused))
+        async with self._database.transaction() as db:
+            await db.execute("DELETE FROM lago_events WHERE request_id = ANY(%s)", (sent,))
+            await db.execute(
+                """UPDATE lago_events SET due_at = LOCALTIMESTAMP + interval '1 minute'
+                   WHERE request_id = ANY(%s)""",
+                (refused,),
+            )

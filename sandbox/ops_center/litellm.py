@@ -1,0 +1,127 @@
+"""LiteLLM: where requests are sent to the provider, and what its refusals mean to the user."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import httpx
+
+from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.settings import Settings
+
+DEADLINE_SECONDS = 8.0
+"""For a whole answer, for a stream's first byte, and between any two parts of a stream."""
+
+
+class NotSentError(Exception):
+    """LiteLLM could not be reached, so that the provider never heard of the request."""
+
+
+class LiteLLM:
+    """The client of one LiteLLM proxy."""
+
+    def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
+        self._http = http
+        self._url = f"{settings.litellm_url}/v1/chat/completions"
+        self._headers = {
+            "Authorization": f"Bearer {settings.litellm_key.get_secret_value()}",
+            "x-litellm-num-retries": "0",
+        }
+
+    async def complete(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The provider's whole answer. Raises `NotSentError`, or the `Problem` that the user sees."""
+        async with self._sent(body) as answer:
+            completion: Any = json.loads(await answer.aread())
+        if not isinstance(completion, dict) or "error" in completion or total_tokens(completion) is None:
+            raise provider_error()
+        return completion
+
+    @asynccontextmanager
+    async def stream(self, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """The provider's events, as they come. Raises `NotSentError`, or the `Problem` that the user sees."""
+        async with self._sent({**body, "stream": True}) as answer:
+            yield _events(answer)
+
+    @asynccontextmanager
+    async def _sent(self, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
+        whole = None if body.get("stream") else DEADLINE_SECONDS
+        with _troubles_explained():
+            async with (
+                asyncio.timeout(whole),
+                self._http.stream(
+                    "POST", self._url, json=body, headers=self._headers, timeout=DEADLINE_SECONDS
+                ) as answer,
+            ):
+                if not answer.is_success:
+                    raise refused(answer.status_code, own_key="api_key" in body)
+                yield answer
+
+
+@contextmanager
+def _troubles_explained() -> Iterator[None]:
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise NotSentError from error
+    except (httpx.TimeoutException, TimeoutError) as error:
+        raise provider_timeout() from error
+    except (httpx.HTTPError, ValueError) as error:
+        raise provider_error() from error
+
+
+async def _events(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    with _troubles_explained():
+        async for line in answer.aiter_lines():
+            data = line.removeprefix("data:").strip()
+            if not line.startswith("data:") or not data:
+                continue
+            if data == "[DONE]":
+                return
+            event = json.loads(data)
+            if "error" in event:
+                break
+            yield event
+    raise provider_error()
+
+
+def total_tokens(answer: dict[str, Any]) -> int | None:
+    """What the provider reports to have used, prompt and answer together; None if it does not say."""
+    tokens = (answer.get("usage") or {}).get("total_tokens")
+    return tokens if isinstance(tokens, int) else None
+
+
+def refused(status: int, *, own_key: bool) -> Problem:
+    """What LiteLLM's refusal means to the user."""
+    if status == 401 and own_key:
+        return invalid_key()
+    if status in (408, 504):
+        return provider_timeout()
+    if own_key and status == 402:
+        return provider_error(
+            "The account that your own key belongs to has no money left; add some at the provider."
+        )
+    return provider_error()
+
+
+def invalid_key() -> Problem:
+    """401: the provider does not take the user's own key."""
+    return Problem(
+        401,
+        "invalid_byok_key",
+        "The provider refused your own API key. Store a working one with POST /api/v1/settings/byok-keys, "
+        "or send the request without X-Use-BYOK to use platform credits.",
+    )
+
+
+def provider_error(detail: str = "The provider could not answer. Try again in a moment.") -> Problem:
+    """502: the provider, or the way to it, failed; nothing was charged."""
+    return Problem(502, "provider_error", f"{detail} Nothing was charged.")
+
+
+def provider_timeout() -> Problem:
+    """504: the provider took too long; nothing was charged."""
+    return Problem(
+        504, "provider_timeout", "The provider took too long. Try again in a moment. Nothing was charged."
+    )

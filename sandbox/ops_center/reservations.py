@@ -1,0 +1,145 @@
+"""From reservation to settlement: each step of a call that moves money or counts (contract, EP9, 6 to 8).
+
+Each step is one short transaction. Between the first and the last of them a call's `usage_tracking` row has
+status 102, and its credits are held.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sandbox.ops_center import lago_events, periods, quota
+from sandbox.ops_center.database import Connection
+from sandbox.ops_center.problems import Unavailable
+from sandbox.ops_center.purses import Payment, Purse
+from sandbox.ops_center.quota import Standing
+from sandbox.ops_center.services import Services
+
+ENDPOINT = "/api/v1/llm/chat/completions"
+UNDER_WAY = 102
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to a provider: who asks, for what, and who pays. No purse: the user's own key."""
+
+    request_id: UUID
+    user_id: UUID
+    model: str
+    purse: Purse | None
+
+
+async def reserve(services: Services, call: Call, credits: int, standing: Standing) -> Standing:
+    """Hold the estimate and take one call of the quota, both or neither; the standing with this call in it.
+
+    Raises the 402, 403 or 429 that says why not, or `Unavailable`.
+    """
+    try:
+        async with services.database.transaction() as db:
+            await quota.lock(db, call.user_id)
+            if call.purse:
+                await _hold(db, call, call.purse, credits)
+            standing = await quota.take(services, db, call.user_id, standing)
+            await db.execute(
+                """INSERT INTO usage_tracking
+                       (user_id, org_id, request_id, endpoint, model, tokens, credits, byok, status,
+                        created_at)
+                   VALUES (%s, %s, %s, %s, %s, 0, 0, %s, %s, %s::timestamptz)""",
+                (
+                    call.user_id,
+                    call.purse and call.purse.org_id,
+                    call.request_id,
+                    ENDPOINT,
+                    call.model,
+                    call.purse is None,
+                    UNDER_WAY,
+                    periods.now(),
+                ),
+            )
+    except Unavailable:
+        services.cache.doubt()
+        raise
+    return standing
+
+
+async def settle(db: Connection, call: Call, tokens: int, charge: int) -> Payment:
+    """Turn the reservation into the charge, in the caller's transaction; what was paid and what is left."""
+    payment = await _pay(db, call, call.purse, charge) if call.purse else Payment(0, None)
+    if payment.credits:
+        await db.execute(
+            """INSERT INTO credit_transactions
+                   (user_id, org_id, amount, transaction_type, description, request_id)
+               VALUES (%s, %s, %s, 'usage', %s, %s)""",
+            (
+                call.user_id,
+                call.purse and call.purse.org_id,
+                -payment.credits,
+                f"{call.model}, {tokens} tokens",
+                call.request_id,
+            ),
+        )
+    await _finish(db, call, 200, tokens, payment.credits)
+    return payment
+
+
+async def fail(services: Services, call: Call, status: int) -> None:
+    """The provider was asked and failed: the call counts, and nothing is charged or held."""
+
+    async def release(db: Connection) -> None:
+        await _release(db, call)
+        await _finish(db, call, status, 0, 0)
+
+    await services.database.certainly(release)
+    services.outbox.wake()
+
+
+async def withdraw(services: Services, call: Call, standing: Standing) -> None:
+    """The provider was never asked: as if the call had not been."""
+
+    async def forget(db: Connection) -> None:
+        await quota.lock(db, call.user_id)
+        await _release(db, call)
+        gone = await db.execute(
+            "DELETE FROM usage_tracking WHERE request_id = %s AND status = %s", (call.request_id, UNDER_WAY)
+        )
+        if gone.rowcount:
+            await quota.give_back(services, call.user_id, standing.period)
+
+    await services.database.certainly(forget)
+
+
+async def _hold(db: Connection, call: Call, purse: Purse, credits: int) -> None:
+    await purse.hold(db, credits)
+    await db.execute(
+        "INSERT INTO credit_reservations (request_id, user_id, member_id, credits) VALUES (%s, %s, %s, %s)",
+        (call.request_id, call.user_id, purse.member_id, credits),
+    )
+
+
+async def _pay(db: Connection, call: Call, purse: Purse, charge: int) -> Payment:
+    held = await _unhold(db, call)
+    return await purse.pay(db, held, charge) if held else Payment(0, 0)
+
+
+async def _release(db: Connection, call: Call) -> None:
+    held = await _unhold(db, call)
+    if held and call.purse:
+        await call.purse.release(db, held)
+
+
+async def _unhold(db: Connection, call: Call) -> int:
+    """End the reservation; what it held, or 0 if it has ended before."""
+    found = await db.execute(
+        "DELETE FROM credit_reservations WHERE request_id = %s RETURNING credits", (call.request_id,)
+    )
+    row = await found.fetchone()
+    return int(row["credits"]) if row else 0
+
+
+async def _finish(db: Connection, call: Call, status: int, tokens: int, credits: int) -> None:
+    finished = await db.execute(
+        """UPDATE usage_tracking SET status = %s, tokens = %s, credits = %s
+           WHERE request_id = %s AND status = %s""",
+        (status, tokens, credits, call.request_id, UNDER_WAY),
+    )
+    if finished.rowcount:
+        await lago_events.keep(db, call.request_id)

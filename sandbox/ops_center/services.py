@@ -1,0 +1,64 @@
+"""The systems that one Ops-Center stands on, opened and closed together."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+import httpx
+from fastapi import Depends, Request
+
+from sandbox.ops_center import lago_events
+from sandbox.ops_center.cache import Cache
+from sandbox.ops_center.database import Database
+from sandbox.ops_center.lago import Lago
+from sandbox.ops_center.litellm import LiteLLM
+from sandbox.ops_center.settings import Settings
+from sandbox.ops_center.tokens import KeySet
+
+CLOSING_SECONDS = 10.0
+
+
+class Services:
+    """What every endpoint can reach: settings, PostgreSQL, Redis, Keycloak's keys, LiteLLM, Lago."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.http = httpx.AsyncClient(
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=4.0), trust_env=False
+        )
+        self.database = Database(settings.database_url.get_secret_value())
+        self.cache = Cache(settings.redis_url.get_secret_value())
+        self.keys = KeySet(self.http, settings)
+        self.litellm = LiteLLM(self.http, settings)
+        self.lago = Lago(self.http, settings)
+        self.outbox = lago_events.Outbox(self.database, self.lago)
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Connect to the database, and start sending what Lago has not got yet."""
+        await self.database.open()
+        self.outbox.open()
+
+    async def close(self) -> None:
+        """Let running calls come to their end, then disconnect."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=CLOSING_SECONDS)
+        await self.outbox.close()
+        await self.http.aclose()
+        await self.cache.close()
+        await self.database.close()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` to its end, whatever becomes of the request that asked for it."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+
+def _of_request(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Used = Annotated[Services, Depends(_of_request)]
+"""What an endpoint declares to get them."""

@@ -1,0 +1,48 @@
+"""What an Ops-Center needs to know about the systems it stands on; from environment variables OPS_*."""
+
+import base64
+import binascii
+from typing import Annotated
+
+from pydantic import AfterValidator, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _without_trailing_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
+def _key_of_32_bytes(secret: SecretStr) -> SecretStr:
+    try:
+        size = len(base64.urlsafe_b64decode(secret.get_secret_value()))
+    except binascii.Error as error:
+        raise ValueError("is not base64; give 32 random bytes in urlsafe base64") from error
+    if size != 32:
+        raise ValueError(f"holds {size} bytes; give 32 random bytes in urlsafe base64")
+    return secret
+
+
+Url = Annotated[str, AfterValidator(_without_trailing_slash)]
+
+
+class Settings(BaseSettings):
+    """Addresses and secrets of one Ops-Center. Raises ValidationError when one is missing or bad."""
+
+    model_config = SettingsConfigDict(env_prefix="OPS_", hide_input_in_errors=True)
+
+    database_url: SecretStr
+    redis_url: SecretStr
+    keycloak_url: Url
+    keycloak_realm: str = "uchub"
+    keycloak_audience: str = "ops-center"
+    litellm_url: Url
+    litellm_key: SecretStr
+    lago_url: Url
+    lago_key: SecretStr
+    byok_secret: Annotated[SecretStr, AfterValidator(_key_of_32_bytes)]
+    public_url: Url
+
+    @property
+    def issuer(self) -> str:
+        """What `iss` of a good token says."""
+        return f"{self.keycloak_url}/realms/{self.keycloak_realm}"

@@ -1,0 +1,47 @@
+"""Whether the Ops-Center and what it stands on are up; the one endpoint that needs no token."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter
+
+from sandbox.ops_center.services import Services, Used
+
+DEADLINE_SECONDS = 2.0
+
+router = APIRouter(prefix="/system")
+
+
+@router.get("/status")
+async def status(services: Used) -> dict[str, Any]:
+    """Each service, up or down; asked all at once."""
+    settings = services.settings
+    checks: dict[str, Callable[[], Awaitable[None]]] = {
+        "postgresql": lambda: _database_answers(services),
+        "redis": services.cache.ping,
+        "keycloak": lambda: _answers(services, settings.issuer),
+        "litellm": lambda: _answers(services, f"{settings.litellm_url}/health/liveliness"),
+        "lago": lambda: _answers(services, f"{settings.lago_url}/health"),
+    }
+    states = await asyncio.gather(*(_state(check) for check in checks.values()))
+    found = dict(zip(checks, states, strict=True))
+    return {"status": "up" if set(states) == {"up"} else "degraded", "services": found}
+
+
+async def _state(check: Callable[[], Awaitable[None]]) -> str:
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await check()
+    except Exception:
+        return "down"
+    return "up"
+
+
+async def _answers(services: Services, url: str) -> None:
+    (await services.http.get(url, timeout=DEADLINE_SECONDS)).raise_for_status()
+
+
+async def _database_answers(services: Services) -> None:
+    async with services.database.connection() as db:
+        await db.execute("SELECT 1")

@@ -1,0 +1,103 @@
+"""Who is asking: access tokens of the realm (contract, "Every endpoint"; RFC 6750)."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+import httpx
+import jwt
+from fastapi import Depends, Request
+
+from sandbox.ops_center.problems import Problem, Unavailable
+from sandbox.ops_center.settings import Settings
+
+REFETCH_SECONDS = 5.0
+"""How often an unknown key id may make us ask Keycloak again."""
+DEADLINE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Person:
+    """The person that a good token names."""
+
+    user_id: UUID
+    email: str | None
+    """Lower case."""
+
+
+class KeySet:
+    """The realm's public keys: kept without end, asked for again when a token names an unknown one."""
+
+    def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
+        self._http = http
+        self._url = f"{settings.issuer}/protocol/openid-connect/certs"
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """The key with this id, if the realm has it. Raises `Unavailable` when no key is known at all."""
+        if kid not in self._keys:
+            async with self._fetching:
+                if kid not in self._keys and time.monotonic() - self._fetched > REFETCH_SECONDS:
+                    await self._fetch()
+        return self._keys.get(kid)
+
+    async def _fetch(self) -> None:
+        try:
+            answer = await self._http.get(self._url, timeout=DEADLINE_SECONDS)
+            keys = jwt.PyJWKSet.from_dict(answer.raise_for_status().json()).keys
+        except (httpx.HTTPError, jwt.PyJWTError, ValueError) as error:
+            if self._keys:
+                return
+            raise Unavailable("Keycloak, which vouches for your token,") from error
+        self._keys = {key.key_id: key for key in keys if key.key_id}
+        self._fetched = time.monotonic()
+
+
+async def authenticate(request: Request) -> Person:
+    """The person who sends the request. Raises 401 without a good access token."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Problem(
+            401, "unauthenticated", "Sign in and send the access token as Authorization: Bearer <token>."
+        )
+    services = request.app.state.services
+    try:
+        return person(await claims(token.strip(), services.keys, services.settings))
+    except (jwt.PyJWTError, ValueError, AttributeError) as error:
+        raise Problem(
+            401,
+            "invalid_token",
+            "The access token is not valid here or has expired. Sign in again and send the new one.",
+            headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+        ) from error
+
+
+async def claims(token: str, keys: KeySet, settings: Settings) -> dict[str, Any]:
+    """What a token says, once everything about it was checked. Raises jwt.PyJWTError."""
+    key = await keys.find(str(jwt.get_unverified_header(token).get("kid")))
+    if key is None:
+        raise jwt.InvalidTokenError("signed with a key that is not the realm's")
+    said: dict[str, Any] = jwt.decode(
+        token,
+        key.key,
+        algorithms=["RS256"],
+        audience=settings.keycloak_audience,
+        issuer=settings.issuer,
+        options={"require": ["exp", "iss", "aud", "sub"], "verify_iat": False},
+    )
+    if said.get("typ") != "Bearer":
+        raise jwt.InvalidTokenError("no access token")
+    return said
+
+
+def person(said: dict[str, Any]) -> Person:
+    """The person whom a token's claims name. Raises ValueError when `sub` is no UUID."""
+    return Person(UUID(said["sub"]), (said.get("email") or "").lower() or None)
+
+
+Caller = Annotated[Person, Depends(authenticate)]
+"""What an endpoint declares to know who asks."""
