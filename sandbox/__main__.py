@@ -1,0 +1,122 @@
+"""The command line: `python -m sandbox prepare | up | down | status | restart`."""
+
+import json
+import signal
+import sys
+import threading
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import sandbox
+from sandbox.errors import SandboxError
+from sandbox.handle import end
+from sandbox.handle import restart as restart_service
+from sandbox.settings import sandbox_settings
+from sandbox.state import State
+
+app = typer.Typer(
+    help="A whole deployment of Ops-Center on this machine.", add_completion=False, pretty_exceptions_enable=False
+)
+
+
+@app.command()
+def prepare() -> None:
+    """Make what every start uses: about a minute the first time, nothing after that."""
+    from sandbox.prepare import prepare as prepare_pieces
+
+    prepare_pieces(sandbox_settings(), _say)
+    _say("The sandbox is prepared.")
+
+
+@app.command()
+def up(keep: Annotated[bool, typer.Option("--keep", help="Leave it running until `down`.")] = False) -> None:
+    """Start the sandbox, or take the running one; without --keep it ends with this command (Ctrl-C)."""
+    box = sandbox.start(keep, _say)
+    _say(f"The sandbox is {'up' if box.started else 'already up'} ({box.start_seconds:.1f} s): {sandbox_settings().target}")
+    if not keep:
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        stop.wait()
+        box.stop()
+
+
+@app.command()
+def down() -> None:
+    """End the sandbox, or what a killed one left running."""
+    names = end(sandbox_settings())
+    _say(f"Ended: {', '.join(names)}." if names else "No sandbox is running.")
+
+
+@app.command()
+def restart(
+    service: str,
+    env: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, until its next restart.")] = None,
+) -> None:
+    """Restart one service; the others go on."""
+    environment = {}
+    for item in env or []:
+        name, separator, value = item.partition("=")
+        if not name or not separator:
+            raise SandboxError(f"--env {item!r} is not understood: write it as in --env NAME=VALUE.")
+        environment[name] = value
+    seconds = restart_service(sandbox_settings(), service, environment)
+    _say(f"{service} is back ... {seconds:.1f} s")
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Say what runs; exit status 1 when the sandbox is not up or not whole."""
+    state = State.read(sandbox_settings())
+    if state is not None and not state.is_up():
+        state.phase = "killed"
+    if as_json:
+        print(json.dumps(asdict(state) if state else {"phase": "down"}, indent=2))
+    elif state is None:
+        print("No sandbox is running: start one with `python -m sandbox up --keep`.")
+    else:
+        _show(state)
+    raise typer.Exit(1 if state is None or state.faults() else 0)
+
+
+@app.command(hidden=True)
+def supervise(keep: bool = False) -> None:
+    """Own the services; started by `up` and by the suite."""
+    from sandbox.supervisor import supervise as run_supervisor
+
+    raise typer.Exit(run_supervisor(sandbox_settings(), keep))
+
+
+def _show(state: State) -> None:
+    table = Table("service", "version", "is", "address", "start", "process", "log", box=None)
+    for name, service in state.services.items():
+        phase = service.phase if service.exit_status is None else f"{service.phase} ({service.exit_status})"
+        seconds = "" if service.seconds is None else f"{service.seconds:.1f} s"
+        process = str(service.process.pid) if service.process else ""
+        table.add_row(name, service.version, phase, service.url, seconds, process, service.log)
+    console = Console(soft_wrap=True)
+    kept = "kept" if state.keep else "not kept"
+    console.print(f"The sandbox is {state.phase}, {kept}, supervisor {state.supervisor.pid}, start {state.seconds} s")
+    console.print(table)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main() -> None:
+    """Run a command; what can't be done is one message and exit status 2."""
+    try:
+        app()
+    except SandboxError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""A running sandbox in the hands of the process that started or took it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import psutil
+
+from sandbox import channel
+from sandbox.errors import SandboxError
+from sandbox.files import locked
+from sandbox.settings import PROJECT, SandboxSettings, sandbox_settings, service_environment
+from sandbox.state import State, sweep
+
+LONGEST_START = 2400
+"""Seconds that a start may take, the preparation included."""
+LONGEST_STOP = 20
+LONGEST_RESTART = 120
+
+Report = Callable[[str], None]
+
+
+@dataclass
+class Sandbox:
+    """A sandbox whose services were all healthy when it was started or taken."""
+
+    settings: dict[str, str]
+    """The target description: what a user would set for a deployment of their own."""
+    started: bool
+    """Whether this call started it; it took a running one otherwise."""
+    start_seconds: float
+    """How long this call took."""
+    _where: SandboxSettings
+    _held: int | None
+    _supervisor: subprocess.Popen[str] | None = None
+
+    def stop(self) -> None:
+        """Say that it is not needed any more: it ends unless it is kept, or needed by others."""
+        if self._held is None:
+            return
+        os.close(self._held)
+        self._held = None
+        if self._supervisor is not None:
+            _wait_for_end(self._where, self._supervisor)
+
+    def restart(self, service: str, environment: Mapping[str, str] | None = None) -> float:
+        """Restart one service, with more environment until its next restart; returns the seconds until it is healthy."""
+        return restart(self._where, service, environment or {})
+
+
+def start(keep: bool, report: Report) -> Sandbox:
+    """See `sandbox.start`."""
+    settings = sandbox_settings()
+    began = time.monotonic()
+    settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    waiting = "Another start of the sandbox is under way, waiting for it"
+    with locked(settings.home / "start.lock", LONGEST_START, lambda: report(waiting)):
+        held = _take(settings, keep, report)
+        supervisor = None
+        if held is None:
+            supervisor, held = _launch(settings, keep, report)
+        target = json.loads(settings.target.read_text())
+    return Sandbox(target, supervisor is not None, round(time.monotonic() - began, 2), settings, held, supervisor)
+
+
+def restart(settings: SandboxSettings, service: str, environment: Mapping[str, str]) -> float:
+    """Ask the running sandbox to restart one service; returns the seconds until it was healthy."""
+    request = {"do": "restart", "service": service, "environment": dict(environment)}
+    return float(channel.ask(settings, request, LONGEST_RESTART)["seconds"])
+
+
+def end(settings: SandboxSettings) -> list[str]:
+    """End the running sandbox, or what a killed one left; returns the names of the services that ran."""
+    state = State.read(settings)
+    if state is None:
+        return []
+    supervisor = state.supervisor.process()
+    if supervisor is not None:
+        supervisor.terminate()
+        try:
+            supervisor.wait(LONGEST_STOP)
+        except psutil.TimeoutExpired:
+            supervisor.kill()
+            supervisor.wait(LONGEST_STOP)
+        names = list(state.services)
+        sweep(State.read(settings) or state)
+    else:
+        names = sweep(state)
+    for path in (settings.target, settings.state, channel.pipe(settings)):
+        path.unlink(missing_ok=True)
+    return names
+
+
+def _take(settings: SandboxSettings, keep: bool, report: Report) -> int | None:
+    """Take the sandbox that runs; one that can't be used, or was left by a killed supervisor, is ended."""
+    state = State.read(settings)
+    if state is None:
+        return None
+    if not state.is_up():
+        left = end(settings)
+        if left:
+            report(f"Ended what an earlier sandbox left running: {', '.join(left)}")
+        return None
+    faults = state.faults() + [f"{name} is not part of it" for name in settings.only if name not in state.services]
+    held = channel.hold(settings)
+    if faults or held is None:
+        report(f"Ended a running sandbox that can't be used: {'; '.join(faults) or 'it is ending'}")
+        if held is not None:
+            os.close(held)
+        end(settings)
+        return None
+    if keep and not state.keep:
+        channel.ask(settings, {"do": "keep"}, LONGEST_STOP)
+    return held
+
+
+def _launch(settings: SandboxSettings, keep: bool, report: Report) -> tuple[subprocess.Popen[str], int]:
+    pipe = channel.pipe(settings)
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe, 0o600)
+    # Reading too, so that the pipe can be opened before the supervisor is there to read it.
+    held = os.open(pipe, os.O_RDWR | os.O_CLOEXEC)
+    command = [sys.executable, "-m", "sandbox", "supervise", *(["--keep"] if keep else [])]
+    with (settings.home / "supervisor.log").open("w") as log:
+        supervisor = subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env=service_environment() | {name: value for name, value in os.environ.items() if name.startswith("SANDBOX_")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+    assert supervisor.stdout is not None
+    for line in supervisor.stdout:
+        said = json.loads(line)
+        if "report" in said:
+            report(said["report"])
+        if "ready" in said:
+            return supervisor, held
+        if "failed" in said:
+            os.close(held)
+            supervisor.wait(LONGEST_STOP)
+            raise SandboxError(said["failed"])
+    os.close(held)
+    raise SandboxError(
+        f"The sandbox's supervisor ended before the services were up (exit status {supervisor.wait(LONGEST_STOP)}): "
+        f"read {log.name}, then try again."
+    )
+
+
+def _wait_for_end(settings: SandboxSettings, supervisor: subprocess.Popen[str]) -> None:
+    """Wait until the supervisor has ended, unless it goes on because it is kept or needed by others."""
+    deadline = time.monotonic() + 1
+    while supervisor.poll() is None and time.monotonic() < deadline:
+        state = State.read(settings)
+        if state is None or state.phase == "stopping":
+            supervisor.wait(LONGEST_STOP)
+        elif state.keep:
+            return
+        time.sleep(0.02)

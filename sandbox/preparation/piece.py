@@ -1,0 +1,129 @@
+"""What every piece of the preparation is: a folder that is made whole or not at all, and made again when its inputs change."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import ClassVar
+
+from sandbox.credentials import Credentials
+from sandbox.errors import SandboxError
+from sandbox.services.base import last_lines
+from sandbox.settings import SandboxSettings
+
+MARKER = ".prepared"
+"""The file that says that a folder is whole, and from which inputs it was made."""
+
+
+class Piece(ABC):
+    """One prepared folder."""
+
+    title: ClassVar[str]
+    """What people call it."""
+    folder_name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    """The folder names of the pieces that it is made from."""
+    megabytes: ClassVar[int]
+    """The room that it needs on the disk while it is made."""
+
+    def __init__(self, settings: SandboxSettings, credentials: Credentials) -> None:
+        self.settings = settings
+        self.credentials = credentials
+        self.folder = settings.prepared / self.folder_name
+        self.log = settings.prepared / "log" / f"prepare-{self.folder_name}.log"
+        self.step = "waiting"
+        """What it is doing now, for the progress line."""
+        self.called_off = threading.Event()
+
+    @abstractmethod
+    def inputs(self) -> Sequence[str]:
+        """Return everything whose change means that the piece must be made again."""
+
+    @abstractmethod
+    def make(self, folder: Path) -> None:
+        """Make the piece in this empty folder, which is renamed when it is whole."""
+
+    def fingerprint(self) -> str:
+        """Name the inputs in 64 hex digits; the place counts, since what is made remembers it."""
+        return sha256("\0".join([str(self.folder), *self.inputs()]).encode()).hexdigest()
+
+    def is_made(self) -> bool:
+        """Tell whether the folder is whole and of the present inputs."""
+        marker = self.folder / MARKER
+        return marker.exists() and marker.read_text() == self.fingerprint()
+
+    def make_whole(self) -> float:
+        """Make the piece and put it in its place; returns the seconds it took, leaves nothing half-made."""
+        began = time.monotonic()
+        partial = self.folder.with_name(f"{self.folder.name}.partial")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.write_text("")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.mkdir(parents=True)
+            self.make(partial)
+            (partial / MARKER).write_text(self.fingerprint())
+            shutil.rmtree(self.folder, ignore_errors=True)
+            partial.rename(self.folder)
+        except OSError as error:
+            raise SandboxError(
+                f"{self.title} could not be made in {self.folder}: {error.strerror or error}. "
+                "Make room or set the folder's rights, then run `python -m sandbox prepare` again."
+            ) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return time.monotonic() - began
+
+    @contextmanager
+    def background(self, command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a command in a process group of its own while the block runs, its output in the log."""
+        with self.log.open("a") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def run(
+        self, step: str, command: Sequence[str], seconds: float, cure: str, environment: Mapping[str, str] = os.environ
+    ) -> None:
+        """Run one command of the preparation to its end; raises `SandboxError` when it fails or takes too long."""
+        self.step = step
+        with self.background(command, environment) as process:
+            self.wait_for(lambda: process.poll() is not None, seconds, cure)
+        if process.returncode != 0:
+            raise self.failure(f"{step} failed", cure)
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float, cure: str) -> None:
+        """Wait for the condition of the present step; raises `SandboxError` after `seconds`, or when called off."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if self.called_off.wait(0.05):
+                raise SandboxError(f"{self.title} was called off.")
+            if time.monotonic() > deadline:
+                raise self.failure(f"{self.step} took longer than {seconds:.0f} s", cure)
+
+    def failure(self, what: str, cure: str) -> SandboxError:
+        """Return an error that shows the end of the log."""
+        lines = "".join(f"\n    {line}" for line in last_lines(self.log, 8))
+        return SandboxError(
+            f"{self.title} could not be made: {what}.\n"
+            f"  The last lines of {self.log}:{self.credentials.mask(lines) or ' (none)'}\n"
+            f"  What to do: {cure}"
+        )

@@ -1,0 +1,78 @@
+"""`prepare`: make what every start uses, the pieces beside each other, each of them once."""
+
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from sandbox.credentials import Credentials
+from sandbox.errors import SandboxError
+from sandbox.files import locked
+from sandbox.preparation import PIECES, Piece
+from sandbox.settings import SandboxSettings
+
+SAY_EVERY = 5
+"""Seconds between the lines that tell how far it is."""
+WAIT_FOR_OTHER = 1800
+"""Seconds that another preparation of the same folder may take."""
+
+
+def prepare(settings: SandboxSettings, report: Callable[[str], None]) -> Credentials:
+    """Make every piece that is missing or out of date, and return the secrets they were made with.
+
+    Raises `SandboxError` when a piece can't be made; what was being made is then removed.
+    """
+    try:
+        settings.prepared.mkdir(parents=True, exist_ok=True)
+        with locked(settings.prepared / "prepare.lock", WAIT_FOR_OTHER, lambda: report("Another preparation is under way, waiting for it")):
+            credentials = Credentials.load(settings.secrets)
+            missing = [piece for piece in (make(settings, credentials) for make in PIECES) if not piece.is_made()]
+            if missing:
+                _check_room(settings, missing)
+                _make(missing, report)
+    except OSError as error:
+        raise SandboxError(
+            f"{settings.prepared} can't be written ({error.strerror}): set its rights, or name another folder with "
+            "SANDBOX_HOME."
+        ) from error
+    return credentials
+
+
+def _make(pieces: list[Piece], report: Callable[[str], None]) -> None:
+    began = time.monotonic()
+    made: dict[str, Future[float]] = {}
+
+    def make(piece: Piece) -> float:
+        for name in piece.needs:
+            if name in made:
+                made[name].result()
+        return piece.make_whole()
+
+    with ThreadPoolExecutor(len(pieces)) as pool:
+        for piece in pieces:
+            made[piece.folder_name] = pool.submit(make, piece)
+        running = dict(zip(made.values(), pieces, strict=True))
+        try:
+            while running:
+                done, _ = wait(running, timeout=SAY_EVERY, return_when=FIRST_COMPLETED)
+                for future in done:
+                    piece = running.pop(future)
+                    seconds = future.result()
+                    report(f"[{len(pieces) - len(running)}/{len(pieces)}] {piece.title} ... {seconds:.0f} s")
+                if not done:
+                    doing = ", ".join(f"{piece.title}: {piece.step}" for piece in running.values())
+                    report(f"      {time.monotonic() - began:3.0f} s  {doing}")
+        except BaseException:
+            for piece in pieces:
+                piece.called_off.set()
+            raise
+
+
+def _check_room(settings: SandboxSettings, pieces: list[Piece]) -> None:
+    needed = sum(piece.megabytes for piece in pieces)
+    free = shutil.disk_usage(settings.prepared).free // 2**20
+    if free < needed:
+        raise SandboxError(
+            f"The disk of {settings.prepared} has {free} MB free, and the sandbox needs {needed} MB more: make room, "
+            "or name a folder on another disk with SANDBOX_HOME."
+        )

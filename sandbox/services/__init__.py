@@ -1,0 +1,16 @@
+"""One file a service: how it starts, when it is healthy, how it stops, where its log is."""
+
+from sandbox.services.base import Plan, Running, Service
+from sandbox.services.keycloak import Keycloak
+from sandbox.services.lago import Lago
+from sandbox.services.litellm import LiteLLM
+from sandbox.services.ops_center import OpsCenter
+from sandbox.services.postgresql import PostgreSQL
+from sandbox.services.provider import Provider
+from sandbox.services.redis import Redis
+
+SERVICE_CLASSES: dict[str, type[Service]] = {
+    service.name: service for service in (LiteLLM, Keycloak, PostgreSQL, Redis, Provider, Lago, OpsCenter)
+}
+
+__all__ = ["SERVICE_CLASSES", "Plan", "Running", "Service"]

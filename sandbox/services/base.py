@@ -1,0 +1,192 @@
+"""What every service of the sandbox is: a process, when it is healthy, how it stops, and where its log is."""
+
+import signal
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+import httpx
+from mirakuru.base import SimpleExecutor
+from mirakuru.exceptions import ProcessFinishedWithError, TimeoutExpired
+
+from sandbox.credentials import Credentials
+from sandbox.errors import SandboxError
+from sandbox.ports import HOST
+from sandbox.settings import PROJECT, SandboxSettings
+
+LOG_LINES = 15
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the services of one sandbox know of each other before any of them runs."""
+
+    settings: SandboxSettings
+    credentials: Credentials
+    ports: Mapping[str, int]
+    """A port for every service, also for those that this sandbox leaves out."""
+
+    def url(self, service: str) -> str:
+        """Return where the service answers HTTP, without a trailing slash."""
+        return f"http://{HOST}:{self.ports[service]}"
+
+
+class Service(ABC):
+    """One service: subclasses say what is special about it."""
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    """What `status` shows; a stand-in says that it is one."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """The services that must be healthy before this one starts."""
+    deadline: ClassVar[float] = 60
+    """Seconds it has to become healthy."""
+    stop_signal: ClassVar[int] = signal.SIGTERM
+    cure: ClassVar[str]
+    """What its user can do when it does not come up."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.port = plan.ports[self.name]
+        self.folder = plan.settings.run / self.name
+        """Its state, gone at the next start of the sandbox."""
+        self.log = plan.settings.logs / f"{self.name}.log"
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self.plan.url(self.name)
+
+    @classmethod
+    def is_there(cls) -> bool:
+        """Tell whether there is something to start."""
+        return True
+
+    def make_state(self) -> None:  # noqa: B027 - most services keep none
+        """Lay out the clean state that it starts from, in its empty folder."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """Return the command line, which every user of the machine can read: no secret in it."""
+
+    def environment(self) -> dict[str, str]:
+        """Return what it is told by environment, secrets included."""
+        return {}
+
+    @abstractmethod
+    def is_healthy(self) -> bool:
+        """Ask it whether it does its work; never raises, answers within 3 s."""
+
+    def target(self) -> dict[str, str]:
+        """Return its part of the target description, by environment name."""
+        return {}
+
+
+class HttpService(Service):
+    """A service that is healthy when a path answers 200."""
+
+    health_path: ClassVar[str]
+
+    def is_healthy(self) -> bool:
+        """Ask the health path."""
+        try:
+            return httpx.get(self.url + self.health_path, timeout=3, trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+@dataclass
+class Running:
+    """The process of a service, in a process group of its own that ends as a whole."""
+
+    service: Service
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Environment beyond the service's own."""
+    process: SimpleExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.service.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.service.log.open("a") as log:
+            self.process = SimpleExecutor(
+                self.service.command(),
+                cwd=str(PROJECT),
+                timeout=self.service.deadline,
+                sleep=0.05,
+                stop_signal=self.service.stop_signal,
+                envvars={**self.service.environment(), **self.extra},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                self.process.start()
+            except OSError as error:
+                raise self._failure(f"its program can't be run: {error}") from error
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is the id of its group too."""
+        assert self.process.process is not None
+        return int(self.process.process.pid)
+
+    def exit_status(self) -> int | None:
+        """Return how it ended, None while it runs."""
+        assert self.process.process is not None
+        status: int | None = self.process.process.poll()
+        return status
+
+    def wait_until_healthy(self, go_on: Callable[[], bool]) -> None:
+        """Wait for the first healthy answer; give up when `go_on` says no.
+
+        Raises `SandboxError` with the last lines of the log when it ends or is not healthy in time.
+        """
+
+        def healthy() -> bool:
+            if not go_on():
+                raise SandboxError(f"The start of {self.service.name} was called off.")
+            status = self.exit_status()
+            if status is not None:
+                raise self._failure(f"it ended with exit status {status}")
+            return self.service.is_healthy()
+
+        try:
+            self.process.wait_for(healthy)
+        except TimeoutExpired:
+            raise self._failure(f"it was not healthy within {self.service.deadline:.0f} s") from None
+
+    def stop(self, seconds: float = 8) -> None:
+        """End the whole process group, by force after `seconds`."""
+        self.process._timeout = seconds
+        try:
+            self.process.stop()
+        except (ProcessFinishedWithError, TimeoutExpired):
+            pass  # how it ends on a signal is its own affair; that it ended is what counts
+
+    def _failure(self, why: str) -> SandboxError:
+        lines = last_lines(self.service.log)
+        shown = self.service.plan.credentials.mask("".join(f"\n    {line}" for line in lines))
+        return SandboxError(
+            f"{self.service.name} did not come up: {why}.\n"
+            f"  The last lines of {self.service.log}:{shown or ' (none)'}\n"
+            f"  What to do: {self.service.cure}"
+        )
+
+
+def package_folder(name: str) -> Path:
+    """Return where an installed package is, without importing it."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise SandboxError(f"The package {name} is not installed: run `python bootstrap.py`, which completes them.")
+    return Path(spec.origin).parent
+
+
+def last_lines(log: Path, count: int = LOG_LINES) -> list[str]:
+    """Return the end of a log, long lines cut."""
+    if not log.exists():
+        return []
+    text = log.read_bytes()[-20_000:].decode(errors="replace")
+    return [line[:400] for line in text.splitlines() if line.strip()][-count:]

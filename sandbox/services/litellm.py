@@ -1,0 +1,91 @@
+"""LiteLLM, the real proxy, in a virtual environment of its own; its providers are the sandbox's stand-in."""
+
+import json
+from typing import Any, ClassVar
+
+from sandbox.services.base import HttpService
+from sandbox.services.provider import provider_keys
+
+ENVIRONMENT = "litellm-venv"
+"""The prepared folder of its virtual environment."""
+WORKERS = 2
+PROVIDER_TIMEOUT = 5
+"""Seconds that a provider has; Ops-Center gives up on LiteLLM after 8."""
+PLATFORM_MODELS = ("openai/gpt-3.5-turbo", "openai/gpt-4", "openai/gpt-4-turbo", "anthropic/claude-3-sonnet")
+"""The contract's models, bought through OpenRouter."""
+DIRECT_MODELS = ("openai/gpt-3.5-turbo", "openai/gpt-4", "openai/gpt-4-turbo")
+"""The same at OpenAI, as `direct/...`, for people with an OpenAI key of their own."""
+
+
+class LiteLLM(HttpService):
+    """The proxy, without retries and cooldowns: a request is one call of the provider, or none."""
+
+    name = "litellm"
+    version = "1.106.2"
+    deadline = 90
+    health_path = "/health/liveliness"
+    cure: ClassVar[str] = (
+        f"read the log; when its packages are at fault, remove the folder `{ENVIRONMENT}` in the sandbox's folder and "
+        "run `python -m sandbox prepare`."
+    )
+
+    def make_state(self) -> None:
+        """Write the configuration as JSON, which is YAML too; keys are named in it, not written."""
+        (self.folder / "config.yaml").write_text(json.dumps(self._configuration(), indent=2))
+
+    def command(self) -> list[str]:
+        """Run the proxy."""
+        return [
+            str(self.plan.settings.prepared / ENVIRONMENT / "bin" / "litellm"),
+            "--config",
+            str(self.folder / "config.yaml"),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--num_workers",
+            str(WORKERS),
+            "--telemetry",
+            "False",
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """Return the keys, and what keeps it from the network and quiet."""
+        return {
+            "LITELLM_MASTER_KEY": self.plan.credentials.litellm_master_key,
+            **provider_keys(self.plan.credentials),
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_MODE": "PRODUCTION",
+            "LITELLM_LOG": "ERROR",
+            "NO_DOCS": "True",
+        }
+
+    def target(self) -> dict[str, str]:
+        """Return its address and its key."""
+        return {"LITELLM_URL": self.url, "LITELLM_MASTER_KEY": self.plan.credentials.litellm_master_key}
+
+    def _configuration(self) -> dict[str, Any]:
+        provider = self.plan.url("provider")
+        models = [
+            _model(name, f"openrouter/{name}", f"{provider}/openrouter/api/v1", "PROVIDER_OPENROUTER_KEY")
+            for name in PLATFORM_MODELS
+        ] + [_model(f"direct/{name}", name, f"{provider}/openai/v1", "PROVIDER_OPENAI_KEY") for name in DIRECT_MODELS]
+        return {
+            "model_list": models,
+            "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
+            "litellm_settings": {"num_retries": 0, "telemetry": False, "include_cost_in_streaming_usage": True},
+            "router_settings": {"num_retries": 0, "disable_cooldowns": True},
+        }
+
+
+def _model(name: str, model: str, address: str, key: str) -> dict[str, Any]:
+    return {
+        "model_name": name,
+        "litellm_params": {
+            "model": model,
+            "api_base": address,
+            "api_key": f"os.environ/{key}",
+            "timeout": PROVIDER_TIMEOUT,
+            "stream_timeout": PROVIDER_TIMEOUT,
+        },
+    }

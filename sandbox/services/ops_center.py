@@ -1,0 +1,37 @@
+"""The reference Ops-Center."""
+
+from sandbox.services.keycloak import CLIENT, REALM
+from sandbox.services.modules import ModuleService
+from sandbox.services.postgresql import OWNER, PostgreSQL
+from sandbox.services.redis import Redis
+
+
+class OpsCenter(ModuleService):
+    """Makes its tables in `unicorn_db` when it starts; the other services may come up after it."""
+
+    name = "ops-center"
+    version = "reference"
+    module = "sandbox.ops_center"
+    needs = ("postgresql", "redis")
+    health_path = "/api/v1/system/status"
+
+    def environment(self) -> dict[str, str]:
+        """Return where the other services are, and its secrets."""
+        credentials = self.plan.credentials
+        return {
+            "OPS_DATABASE_URL": PostgreSQL(self.plan).database_url(OWNER, "unicorn_db"),
+            "OPS_REDIS_URL": Redis(self.plan).url,
+            "OPS_KEYCLOAK_URL": self.plan.url("keycloak"),
+            "OPS_KEYCLOAK_REALM": REALM,
+            "OPS_KEYCLOAK_AUDIENCE": CLIENT,
+            "OPS_LITELLM_URL": self.plan.url("litellm"),
+            "OPS_LITELLM_KEY": credentials.litellm_master_key,
+            "OPS_LAGO_URL": self.plan.url("lago"),
+            "OPS_LAGO_KEY": credentials.lago_api_key,
+            "OPS_BYOK_SECRET": credentials.byok_secret,
+            "OPS_PUBLIC_URL": self.url,
+        }
+
+    def target(self) -> dict[str, str]:
+        """Return its address."""
+        return {"OPS_CENTER_URL": self.url}

@@ -1,0 +1,38 @@
+"""The stand-in for OpenRouter and OpenAI."""
+
+from sandbox.credentials import Credentials, fingerprint
+from sandbox.services.modules import ModuleService
+
+
+class Provider(ModuleService):
+    """Starts with an empty journal and without troubles."""
+
+    name = "provider"
+    version = "stand-in"
+    module = "sandbox.provider"
+    health_path = "/health"
+
+    def environment(self) -> dict[str, str]:
+        """Return the keys that it knows from the start, and the token of its control API."""
+        return {
+            **provider_keys(self.plan.credentials),
+            "PROVIDER_CONTROL_TOKEN": self.plan.credentials.provider_control_token,
+        }
+
+    def target(self) -> dict[str, str]:
+        """Return its address and token, whose key the platform's is, and a key for a user of their own."""
+        credentials = self.plan.credentials
+        return {
+            "PROVIDER_URL": self.url,
+            "PROVIDER_CONTROL_TOKEN": credentials.provider_control_token,
+            "PLATFORM_KEY_FINGERPRINT": fingerprint(credentials.platform_openrouter_key),
+            "TEST_OPENROUTER_KEY": credentials.test_openrouter_key,
+        }
+
+
+def provider_keys(credentials: Credentials) -> dict[str, str]:
+    """Return the platform's keys, as LiteLLM and the stand-in are told them."""
+    return {
+        "PROVIDER_OPENROUTER_KEY": credentials.platform_openrouter_key,
+        "PROVIDER_OPENAI_KEY": credentials.platform_openai_key,
+    }

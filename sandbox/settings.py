@@ -1,0 +1,110 @@
+"""Where the sandbox keeps what it makes, and what its user may set: four environment variables."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""The project's root: services run from here, so that their modules are found."""
+
+SERVICES = ("litellm", "keycloak", "postgresql", "redis", "provider", "lago", "ops-center")
+"""Every service, the slowest to start first."""
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """What the environment says about the sandbox.
+
+    - `SANDBOX_HOME`: the folder of all state, `.sandbox` in the project by default.
+    - `SANDBOX_PREPARED`: the folder of what is made once, `SANDBOX_HOME` by default; several sandboxes can share it.
+    - `SANDBOX_PORTS`: ports to use, such as `keycloak=8080,ops-center=8000`; the others are free ones.
+    - `SANDBOX_ONLY`: the services to start, such as `postgresql,redis`; all of them by default.
+    """
+
+    home: Path
+    prepared: Path
+    ports: Mapping[str, int]
+    only: tuple[str, ...]
+
+    @property
+    def run(self) -> Path:
+        """State of the running sandbox; what an ended one left is removed at the next start."""
+        return self.home / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One log a service, of the running sandbox or of the last one."""
+        return self.run / "log"
+
+    @property
+    def target(self) -> Path:
+        """The running sandbox as the suite's settings; there only while everything is up."""
+        return self.run / "target.json"
+
+    @property
+    def state(self) -> Path:
+        """Processes, ports, logs and start times of the running sandbox."""
+        return self.run / "state.json"
+
+    @property
+    def secrets(self) -> Path:
+        """The generated secrets; they live beside what was prepared with them."""
+        return self.prepared / "secrets.json"
+
+
+def sandbox_settings(environment: Mapping[str, str] | None = None) -> SandboxSettings:
+    """Read the settings from the environment.
+
+    Raises `SandboxError` for a port or a service name that can't be.
+    """
+    values = os.environ if environment is None else environment
+    home = Path(values.get("SANDBOX_HOME") or PROJECT / ".sandbox").absolute()
+    return SandboxSettings(
+        home=home,
+        prepared=Path(values.get("SANDBOX_PREPARED") or home).absolute(),
+        ports=_ports(values.get("SANDBOX_PORTS", "")),
+        only=_only(values.get("SANDBOX_ONLY", "")),
+    )
+
+
+def _ports(text: str) -> dict[str, int]:
+    ports: dict[str, int] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, _, port = (part.strip() for part in item.partition("="))
+        _known(name, "SANDBOX_PORTS")
+        if not port.isdecimal() or not 1 <= int(port) <= 65535:
+            raise SandboxError(
+                f"SANDBOX_PORTS gives {name} the port {port or '(none)'!r}: write it as in {name}=8080, with 1 to 65535."
+            )
+        if int(port) in ports.values():
+            raise SandboxError(f"SANDBOX_PORTS gives port {port} to two services: each needs one of its own.")
+        ports[name] = int(port)
+    return ports
+
+
+def _only(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        _known(name, "SANDBOX_ONLY")
+    return tuple(name for name in SERVICES if not names or name in names)
+
+
+def _known(name: str, setting: str) -> None:
+    if name not in SERVICES:
+        raise SandboxError(f"{setting} names {name!r}, which is no service: use {', '.join(sorted(SERVICES))}.")
+
+
+def service_environment() -> dict[str, str]:
+    """Return what a service gets of the caller's environment: enough to run, nothing that changes how it works.
+
+    A proxy, a `JAVA_OPTS` or a provider's key of the caller's must not reach the services.
+    """
+    kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "SANDBOX_HOME", "SANDBOX_PREPARED")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONUNBUFFERED": "1",
+    }

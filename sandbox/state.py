@@ -1,0 +1,140 @@
+"""What is known of a running sandbox beyond its own process: `state.json`, and the processes that it names."""
+
+import json
+import os
+import signal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+import psutil
+
+from sandbox.files import write_private
+from sandbox.settings import SandboxSettings
+
+CLOCK_TOLERANCE = 2.0
+"""Seconds by which a process's start time may seem to move when the machine's clock is set."""
+
+
+@dataclass
+class ProcessId:
+    """A process that can't be taken for another one that has the same number later."""
+
+    pid: int
+    started: float
+    """When it started, seconds since 1970."""
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Name a process that runs; raises `psutil.NoSuchProcess`."""
+        return cls(pid, psutil.Process(pid).create_time())
+
+    def process(self) -> psutil.Process | None:
+        """Return the process if it still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < CLOCK_TOLERANCE
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.Error:
+            return None
+
+
+@dataclass
+class ServiceState:
+    """One service as the supervisor sees it."""
+
+    phase: str
+    """waiting, starting, healthy, died or stopped."""
+    port: int
+    url: str
+    log: str
+    version: str
+    process: ProcessId | None = None
+    seconds: float | None = None
+    """How long its start took, from its first process to its first healthy answer."""
+    exit_status: int | None = None
+    environment: list[str] = field(default_factory=list)
+    """The names of the environment variables that a restart gave it beyond its own."""
+
+
+@dataclass
+class State:
+    """The sandbox as its supervisor wrote it down."""
+
+    supervisor: ProcessId
+    phase: str
+    """starting, ready, stopping or failed."""
+    keep: bool
+    """Whether it stays when nobody uses it."""
+    services: dict[str, ServiceState] = field(default_factory=dict)
+    seconds: float | None = None
+    """How long the start took."""
+
+    @classmethod
+    def read(cls, settings: SandboxSettings) -> Self | None:
+        """Return what is written; None where nothing is, or nothing that can be understood."""
+        try:
+            written: dict[str, Any] = json.loads(settings.state.read_text())
+            services = {
+                name: ServiceState(**{**service, "process": ProcessId(**service["process"]) if service["process"] else None})
+                for name, service in written.pop("services").items()
+            }
+            return cls(**{**written, "supervisor": ProcessId(**written["supervisor"]), "services": services})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def write(self, settings: SandboxSettings) -> None:
+        """Write it down, in one step."""
+        write_private(settings.state, json.dumps(asdict(self), indent=2))
+
+    def is_up(self) -> bool:
+        """Tell whether the supervisor still runs."""
+        return self.supervisor.process() is not None
+
+    def faults(self) -> list[str]:
+        """Return what keeps it from being used, a clause each; none when all is healthy."""
+        if self.phase != "ready":
+            return [f"it is {self.phase}"]
+        return [
+            f"{name} died (exit status {service.exit_status})" if service.phase == "died" else f"{name} is {service.phase}"
+            for name, service in self.services.items()
+            if service.phase != "healthy"
+        ]
+
+
+def sweep(state: State) -> list[str]:
+    """End what a supervisor that was killed left running; returns the names of those services."""
+    left = {name: found for name, service in state.services.items() if (found := _left(service))}
+    everything = [process for processes in left.values() for process in processes]
+    for process in everything:
+        _signal(process, signal.SIGTERM)
+    _, alive = psutil.wait_procs(everything, timeout=3)
+    for process in alive:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=5)
+    return list(left)
+
+
+def _left(service: ServiceState) -> list[psutil.Process]:
+    """Return the service's processes: it and its children, or its group when it ended before them."""
+    if service.process is None:
+        return []
+    leader = service.process.process()
+    if leader is not None:
+        return [leader, *leader.children(recursive=True)]
+    if psutil.pid_exists(service.process.pid):
+        return []  # the number is somebody else's now, so the group ended with all its members
+    return [process for process in psutil.process_iter() if _group(process) == service.process.pid]
+
+
+def _group(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except OSError:
+        return None
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.Error:
+        pass  # it ended by itself, which is what was wanted

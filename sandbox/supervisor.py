@@ -1,0 +1,236 @@
+"""The process that owns the services of one sandbox: it starts them, and ends them when nobody needs them any more."""
+
+import json
+import os
+import selectors
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sandbox import channel
+from sandbox.errors import SandboxError
+from sandbox.files import write_private
+from sandbox.ports import choose_ports
+from sandbox.prepare import prepare
+from sandbox.services import SERVICE_CLASSES, Plan, Running, Service
+from sandbox.settings import SERVICES, SandboxSettings
+from sandbox.state import ProcessId, ServiceState, State
+
+Say = Callable[[dict[str, Any]], None]
+"""Tells the process that started the supervisor how far it is."""
+
+
+class Supervisor:
+    """Starts the services beside each other, watches them, answers requests, and stops them as a whole."""
+
+    def __init__(self, settings: SandboxSettings, keep: bool, say: Say) -> None:
+        self.settings = settings
+        self.say = say
+        self.state = State(ProcessId.of(os.getpid()), "starting", keep)
+        self.running: dict[str, Running] = {}
+        self.services: dict[str, Service] = {}
+        self._healthy: dict[str, threading.Event] = {}
+        self._lock = threading.RLock()
+        self._stopping = threading.Event()
+        self._failure: SandboxError | None = None
+
+    def run(self) -> int:
+        """Run until nobody needs the sandbox; returns the exit status, 2 when it did not come up."""
+        requests = os.open(channel.pipe(self.settings), os.O_RDONLY | os.O_NONBLOCK)
+        # A writer of its own keeps the pipe from ending.
+        keeper = channel.hold(self.settings) if self.state.keep else None
+        wake, waker = os.pipe()
+        os.set_blocking(waker, False)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stopping.set())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        starting = threading.Thread(target=self._start, args=(lambda: os.write(waker, b"\0"),))
+        starting.start()
+        buffer = b""
+        with selectors.DefaultSelector() as events:
+            events.register(requests, selectors.EVENT_READ)
+            events.register(wake, selectors.EVENT_READ)
+            while not self._stopping.is_set():
+                ready = {key.fd for key, _ in events.select()}
+                if wake in ready:
+                    os.read(wake, 4096)
+                    self._note_deaths()
+                if requests in ready:
+                    text = os.read(requests, 65536)
+                    if not text:
+                        break  # the last one who needed it is gone
+                    *lines, buffer = (buffer + text).split(b"\n")
+                    for line in lines:
+                        if keeper is None and json.loads(line)["do"] == "keep":
+                            keeper = channel.hold(self.settings)
+                        self._do(json.loads(line))
+        self._stopping.set()
+        starting.join()
+        self._stop()
+        return 2 if self._failure else 0
+
+    def _start(self, done: Callable[[], object]) -> None:
+        began = time.monotonic()
+        try:
+            self._plan()
+            with ThreadPoolExecutor(len(self.services)) as pool:
+                for start in [pool.submit(self._start_one, service) for service in self.services.values()]:
+                    start.result()
+            self._describe_target()
+            self._note(phase="ready", seconds=round(time.monotonic() - began, 2))
+            self.say({"ready": self.state.seconds})
+        except SandboxError as error:
+            if not self._stopping.is_set():
+                self._fail(error)
+        except Exception as error:  # the reader gets a sentence, the log the rest
+            self._fail(SandboxError(f"The sandbox did not come up: {type(error).__name__}: {error}."))
+            raise
+        finally:
+            done()
+
+    def _fail(self, error: SandboxError) -> None:
+        with self._lock:
+            if self._failure is None:
+                self._failure = error
+        self._stopping.set()
+
+    def _plan(self) -> None:
+        shutil.rmtree(self.settings.logs, ignore_errors=True)
+        credentials = prepare(self.settings, lambda line: self.say({"report": line}))
+        plan = Plan(self.settings, credentials, choose_ports(SERVICES, self.settings.ports))
+        for name in with_needs(self.settings.only):
+            service = SERVICE_CLASSES[name](plan)
+            self.services[name] = service
+            self._healthy[name] = threading.Event()
+            self.state.services[name] = ServiceState(
+                "waiting", service.port, service.url, str(service.log), service.version
+            )
+            shutil.rmtree(service.folder, ignore_errors=True)
+            service.folder.mkdir(parents=True, mode=0o700)
+        self._note()
+
+    def _start_one(self, service: Service) -> None:
+        try:
+            for need in service.needs:
+                while not self._healthy[need].wait(0.2):
+                    if self._stopping.is_set():
+                        return
+            service.make_state()
+            self._run(service, {})
+            self._healthy[service.name].set()
+        except SandboxError as error:
+            self._fail(error)
+            raise
+
+    def _run(self, service: Service, environment: Mapping[str, str]) -> float:
+        """Start the service's process and wait until it is healthy; returns the seconds it took."""
+        began = time.monotonic()
+        with self._lock:
+            if self._stopping.is_set():
+                raise SandboxError(f"The start of {service.name} was called off.")
+            running = Running(service, environment)
+            self.running[service.name] = running
+            noted = self.state.services[service.name]
+            noted.phase, noted.process = "starting", ProcessId.of(running.pid)
+            noted.exit_status, noted.environment = None, sorted(environment)
+            self._note()
+        running.wait_until_healthy(lambda: not self._stopping.is_set())
+        noted.phase, noted.seconds = "healthy", round(time.monotonic() - began, 2)
+        self._note()
+        self.say({"report": f"{service.name} is up ... {noted.seconds:.1f} s"})
+        return noted.seconds
+
+    def _describe_target(self) -> None:
+        target = {name: value for service in self.services.values() for name, value in service.target().items()}
+        write_private(self.settings.target, json.dumps(target, indent=2))
+
+    def _note(self, **changes: Any) -> None:
+        with self._lock:
+            for name, value in changes.items():
+                setattr(self.state, name, value)
+            self.state.write(self.settings)
+
+    def _note_deaths(self) -> None:
+        with self._lock:
+            for name, running in self.running.items():
+                noted = self.state.services[name]
+                status = running.exit_status()
+                if noted.phase == "healthy" and status is not None:
+                    noted.phase, noted.exit_status = "died", status
+                    self._note()
+
+    def _do(self, request: dict[str, Any]) -> None:
+        try:
+            match request["do"]:
+                case "keep":
+                    self._note(keep=True)
+                    said: dict[str, Any] = {}
+                case "stop":
+                    self._stopping.set()
+                    said = {}
+                case "restart":
+                    said = {"seconds": self._restart(request["service"], request["environment"])}
+                case other:
+                    said = {"refused": f"The supervisor knows no request {other!r}."}
+        except SandboxError as error:
+            said = {"refused": str(error)}
+        channel.answer(request["answer"], said)
+
+    def _restart(self, name: str, environment: dict[str, str]) -> float:
+        if self.state.phase != "ready":
+            raise SandboxError(f"The sandbox is {self.state.phase}: restart {name} when it is ready.")
+        if name not in self.services:
+            raise SandboxError(f"{name!r} is no service of this sandbox: use {', '.join(sorted(self.services))}.")
+        began = time.monotonic()
+        with self._lock:
+            self.state.services[name].phase = "stopped"
+            self.running[name].stop()
+        try:
+            self._run(self.services[name], environment)
+        except SandboxError:
+            self.state.services[name].phase = "died"
+            self._note()
+            raise
+        return round(time.monotonic() - began, 2)
+
+    def _stop(self) -> None:
+        self._note(phase="stopping")
+        self.settings.target.unlink(missing_ok=True)
+        with self._lock:
+            running = list(self.running.items())
+        if running:
+            with ThreadPoolExecutor(len(running)) as pool:
+                list(pool.map(lambda item: item[1].stop(), running))
+        for service in self.services.values():
+            shutil.rmtree(service.folder, ignore_errors=True)
+        channel.pipe(self.settings).unlink(missing_ok=True)
+        self.settings.state.unlink(missing_ok=True)
+        if self._failure:
+            self.say({"failed": str(self._failure)})
+
+
+def with_needs(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the services with everything that they need, in the order of their start."""
+    names = tuple(name for name in names if SERVICE_CLASSES[name].is_there())
+    wanted = set(names)
+    for name in names:
+        wanted.update(SERVICE_CLASSES[name].needs)
+    return tuple(name for name in SERVICES if name in wanted)
+
+
+def supervise(settings: SandboxSettings, keep: bool) -> int:
+    """Run a supervisor that tells its progress as lines of JSON on standard output."""
+
+    def say(said: dict[str, Any]) -> None:
+        try:
+            print(json.dumps(said), flush=True)
+        except OSError:
+            sys.stdout = sys.stderr  # who asked is gone; the log goes on
+
+    return Supervisor(settings, keep, say).run()
