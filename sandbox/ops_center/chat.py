@@ -192,6 +192,7 @@ async def answer(
         await reservations.withdraw(services, call, standing)
         raise litellm.provider_error() from error
     except Problem as problem:
+        problem.headers |= quota.headers(standing)
         await reservations.fail(services, call, problem.status)
         raise
     except BaseException:

@@ -54,17 +54,20 @@ class Lago:
             self._rest_until = time.monotonic() + REST_SECONDS
             raise LagoError from error
 
-    async def send(self, event: dict[str, Any]) -> bool:
-        """Send an event; true once Lago has it, false if Lago refuses it. Raises `LagoError`."""
+    async def send(self, events: list[dict[str, Any]]) -> bool:
+        """Send up to 100 events: true once Lago has them all, false if it refuses one. Raises `LagoError`."""
         try:
             answer = await self._http.post(
-                f"{self._url}/events", json={"event": event}, headers=self._headers, timeout=DEADLINE_SECONDS
+                f"{self._url}/events/batch",
+                json={"events": events},
+                headers=self._headers,
+                timeout=DEADLINE_SECONDS,
             )
         except httpx.HTTPError as error:
             raise LagoError from error
         if answer.status_code >= 500:
             raise LagoError
-        return answer.is_success or _had_it_already(answer)
+        return answer.is_success or (len(events) == 1 and _had_it_already(answer))
 
 
 def _had_it_already(answer: httpx.Response) -> bool:

@@ -14,7 +14,10 @@ from sandbox.ops_center.problems import Unavailable
 CODE = "llm_requests"
 """Lago's billable metric."""
 BATCH = 100
+"""How many events Lago takes at once."""
 IDLE_SECONDS = 5.0
+GATHERING_SECONDS = 0.1
+"""How long the events of a busy moment are gathered."""
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 4.0
 
@@ -82,29 +85,35 @@ class Outbox:
             if not more:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), IDLE_SECONDS)
+                await asyncio.sleep(GATHERING_SECONDS)
 
     async def _send_due(self) -> bool:
+        """Send what is due; whether there may be more."""
         async with self._database.connection() as db:
             found = await db.execute(
                 "SELECT * FROM lago_events WHERE due_at <= LOCALTIMESTAMP ORDER BY due_at LIMIT %s", (BATCH,)
             )
             rows = await found.fetchall()
-        sent: list[UUID] = []
-        refused: list[UUID] = []
-        try:
+        if rows and await self._lago.send([event(row) for row in rows]):
+            await self._forget(rows)
+        else:
             for row in rows:
-                (sent if await self._lago.send(event(row)) else refused).append(row["request_id"])
-        finally:
-            await self._settle(sent, refused)
+                await self._send_alone(row)
         return len(rows) == BATCH
 
-    async def _settle(self, sent: list[UUID], refused: list[UUID]) -> None:
-        if refused:
-            log.warning("Lago refused %d events; they are sent again in a minute", len(refused))
-        async with self._database.transaction() as db:
-            await db.execute("DELETE FROM lago_events WHERE request_id = ANY(%s)", (sent,))
+    async def _send_alone(self, row: Row) -> None:
+        if await self._lago.send([event(row)]):
+            await self._forget([row])
+            return
+        log.warning("Lago refuses the event of request %s; it is sent again in a minute", row["request_id"])
+        async with self._database.connection() as db:
             await db.execute(
-                """UPDATE lago_events SET due_at = LOCALTIMESTAMP + interval '1 minute'
-                   WHERE request_id = ANY(%s)""",
-                (refused,),
+                "UPDATE lago_events SET due_at = LOCALTIMESTAMP + interval '1 minute' WHERE request_id = %s",
+                (row["request_id"],),
+            )
+
+    async def _forget(self, rows: list[Row]) -> None:
+        async with self._database.connection() as db:
+            await db.execute(
+                "DELETE FROM lago_events WHERE request_id = ANY(%s)", ([row["request_id"] for row in rows],)
             )
