@@ -5,7 +5,7 @@ customers, plans, subscriptions, invoices, wallets, events and billable metrics,
 PostgreSQL tables with the names, integer enums and constraints of Lago's own, so that the official client
 and a query of the ``lago`` database both find what they would find there.
 
-What it leaves out: taxes, coupons, credit notes, add-ons, payment providers, webhooks, PDF files, proration
-(a paid-in-advance period costs the whole plan), renewal and termination invoices, time zones other than UTC.
-A route of these answers 404 ``resource_not_found``, as an unknown route of Lago does.
+What it leaves out: taxes, coupons, credit notes, add-ons, payment providers (so bought credits stay pending),
+webhooks, PDF files, proration (a period paid in advance costs the whole plan), renewal and termination
+invoices, time zones other than UTC. Their routes answer 404 ``resource_not_found``, as unknown ones of Lago do.
 """

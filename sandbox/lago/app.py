@@ -90,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(psycopg.DataError, _data_error)
+    app.add_exception_handler(UnicodeEncodeError, _data_error)
     app.add_exception_handler(psycopg.OperationalError, _database_away)
     app.add_exception_handler(PoolTimeout, _database_away)
     app.add_exception_handler(Exception, _failure)
@@ -136,7 +137,7 @@ async def _http_error(_request: Request, _error: Exception) -> Response:
 
 
 async def _data_error(_request: Request, _error: Exception) -> Response:
-    """A value that PostgreSQL can't hold, such as text with a NUL."""
+    """A value that PostgreSQL can't hold, such as text with a NUL or half a character."""
     return bad_request("a value can't be stored").response()
 
 

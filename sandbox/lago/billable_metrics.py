@@ -85,7 +85,8 @@ async def update(request: Request) -> Response:
             request,
             connection,
             "update billable_metrics set name = coalesce(%(name)s, name),"
-            " description = coalesce(%(description)s, description), updated_at = now() where {found} returning *",
+            " description = coalesce(%(description)s, description), updated_at = now() where {found}"
+            " returning *",
             {"name": text(params, "name"), "description": text(params, "description")},
         )
     return JSONResponse({"billable_metric": to_json(metric)})

@@ -28,7 +28,8 @@ async def make_starting_invoice(connection: Connection, payload: dict[str, Any])
     """
     cursor = await connection.execute(
         "select s.*, p.amount_cents, p.amount_currency, p.interval from subscriptions s"
-        " join plans p on p.id = s.plan_id where s.id = %s and not exists (select 1 from invoice_subscriptions b"
+        " join plans p on p.id = s.plan_id where s.id = %s and not exists (select 1 from"
+        " invoice_subscriptions b"
         " where b.subscription_id = s.id and b.invoicing_reason = 0) for update of s",
         (payload["subscription_id"],),
     )
@@ -90,13 +91,16 @@ async def _insert(
     today = utc_now().date()
     term = customer["net_payment_term"] or 0
     cursor = await connection.execute(
-        "insert into invoices (organization_id, billing_entity_id, customer_id, sequential_id, number, issuing_date,"
-        " payment_due_date, net_payment_term, invoice_type, status, payment_status, currency, fees_amount_cents,"
+        "insert into invoices (organization_id, billing_entity_id, customer_id, sequential_id,"
+        " number, issuing_date,"
+        " payment_due_date, net_payment_term, invoice_type, status, payment_status, currency,"
+        " fees_amount_cents,"
         " sub_total_excluding_taxes_amount_cents, sub_total_including_taxes_amount_cents, total_amount_cents)"
         " select %(organization)s, %(billing_entity)s, %(customer)s, n, %(slug)s || '-' || case when n < 1000"
         " then lpad(n::text, 3, '0') else n::text end, %(issued)s, %(due)s, %(term)s, %(type)s, 1,"
         " %(payment_status)s, %(currency)s, %(amount)s, %(amount)s, %(amount)s, %(amount)s"
-        " from (select coalesce(max(sequential_id), 0) + 1 as n from invoices where customer_id = %(customer)s) as next"
+        " from (select coalesce(max(sequential_id), 0) + 1 as n from invoices where customer_id ="
+        " %(customer)s) as next"
         " returning id",
         {
             "organization": customer["organization_id"],
@@ -118,7 +122,8 @@ async def _insert(
             "PostgreSQL returned no row for an invoice that was just inserted; look at its log."
         )
     await connection.execute(
-        "insert into fees (organization_id, invoice_id, subscription_id, fee_type, amount_cents, amount_currency)"
+        "insert into fees (organization_id, invoice_id, subscription_id, fee_type, amount_cents,"
+        " amount_currency)"
         " values (%s, %s, %s, %s, %s, %s)",
         (
             customer["organization_id"],

@@ -94,7 +94,8 @@ async def lock_or_create(request: Request, connection: Connection, external_id: 
     """The customer, made if need be, locked until the transaction ends."""
     await _write(request, connection, external_id, {})
     cursor = await connection.execute(
-        "select * from customers where organization_id = %s and external_id = %s and deleted_at is null for update",
+        "select * from customers where organization_id = %s and external_id = %s and deleted_at is"
+        " null for update",
         (lago(request).organization, external_id),
     )
     customer = await cursor.fetchone()

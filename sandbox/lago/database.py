@@ -1,4 +1,4 @@
-"""The stand-in's PostgreSQL: the pool, the schema, and the rows that must be there before the first request."""
+"""The stand-in's PostgreSQL: the pool, the schema, and the rows that the first request needs."""
 
 import asyncio
 from pathlib import Path
@@ -29,12 +29,15 @@ def make_pool(url: str) -> Pool:
         timeout=5,
         open=False,
         connection_class=AsyncConnection[Row],
-        kwargs={
-            "autocommit": True,
-            "row_factory": dict_row,
-            "options": "-c timezone=UTC -c statement_timeout=10000",
-        },
+        kwargs={"autocommit": True, "row_factory": dict_row},
+        configure=_configure,
     )
+
+
+async def _configure(connection: Connection) -> None:
+    """Times without a zone are UTC only where the session's zone is."""
+    await connection.execute("set timezone to 'UTC'")
+    await connection.execute("set statement_timeout to '10s'")
 
 
 async def prepare(pool: Pool, api_key: str) -> tuple[UUID, UUID]:

@@ -20,7 +20,8 @@ LARGEST_BATCH = 100
 _TOO_MANY_CENTS = Decimal(10) ** 24
 
 _INSERT: LiteralString = (
-    "insert into events (organization_id, transaction_id, external_subscription_id, code, timestamp, properties,"
+    "insert into events (organization_id, transaction_id, external_subscription_id, code, timestamp,"
+    " properties,"
     " precise_total_amount_cents) values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning *"
 )
 _FILTERS: dict[str, LiteralString] = {
@@ -93,7 +94,8 @@ async def show(request: Request) -> Response:
     """One event, by its ``transaction_id``."""
     async with lago(request).pool.connection() as connection:
         cursor = await connection.execute(
-            "select * from events where organization_id = %s and transaction_id = %s order by created_at limit 1",
+            "select * from events where organization_id = %s and transaction_id = %s order by"
+            " created_at limit 1",
             (lago(request).organization, request.path_params["transaction_id"]),
         )
         event = await cursor.fetchone()

@@ -1,4 +1,4 @@
-"""Invoices: made by a job when a subscription that is paid in advance begins; shown, paid and voided by the API."""
+"""Invoices, as the API lists, shows, pays and voids them; ``billing`` makes them."""
 
 from datetime import date
 from typing import Any, LiteralString
@@ -54,13 +54,13 @@ router = make_router()
 
 @router.get("/invoices")
 async def index(request: Request) -> Response:
-    """The invoices, newest first; filters by customer, status, payment status, type, issuing date, currency."""
+    """The invoices, newest first; filters by customer, statuses, type, issuing date and currency."""
     return await list_for(request, {})
 
 
 @router.post("/invoices")
 async def create(request: Request) -> Response:
-    """A one-off invoice needs add-ons, and the stand-in has none: 404 ``add_on_not_found``, as for any unknown one."""
+    """404 ``add_on_not_found``: a one-off invoice needs add-ons, and the stand-in has none."""
     params = await root_of(request, "invoice")
     async with lago(request).pool.connection() as connection:
         await customers.find(request, connection, text(params, "external_customer_id") or "")
@@ -129,7 +129,8 @@ async def void(request: Request) -> Response:
     async with lago(request).pool.connection() as connection:
         invoice = await _find(request, connection)
         cursor = await connection.execute(
-            "update invoices set status = 2, voided_at = now(), updated_at = now() where id = %s and status = 1",
+            "update invoices set status = 2, voided_at = now(), updated_at = now() where id = %s and"
+            " status = 1",
             (invoice["id"],),
         )
         if cursor.rowcount != 1:

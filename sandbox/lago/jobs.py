@@ -85,7 +85,8 @@ class JobRunner:
                     raise
                 log.exception("Job %s (%s) failed and will be tried again", job["id"], job["kind"])
                 await connection.execute(
-                    "update jobs set attempts = attempts + 1, last_error = %s, run_at = now() + %s where id = %s",
+                    "update jobs set attempts = attempts + 1, last_error = %s, run_at = now() + %s"
+                    " where id = %s",
                     (repr(error), _FIRST_RETRY * 2 ** min(job["attempts"], 8), job["id"]),
                 )
         return True

@@ -1,4 +1,7 @@
-"""Lists below a customer's path. The official client asks for them without its key and so gets 401, as from Lago."""
+"""Lists below a customer's path.
+
+The official client asks for them without its key and so gets 401, as from Lago.
+"""
 
 from fastapi import Request
 from starlette.responses import Response

@@ -19,7 +19,7 @@ class Page:
 
     @classmethod
     def of(cls, request: Request) -> "Page":
-        """The page that a request asks for; what is no positive number counts as absent (page 1, 100 a page)."""
+        """The page that a request asks for: page 1 and 100 a page where it names no positive number."""
         params = request.query_params
         return cls(_positive(params.get("page"), 1), _positive(params.get("per_page"), 100))
 

@@ -36,9 +36,12 @@ SEEDED_PLANS = {"trial": 0, "starter": 1_900, "professional": 4_900, "platform":
 
 _WITH_CHARGES: LiteralString = (
     "select p.*, (select coalesce(jsonb_agg(jsonb_build_object("
-    "'lago_id', c.id, 'lago_billable_metric_id', m.id, 'billable_metric_code', m.code, 'created_at', c.created_at,"
-    " 'charge_model', c.charge_model, 'invoice_display_name', c.invoice_display_name, 'properties', c.properties)"
-    " order by c.created_at, c.id), '[]') from charges c join billable_metrics m on m.id = c.billable_metric_id"
+    "'lago_id', c.id, 'lago_billable_metric_id', m.id, 'billable_metric_code', m.code, 'created_at',"
+    " c.created_at,"
+    " 'charge_model', c.charge_model, 'invoice_display_name', c.invoice_display_name, 'properties',"
+    " c.properties)"
+    " order by c.created_at, c.id), '[]') from charges c join billable_metrics m on m.id ="
+    " c.billable_metric_id"
     " where c.plan_id = p.id and c.deleted_at is null) as charges from plans p"
     " where p.organization_id = %(organization)s and p.deleted_at is null and p.parent_id is null"
 )
@@ -124,7 +127,8 @@ async def update(request: Request) -> Response:
                 "update plans set name = coalesce(%(name)s, name),"
                 " invoice_display_name = coalesce(%(invoice_display_name)s, invoice_display_name),"
                 " description = coalesce(%(description)s, description),"
-                " amount_cents = coalesce(%(amount_cents)s, amount_cents), updated_at = now() where id = %(id)s",
+                " amount_cents = coalesce(%(amount_cents)s, amount_cents), updated_at = now() where"
+                " id = %(id)s",
                 values | {"id": plan["id"]},
             )
             await connection.execute(
@@ -157,7 +161,8 @@ async def destroy(request: Request) -> Response:
 async def find(request: Request, connection: Connection, code: str | None) -> Row:
     """The plan with this code; raises 404 ``plan_not_found``."""
     cursor = await connection.execute(
-        "select * from plans where organization_id = %s and code = %s and deleted_at is null and parent_id is null",
+        "select * from plans where organization_id = %s and code = %s and deleted_at is null and"
+        " parent_id is null",
         (lago(request).organization, code),
     )
     plan = await cursor.fetchone()
@@ -178,11 +183,13 @@ async def seed(pool: Pool, organization: UUID) -> None:
         for code, amount_cents in SEEDED_PLANS.items():
             await connection.execute(
                 "with plan as (insert into plans (organization_id, name, code, interval, amount_cents,"
-                " amount_currency, pay_in_advance) values (%(organization)s, %(name)s, %(code)s, 1, %(amount)s,"
+                " amount_currency, pay_in_advance) values (%(organization)s, %(name)s, %(code)s, 1,"
+                " %(amount)s,"
                 " 'USD', true) on conflict do nothing returning id)"
                 " insert into charges (organization_id, plan_id, billable_metric_id, properties)"
                 """ select %(organization)s, plan.id, m.id, '{"amount": "0"}' from plan, billable_metrics m"""
-                " where m.organization_id = %(organization)s and m.code = %(metric)s and m.deleted_at is null",
+                " where m.organization_id = %(organization)s and m.code = %(metric)s and"
+                " m.deleted_at is null",
                 {
                     "organization": organization,
                     "name": code.capitalize(),
@@ -240,7 +247,8 @@ async def _set_charges(request: Request, connection: Connection, plan_id: UUID, 
         if amount is None:
             raise unprocessable({"properties": ["invalid_amount"]})
         cursor = await connection.execute(
-            "insert into charges (organization_id, plan_id, billable_metric_id, properties, invoice_display_name)"
+            "insert into charges (organization_id, plan_id, billable_metric_id, properties,"
+            " invoice_display_name)"
             " select organization_id, %s, id, %s, %s from billable_metrics"
             " where organization_id = %s and id::text = %s and deleted_at is null returning id",
             (

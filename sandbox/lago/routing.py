@@ -1,7 +1,7 @@
 """How Lago's routes cut a path: on the undecoded path, and for customers at the dot too.
 
-Rails gives a customer id no constraint, so what follows a dot is a format: ``/customers/ann@example.com`` asks
-for the customer ``ann@example``. Subscription ids and plan codes may hold dots. ``%2F`` is no separator.
+Rails gives a customer id no constraint, so what follows a dot is a format: ``/customers/ann@example.com``
+asks for the customer ``ann@example``. Subscription ids and plan codes may hold dots. ``%2F`` is no separator.
 """
 
 from urllib.parse import unquote

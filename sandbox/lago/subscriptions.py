@@ -33,12 +33,15 @@ INVOICE_OPTIONS = ("generate", "skip")
 START = "start_subscription"
 
 _SHOWN: LiteralString = (
-    "select s.*, c.external_id as external_customer_id, p.code as plan_code, p.amount_cents, p.amount_currency,"
+    "select s.*, c.external_id as external_customer_id, p.code as plan_code, p.amount_cents,"
+    " p.amount_currency,"
     " p.interval, p.pay_in_advance, pp.code as previous_plan_code,"
     " (select np.code from subscriptions n join plans np on np.id = n.plan_id"
-    "  where n.previous_subscription_id = s.id and n.status <> 3 order by n.created_at desc limit 1) as next_plan_code"
+    "  where n.previous_subscription_id = s.id and n.status <> 3 order by n.created_at desc limit 1)"
+    " as next_plan_code"
     " from subscriptions s join customers c on c.id = s.customer_id join plans p on p.id = s.plan_id"
-    " left join subscriptions ps on ps.id = s.previous_subscription_id left join plans pp on pp.id = ps.plan_id"
+    " left join subscriptions ps on ps.id = s.previous_subscription_id left join plans pp on pp.id ="
+    " ps.plan_id"
     " where s.organization_id = %(organization)s"
 )
 
@@ -95,7 +98,7 @@ async def show(request: Request) -> Response:
 
 @router.put("/subscriptions/{external_id:dotted}")
 async def update(request: Request) -> Response:
-    """Change the name or the end of the active subscription (or of the pending one, with ``status=pending``)."""
+    """Change the name or the end of the active subscription, or of the pending one (``status=pending``)."""
     params = await root_of(request, "subscription")
     errors = FieldErrors()
     ending_at = moment(params, "ending_at", errors)
@@ -168,7 +171,8 @@ async def _subscribe(
         return _id(current)
     if current["status"] == PENDING:
         await connection.execute(
-            "update subscriptions set plan_id = %s, name = coalesce(%s, name), updated_at = now() where id = %s",
+            "update subscriptions set plan_id = %s, name = coalesce(%s, name), updated_at = now()"
+            " where id = %s",
             (plan["id"], wanted.name, current["id"]),
         )
         return _id(current)
@@ -254,9 +258,12 @@ def _successor(current: Row, plan: Row, wanted: _Wanted) -> dict[str, Any]:
 
 async def _insert(connection: Connection, values: dict[str, Any]) -> UUID:
     cursor = await connection.execute(
-        "insert into subscriptions (organization_id, customer_id, plan_id, external_id, name, status, billing_time,"
-        " subscription_at, started_at, ending_at, previous_subscription_id) values (%(organization)s, %(customer)s,"
-        " %(plan)s, %(external_id)s, %(name)s, %(status)s, %(billing_time)s, %(subscription_at)s, %(started_at)s,"
+        "insert into subscriptions (organization_id, customer_id, plan_id, external_id, name,"
+        " status, billing_time,"
+        " subscription_at, started_at, ending_at, previous_subscription_id) values"
+        " (%(organization)s, %(customer)s,"
+        " %(plan)s, %(external_id)s, %(name)s, %(status)s, %(billing_time)s, %(subscription_at)s,"
+        " %(started_at)s,"
         " %(ending_at)s, %(previous)s) returning id",
         values,
     )
@@ -284,7 +291,8 @@ async def start(queue: jobs.JobQueue, connection: Connection, payload: dict[str,
     if begun is None:
         return
     await connection.execute(
-        "update subscriptions set status = 2, terminated_at = now(), updated_at = now() where id = %s and status = 1",
+        "update subscriptions set status = 2, terminated_at = now(), updated_at = now() where id ="
+        " %s and status = 1",
         (begun["previous_subscription_id"],),
     )
     if begun["pay_in_advance"]:

@@ -3,8 +3,8 @@
 None is on at start, and none outlives the process. The control routes take the same key as the API:
 
 - ``PUT /control/troubles`` with ``{"path": "/api/v1/events", "kind": "server_error", "times": 2}``;
-  ``kind`` is ``server_error``, ``unauthorized`` or ``slow`` (with ``seconds``, up to 60); ``times`` is how many
-  requests it hits, left out for all; a second one for the same path replaces the first.
+  ``kind`` is ``server_error``, ``unauthorized`` or ``slow`` (with ``seconds``, up to 60); ``times`` is how
+  many requests it hits, left out for all; a second one for the same path replaces the first.
 - ``GET /control/troubles`` shows them, ``DELETE /control/troubles`` ends all, or those of ``?path=``.
 """
 
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/control/troubles")
 
 
 class Trouble(BaseModel):
-    """What goes wrong for requests whose path begins with ``path``; ``times`` is how often yet, None for ever."""
+    """What goes wrong for paths that begin with ``path``; ``times`` is how often yet, None for ever."""
 
     path: str = Field(pattern="^/")
     kind: Literal["server_error", "unauthorized", "slow"]

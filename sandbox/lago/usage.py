@@ -33,7 +33,7 @@ router = make_router()
 
 @router.get("/customers/{external_id:undotted}/current_usage")
 async def current_usage(request: Request) -> Response:
-    """What a subscription used in its running period; 405 ``no_active_subscription`` without an active one."""
+    """What a subscription used in its running period; 405 ``no_active_subscription`` without one."""
     async with lago(request).pool.connection() as connection:
         customer = await customers.find(request, connection, request.path_params["external_id"])
         cursor = await connection.execute(
@@ -45,8 +45,10 @@ async def current_usage(request: Request) -> Response:
         if subscription is None:
             raise not_allowed("no_active_subscription")
         cursor = await connection.execute(
-            "select c.id as charge_id, c.charge_model, c.invoice_display_name, c.properties, m.id, m.name, m.code,"
-            " m.aggregation_type, m.field_name from charges c join billable_metrics m on m.id = c.billable_metric_id"
+            "select c.id as charge_id, c.charge_model, c.invoice_display_name, c.properties, m.id,"
+            " m.name, m.code,"
+            " m.aggregation_type, m.field_name from charges c join billable_metrics m on m.id ="
+            " c.billable_metric_id"
             " where c.plan_id = %s and c.deleted_at is null order by lower(m.name), c.id",
             (subscription["plan_id"],),
         )

@@ -35,7 +35,8 @@ _INBOUND, _OUTBOUND = range(2)
 FIRST_CREDITS = "first_credits"
 
 _SHOWN: LiteralString = (
-    "select w.*, c.external_id as external_customer_id from wallets w join customers c on c.id = w.customer_id"
+    "select w.*, c.external_id as external_customer_id from wallets w join customers c on c.id ="
+    " w.customer_id"
     " where w.organization_id = %(organization)s"
 )
 
@@ -69,7 +70,8 @@ async def create(request: Request) -> Response:
                 raise invalid(currency=CURRENCIES_DOES_NOT_MATCH)
             await customers.set_currency(connection, customer["id"], code)
             cursor = await connection.execute(
-                "insert into wallets (organization_id, customer_id, name, code, currency, rate_amount, expiration_at)"
+                "insert into wallets (organization_id, customer_id, name, code, currency,"
+                " rate_amount, expiration_at)"
                 " values (%s, %s, %s, %s, %s, %s, %s) returning id",
                 (
                     lago(request).organization,
@@ -181,7 +183,7 @@ JOBS: dict[str, jobs.Handler] = {FIRST_CREDITS: put_first_credits}
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of transaction: its enum values, and which way it moves the balance (+1, -1, or 0 for not yet)."""
+    """A kind of transaction: its enum values, and how it moves the balance (+1, -1, or 0 for not yet)."""
 
     state: int
     status: int
@@ -200,9 +202,12 @@ async def _book(connection: Connection, wallet: Row, credits: Decimal, kind: _Ki
     """Write one transaction and move the balance of the wallet, which is locked."""
     amount = credits * wallet["rate_amount"]
     cursor = await connection.execute(
-        "insert into wallet_transactions (organization_id, wallet_id, status, transaction_status, transaction_type,"
-        " amount, credit_amount, name, settled_at) values (%(organization)s, %(wallet)s, %(state)s, %(status)s,"
-        " %(direction)s, %(amount)s, %(credits)s, %(name)s, case when %(state)s = 1 then now() end) returning *",
+        "insert into wallet_transactions (organization_id, wallet_id, status, transaction_status,"
+        " transaction_type,"
+        " amount, credit_amount, name, settled_at) values (%(organization)s, %(wallet)s, %(state)s,"
+        " %(status)s,"
+        " %(direction)s, %(amount)s, %(credits)s, %(name)s, case when %(state)s = 1 then now() end)"
+        " returning *",
         {
             "organization": wallet["organization_id"],
             "wallet": wallet["id"],
@@ -220,7 +225,8 @@ async def _book(connection: Connection, wallet: Row, credits: Decimal, kind: _Ki
     if kind.sign:
         await connection.execute(
             "update wallets set credits_balance = credits_balance + %(credits)s, updated_at = now(),"
-            " balance_cents = round((credits_balance + %(credits)s) * rate_amount * 100) where id = %(wallet)s",
+            " balance_cents = round((credits_balance + %(credits)s) * rate_amount * 100) where id ="
+            " %(wallet)s",
             {"credits": kind.sign * credits, "wallet": wallet["id"]},
         )
     else:
@@ -248,7 +254,8 @@ def _path_id(request: Request) -> UUID:
 async def _customer(connection: Connection, request: Request, external_id: str) -> Row:
     """The customer of a new wallet; here Lago answers 422 and not 404 for an unknown one."""
     cursor = await connection.execute(
-        "select * from customers where organization_id = %s and external_id = %s and deleted_at is null for update",
+        "select * from customers where organization_id = %s and external_id = %s and deleted_at is"
+        " null for update",
         (lago(request).organization, external_id),
     )
     customer = await cursor.fetchone()
