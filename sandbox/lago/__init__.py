@@ -7,5 +7,5 @@ and a query of the ``lago`` database both find what they would find there.
 
 What it leaves out: taxes, coupons, credit notes, add-ons, payment providers (so bought credits stay pending),
 webhooks, PDF files, proration (a period paid in advance costs the whole plan), renewal and termination
-invoices, time zones other than UTC. Their routes answer 404 ``resource_not_found``, as unknown ones of Lago do.
+invoices, time zones other than UTC. Their routes answer 404 ``resource_not_found``, as any unknown one does.
 """
