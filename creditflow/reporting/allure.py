@@ -10,6 +10,7 @@ rules nor errors in hooks and clean-ups, and looks only at steps; here the statu
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from behave.model_type import Status
 from creditflow.redaction import redactor
 from creditflow.reporting.environment import environment
 from creditflow.reporting.outcome import (
+    OUTCOME_LABEL,
     Kind,
     Problem,
     Run,
@@ -195,6 +197,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
     def start_scenario(self, scenario: Scenario) -> None:
         """Begin a result with everything that is known of the scenario beforehand."""
         self.steps.clear()
+        self._forget_other_threads()
         super().start_scenario(scenario)
         result = self.logger.get_test(self.current_scenario_uuid)
         rule = rule_of(scenario)
@@ -235,7 +238,11 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         name = f"{problem.where} of “{part.name}”" if part else f"{problem.where} of the run"
         feature = part.feature if isinstance(part, Rule) else part
         self._same[name] += 1
-        labels = [Label(LabelType.SEVERITY, Severity.BLOCKER.value), *_of_this_process()]
+        labels = [
+            Label(LabelType.SEVERITY, Severity.BLOCKER.value),
+            Label(OUTCOME_LABEL, problem.kind.value),
+            *_of_this_process(),
+        ]
         labels += [Label(LabelType.FEATURE, feature.name if feature else "Outside of features")]
         labels += [
             label for tag in (feature.tags if feature else ()) if isinstance(label := _label(tag), Label)
@@ -260,6 +267,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         result = self.logger.get_test(self.current_scenario_uuid)
         result.stop = now()
         result.status = _STATUS.get(outcome.kind, AllureStatus.BROKEN)
+        result.labels.append(Label(OUTCOME_LABEL, outcome.kind.value))
         result.statusDetails = _details(outcome.message, outcome.trace())
         of_steps = [problem for step in scenario.all_steps for problem in of_step(step)]
         for problem in outcome.problems:
@@ -339,6 +347,12 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             self.global_attach_file(source, name, attachment_type, extension)
         else:
             super().attach_file(source, name, attachment_type, extension)
+
+    def _forget_other_threads(self) -> None:
+        """Let a thread that outlives its scenario attach to the next one, not to one already written."""
+        contexts = self.logger._items._thread_context
+        for thread in [thread for thread in contexts if thread is not threading.current_thread()]:
+            contexts.pop(thread, None)
 
     def _history_id(self, scenario: Scenario) -> str:
         """The same from run to run, wherever the scenario's row stands in its Examples.

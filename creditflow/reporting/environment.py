@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,19 +25,21 @@ class Environment:
     def write(self, folder: Path) -> None:
         """Write them beside the results; nothing when nothing was told."""
         if self._told:
-            lines = [f"{_one_line(name)}={_one_line(value)}" for name, value in self._told.items()]
+            lines = [f"{_key(name)}={_value(value)}" for name, value in self._told.items()]
             (folder / NAME).write_text(redactor.clean("\n".join(lines)) + "\n", encoding="utf-8")
 
 
-def read(folder: Path) -> dict[str, str]:
-    """The description that a run left beside its results."""
-    path = folder / NAME
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return dict(line.split("=", 1) for line in lines if "=" in line)
-
-
 def _one_line(text: str) -> str:
-    return " ".join(str(text).replace("=", ":").split()) if text else ""
+    return " ".join(str(text).split())
+
+
+def _value(text: str) -> str:
+    return _one_line(text).replace("\\", "\\\\")
+
+
+def _key(text: str) -> str:
+    """A name as properties files spell it: spaces and separators escaped."""
+    return re.sub(r"([ :=\\])", r"\\\1", _one_line(text))
 
 
 environment = Environment()

@@ -22,6 +22,8 @@ from behave.exception import StepNotImplementedError
 from behave.model import Feature, Rule, Scenario, Step
 from behave.model_type import Status
 
+from creditflow.errors import NotTestableHere
+
 _BEHAVE = Path(behave.__file__).parent
 _RUNNERS_OWN = (
     *map(str, _BEHAVE.rglob("*.py")),
@@ -30,6 +32,10 @@ _RUNNERS_OWN = (
     "/creditflow/reporting/runner.py",
 )
 """Files whose frames tell how a step was called, which a reader of a failure need not know."""
+
+
+OUTCOME_LABEL = "outcome"
+"""The label by which the report sorts results into its categories."""
 
 
 class Kind(StrEnum):
@@ -42,6 +48,7 @@ class Kind(StrEnum):
     CLEANUP_ERROR = "clean-up error"
     UNDEFINED = "undefined"
     PENDING = "pending"
+    NOT_TESTABLE = "not testable here"
     SKIPPED = "skipped"
     UNTESTED = "untested"
 
@@ -66,6 +73,7 @@ class Problem:
         if kind is None:
             kind = Kind.FAILED if isinstance(error, AssertionError) else Kind.ERROR
             kind = Kind.PENDING if isinstance(error, StepNotImplementedError) else kind
+            kind = Kind.NOT_TESTABLE if isinstance(error, NotTestableHere) else kind
         return cls(kind, where, sentence(error, kind), error)
 
     def trace(self) -> str:

@@ -32,6 +32,14 @@ Feature: Checks
   Scenario: pending and tolerated by behave
     When nobody wrote this step
 
+  Scenario: not testable here
+    Then the journal shows who paid
+
+  @evidence
+  Scenario: with evidence
+    When the ledger is attached
+    Then the balance is 9, expected 9
+
   @skip.it
   Scenario: skipped
     Then the balance is 9, expected 9

@@ -8,6 +8,7 @@ from behave import fixture, use_fixture
 from behave.model import Feature, Rule, Scenario, Step
 from behave.runner import Context
 
+from creditflow import evidence
 from creditflow.redaction import redactor
 
 CANARY = "canary-7Hx2/qP+9"
@@ -40,6 +41,10 @@ def half_a_fixture(context: Context) -> Iterator[None]:
 
 def before_all(context: Context) -> None:
     redactor.learn(CANARY)
+    evidence.attach_text("welcome", "before anything ran")
+    evidence.describe_target(
+        {"Ops-Center": f"http://ops:{CANARY}@127.0.0.1:8084, version 1.0", "Keycloak": "26.7.4"}
+    )
     for layer in context.config.userdata.get("cleanup", "").split():
         context.add_cleanup(broken_removal, layer=layer)
     context.broken = context.config.userdata.get("raise", "")
@@ -51,6 +56,7 @@ def before_all(context: Context) -> None:
 
 def after_all(context: Context) -> None:
     allure.attach("the last words", name="farewell")
+    evidence.attach_text("farewell to all", f"with {CANARY}")
     if context.broken == "after_all":
         fail("after_all")
 

@@ -2,11 +2,15 @@
 
 import os
 import signal
+import threading
 from typing import Any
 
 import allure
 from behave import given, step, then, when
 from behave.api.pending_step import StepNotImplementedError
+
+from creditflow import evidence
+from creditflow.errors import NotTestableHere
 
 CANARY = "canary-7Hx2/qP+9"
 
@@ -48,6 +52,11 @@ def fails_and_hook(context: Any) -> None:
     raise AssertionError("The individual user has 1 credit, expected 2.")
 
 
+@then("the journal shows who paid")
+def no_journal(context: Any) -> None:
+    raise NotTestableHere("the provider keeps no journal", "name a provider stand-in in PROVIDER_URL")
+
+
 @then("a bare check fails")
 def bare(context: Any) -> None:
     found = 8
@@ -78,6 +87,17 @@ def says(context: Any, secret: str) -> None:
 @then("the check with the secret fails")
 def secret_fails(context: Any) -> None:
     raise AssertionError(f"Expected no key, found {CANARY} and Bearer abcdefgh12345678.")
+
+
+@when("the ledger is attached")
+def ledger(context: Any) -> None:
+    rows = [("the individual user", 10000, 9991, 9991, ""), ("Acme", 10000, 9991, 10000, "9 too few")]
+    evidence.attach_table("Ledger", ("who", "before", "after", "expected", "differs"), rows, marked=[1])
+    evidence.attach_json("Answer", {"key": CANARY, "credits": 9991})
+    evidence.attach_text("Log", "line one\nline two")
+    thread = threading.Thread(target=evidence.attach_text, args=("From a thread", "side by side"))
+    thread.start()
+    thread.join()
 
 
 @when("the report is told more")

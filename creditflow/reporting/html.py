@@ -1,0 +1,154 @@
+"""Draws the HTML report: one file that opens by double click, made by Allure 3 from the results of a run.
+
+Run as ``python -m creditflow.reporting.html``; :func:`draw` is the same from Python. The tool is installed
+beforehand by :mod:`creditflow.reporting.prepare`. History is kept from run to run in
+``.sandbox/allure/history.jsonl``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from creditflow.reporting import prepare
+from creditflow.reporting.outcome import OUTCOME_LABEL, Kind
+
+RESULTS = prepare.PROJECT / "allure-results"
+PAGE = prepare.PROJECT / "allure-report" / "index.html"
+HISTORY = prepare.TOOL / "history.jsonl"
+TITLE = "Credit flow acceptance"
+DEADLINE_S = 90
+HISTORY_RUNS = 20
+
+
+_COUNTING = re.compile(r"<script async src=\"https?://[^>]*></script>\s*<script>.*?</script>", re.DOTALL)
+_ONLY_ITSELF = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src data: blob:\">"
+)
+
+
+class NotDrawn(Exception):  # noqa: N818 - a state of the report, told to a person
+    """The report could not be made; the sentence says why and what to do."""
+
+
+def draw(results: Path = RESULTS, page: Path = PAGE, history: Path = HISTORY) -> Path:
+    """Make the report of the results in a folder, and add the run to the history.
+
+    Returns:
+        the page.
+
+    Raises:
+        NotDrawn: there is nothing to draw, the tool is not installed, or it failed.
+    """
+    if not any(results.glob("*-result.json")) and not any(results.glob("*-globals.json")):
+        raise NotDrawn(f"There are no results in {results} to draw a report of: run behave first.")
+    tool = prepare.TOOL
+    if not prepare.is_prepared(tool):
+        raise NotDrawn(
+            "The report was not drawn, because its tool is not installed: run "
+            "`python -m creditflow.reporting.prepare`, then `make report`."
+        )
+    try:
+        with tempfile.TemporaryDirectory(dir=tool, prefix="draw-") as scratch:
+            config = Path(scratch, "allurerc.json")
+            config.write_text(json.dumps(_config(Path(scratch, "page"), history)), encoding="utf-8")
+            _allure(tool, ["generate", "--config", str(config), str(results.resolve())], Path(scratch))
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(self_contained(Path(scratch, "page", "index.html").read_text("utf-8")), "utf-8")
+    except OSError as error:
+        raise NotDrawn(f"The report could not be written to {page}: {error.strerror}.") from error
+    return page
+
+
+def self_contained(page: str) -> str:
+    """The page without the visitor counting that Allure puts into it, and kept from loading anything.
+
+    A report speaks of a deployment; opening it must not tell anyone.
+    """
+    page = _COUNTING.sub("", page, count=1)
+    return page.replace("<head>", f"<head>\n    {_ONLY_ITSELF}", 1)
+
+
+def _config(output: Path, history: Path) -> dict[str, Any]:
+    """What Allure is told: one page, grouped as the features are, and what each kind of failure is called."""
+    return {
+        "name": TITLE,
+        "output": str(output),
+        "historyPath": str(history.absolute()),
+        "historyLimit": HISTORY_RUNS,
+        "appendHistory": True,
+        "hideLabels": ["framework", "language", "host", "thread"],
+        "categories": [
+            _category("Product defect: a check failed", Kind.FAILED),
+            _category(
+                "Test broken: an error, an undefined or unwritten step",
+                Kind.ERROR,
+                Kind.UNDEFINED,
+                Kind.PENDING,
+            ),
+            _category("Not testable here", Kind.NOT_TESTABLE),
+            _category("Preparation failed: a hook", Kind.HOOK_ERROR),
+            _category("Clean-up failed", Kind.CLEANUP_ERROR),
+            _category("Did not run", Kind.UNTESTED),
+        ],
+        "plugins": {
+            "awesome": {
+                "options": {
+                    "reportName": TITLE,
+                    "singleFile": True,
+                    "reportLanguage": "en",
+                    "groupBy": ["epic", "feature", "story"],
+                }
+            }
+        },
+    }
+
+
+def _category(name: str, *kinds: Kind) -> dict[str, Any]:
+    return {
+        "name": name,
+        "matchers": [{"labels": {OUTCOME_LABEL: f"^{kind.value}$"}} for kind in kinds],
+        "groupByMessage": True,
+    }
+
+
+def _allure(tool: Path, arguments: list[str], folder: Path) -> None:
+    command = [str(prepare.node()), str(tool / "node_modules" / "allure" / "cli.js"), *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=prepare.environment(),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise NotDrawn(
+            f"Allure did not draw the report within {DEADLINE_S} s; run `make report` again."
+        ) from None
+    if done.returncode or not (folder / "page" / "index.html").is_file():
+        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raise NotDrawn(f"Allure could not draw the report: {said[0] if said else 'it did not say why'}.")
+
+
+def main() -> int:
+    """Draw the report and say where it is, or in one sentence why not; 2 is then the exit status."""
+    try:
+        print(f"Report: {draw()}")
+    except (NotDrawn, prepare.NotPrepared) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
