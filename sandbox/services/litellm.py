@@ -3,8 +3,10 @@
 import json
 from typing import Any, ClassVar
 
+from sandbox.ports import HOST
 from sandbox.services.base import HttpService
 from sandbox.services.provider import provider_keys
+from sandbox.settings import PROJECT
 
 ENVIRONMENT = "litellm-venv"
 """The prepared folder of its virtual environment."""
@@ -36,17 +38,14 @@ class LiteLLM(HttpService):
     def command(self) -> list[str]:
         """Run the proxy."""
         return [
-            str(self.plan.settings.prepared / ENVIRONMENT / "bin" / "litellm"),
-            "--config",
-            str(self.folder / "config.yaml"),
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(self.port),
-            "--num_workers",
-            str(WORKERS),
-            "--telemetry",
-            "False",
+            str(self.plan.settings.prepared / ENVIRONMENT / "bin" / "python"),
+            str(PROJECT / "sandbox" / "litellm" / "serve.py"),
+            f"--config={self.folder / 'config.yaml'}",
+            f"--host={HOST}",
+            f"--port={self.port}",
+            f"--num_workers={WORKERS}",
+            "--run_gunicorn",
+            "--telemetry=False",
         ]
 
     def environment(self) -> dict[str, str]:
