@@ -1,4 +1,4 @@
-"""Start the stand-in: ``python -m sandbox.lago --port P``, configured by ``LAGO_`` variables."""
+"""Start the stand-in: `python -m sandbox.lago --port P`, configured by `LAGO_` variables."""
 
 import argparse
 

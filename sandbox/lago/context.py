@@ -51,7 +51,7 @@ def lago(request: Request) -> Lago:
 async def require_key(request: Request) -> None:
     """Let only requests with the API key pass; raises 401.
 
-    As in Lago the key is the second word of ``Authorization``, whatever the first one is.
+    As in Lago the key is the second word of `Authorization`, whatever the first one is.
     """
     words = request.headers.get("authorization", "").split()
     if len(words) < 2 or "\0" in words[1] or not await lago(request).knows(words[1]):
@@ -78,7 +78,7 @@ async def root_of(request: Request, key: str) -> dict[str, Any]:
 
 
 def uuid_of(value: str, resource: str) -> UUID:
-    """A ``lago_id`` from a path; what is no UUID is not found."""
+    """A `lago_id` from a path; what is no UUID is not found."""
     try:
         return UUID(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Customers: made or changed by ``external_id``, removed softly."""
+"""Customers: made or changed by `external_id`, removed softly."""
 
 import re
 from typing import Any
@@ -33,7 +33,7 @@ router = make_router()
 
 @router.post("/customers")
 async def upsert(request: Request) -> Response:
-    """Make the customer, or change the fields given of the one that has this ``external_id``."""
+    """Make the customer, or change the fields given of the one that has this `external_id`."""
     params = await root_of(request, "customer")
     errors = FieldErrors()
     mandatory_text(params, "external_id", errors)
@@ -79,7 +79,7 @@ async def destroy(request: Request) -> Response:
 
 
 async def find(request: Request, connection: Connection, external_id: str) -> Row:
-    """The customer with this ``external_id``; raises 404 ``customer_not_found``."""
+    """The customer with this `external_id`; raises 404 `customer_not_found`."""
     cursor = await connection.execute(
         "select * from customers where organization_id = %s and external_id = %s and deleted_at is null",
         (lago(request).organization, external_id),

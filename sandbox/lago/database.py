@@ -14,19 +14,22 @@ Connection = AsyncConnection[Row]
 Pool = AsyncConnectionPool[Connection]
 
 _START_LOCK = 0x1A60
+_START_SECONDS = 30
 _SCHEMA = Path(__file__).with_name("schema.sql")
 
 
 def make_pool(url: str) -> Pool:
     """A pool that is not open yet; its connections autocommit, so a transaction is where code says so.
 
-    Waiting for a connection ends after 5 s (``psycopg_pool.PoolTimeout``), a statement after 10 s.
+    Waiting for a connection ends after 2 s (`psycopg_pool.PoolTimeout`), a statement after 10 s. While the
+    database is away each request tries anew, so the pool is back as soon as the database is.
     """
     return AsyncConnectionPool(
         url,
         min_size=2,
         max_size=8,
-        timeout=5,
+        timeout=2,
+        reconnect_timeout=3,
         open=False,
         connection_class=AsyncConnection[Row],
         kwargs={"autocommit": True, "row_factory": dict_row},
@@ -45,7 +48,7 @@ async def prepare(pool: Pool, api_key: str) -> tuple[UUID, UUID]:
 
     Returns the ids of the organisation and of its billing entity. One process at a time does this.
     """
-    async with pool.connection() as connection, connection.transaction():
+    async with pool.connection(timeout=_START_SECONDS) as connection, connection.transaction():
         await connection.execute("select pg_advisory_xact_lock(%s)", (_START_LOCK,))
         schema = await asyncio.to_thread(_SCHEMA.read_text, "utf-8")
         await connection.execute(schema)

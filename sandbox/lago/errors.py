@@ -44,7 +44,7 @@ def forbidden(code: str) -> ApiError:
 
 
 def not_found(resource: str) -> ApiError:
-    """404 with the code ``<resource>_not_found``; an unknown route is the resource ``resource``."""
+    """404 with the code `<resource>_not_found`; an unknown route is the resource `resource`."""
     return ApiError(404, "Not Found", code=f"{resource}_not_found")
 
 
@@ -64,7 +64,7 @@ def invalid(**fields: str) -> ApiError:
 
 
 def unprocessable(details: dict[str, Any]) -> ApiError:
-    """422 with the given ``error_details``."""
+    """422 with the given `error_details`."""
     return ApiError(422, "Unprocessable Entity", code="validation_errors", error_details=details)
 
 
@@ -75,7 +75,7 @@ class FieldErrors:
         self._codes: dict[str, list[str]] = defaultdict(list)
 
     def add(self, field: str, code: str) -> None:
-        """Note that ``field`` is wrong in the way ``code`` says."""
+        """Note that `field` is wrong in the way `code` says."""
         self._codes[field].append(code)
 
     def details(self) -> dict[str, list[str]]:

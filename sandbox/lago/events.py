@@ -1,4 +1,4 @@
-"""Events: what happened on a subscription, each taken once by its ``transaction_id``."""
+"""Events: what happened on a subscription, each taken once by its `transaction_id`."""
 
 import contextlib
 from datetime import UTC, datetime
@@ -19,10 +19,18 @@ from .values import decimal_text, iso, iso_ms, mandatory_text, utc_now
 LARGEST_BATCH = 100
 _TOO_MANY_CENTS = Decimal(10) ** 24
 
+_COLUMNS: LiteralString = (
+    "organization_id, transaction_id, external_subscription_id, code, timestamp, properties,"
+    " precise_total_amount_cents"
+)
 _INSERT: LiteralString = (
-    "insert into events (organization_id, transaction_id, external_subscription_id, code, timestamp,"
-    " properties,"
-    " precise_total_amount_cents) values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning *"
+    f"insert into events ({_COLUMNS}) values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning *"
+)
+# In one order, so that two batches with the same events wait for each other and do not deadlock.
+_INSERT_ALL: LiteralString = (
+    f"insert into events ({_COLUMNS}) select * from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[],"
+    " %s::timestamp[], %s::jsonb[], %s::numeric[]) as batch (organization, transaction, subscription)"
+    " order by subscription, transaction on conflict do nothing returning *"
 )
 _FILTERS: dict[str, LiteralString] = {
     "external_subscription_id": " and external_subscription_id = %(external_subscription_id)s",
@@ -91,7 +99,7 @@ async def index(request: Request) -> Response:
 
 @router.get("/events/{transaction_id:dotted}")
 async def show(request: Request) -> Response:
-    """One event, by its ``transaction_id``."""
+    """One event, by its `transaction_id`."""
     async with lago(request).pool.connection() as connection:
         cursor = await connection.execute(
             "select * from events where organization_id = %s and transaction_id = %s order by"
@@ -104,11 +112,13 @@ async def show(request: Request) -> Response:
     return JSONResponse({"event": to_json(event)})
 
 
-async def _insert_all(connection: Connection, rows: list[tuple[Any, ...]]) -> list[Row]:
+async def _insert_all(connection: Connection, batch: list[tuple[Any, ...]]) -> list[Row]:
     """Insert a batch inside a transaction; raises 422 naming the events that were taken before."""
+    cursor = await connection.execute(_INSERT_ALL, tuple(map(list, zip(*batch, strict=True))))
+    taken = {_identity(row): row for row in await cursor.fetchall()}
     events, wrong = [], {}
-    for place, values in enumerate(rows):
-        event = await (await connection.execute(_INSERT, values)).fetchone()
+    for place, (_, transaction_id, external_subscription_id, *_rest) in enumerate(batch):
+        event = taken.pop((external_subscription_id, transaction_id), None)
         if event is None:
             wrong[str(place)] = {"transaction_id": [VALUE_ALREADY_EXIST]}
         else:
@@ -116,6 +126,11 @@ async def _insert_all(connection: Connection, rows: list[tuple[Any, ...]]) -> li
     if wrong:
         raise unprocessable(wrong)
     return events
+
+
+def _identity(row: Row) -> tuple[str, str]:
+    """What makes an event the same event, within the organisation."""
+    return row["external_subscription_id"], row["transaction_id"]
 
 
 def _values(request: Request, params: dict[str, Any], errors: FieldErrors) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Invoices, as the API lists, shows, pays and voids them; ``billing`` makes them."""
+"""Invoices, as the API lists, shows, pays and voids them; `billing` makes them."""
 
 from datetime import date
 from typing import Any, LiteralString
@@ -60,7 +60,7 @@ async def index(request: Request) -> Response:
 
 @router.post("/invoices")
 async def create(request: Request) -> Response:
-    """404 ``add_on_not_found``: a one-off invoice needs add-ons, and the stand-in has none."""
+    """404 `add_on_not_found`: a one-off invoice needs add-ons, and the stand-in has none."""
     params = await root_of(request, "invoice")
     async with lago(request).pool.connection() as connection:
         await customers.find(request, connection, text(params, "external_customer_id") or "")
@@ -125,7 +125,7 @@ async def finalize(request: Request) -> Response:
 
 @router.post("/invoices/{lago_id:undotted}/void")
 async def void(request: Request) -> Response:
-    """Void a finalized invoice; a voided one answers 405 ``not_voidable``."""
+    """Void a finalized invoice; a voided one answers 405 `not_voidable`."""
     async with lago(request).pool.connection() as connection:
         invoice = await _find(request, connection)
         cursor = await connection.execute(
@@ -157,7 +157,7 @@ async def download(request: Request) -> Response:
 
 
 async def list_for(request: Request, fixed: dict[str, str]) -> Response:
-    """A page of invoices, by the request's filters and the ``fixed`` ones."""
+    """A page of invoices, by the request's filters and the `fixed` ones."""
     query: LiteralString = _SHOWN
     params: dict[str, Any] = {"organization": lago(request).organization, "visible": _VISIBLE}
     given = dict(request.query_params) | fixed
@@ -205,7 +205,7 @@ async def _find(request: Request, connection: Connection) -> Row:
 
 
 async def _add_customers(connection: Connection, rows: list[Row]) -> None:
-    """Put its customer, removed or not, under ``customer`` of each invoice."""
+    """Put its customer, removed or not, under `customer` of each invoice."""
     cursor = await connection.execute(
         "select * from customers where id = any(%s)", ([row["customer_id"] for row in rows],)
     )
@@ -215,7 +215,7 @@ async def _add_customers(connection: Connection, rows: list[Row]) -> None:
 
 
 async def _answer(request: Request, connection: Connection, invoice: Row) -> Response:
-    """The invoice with all that ``show`` adds."""
+    """The invoice with all that `show` adds."""
     cursor = await connection.execute(
         "select * from fees where invoice_id = %s order by created_at", (invoice["id"],)
     )
@@ -247,7 +247,7 @@ async def _answer(request: Request, connection: Connection, invoice: Row) -> Res
 
 
 def to_json(row: Row) -> dict[str, Any]:
-    """An invoice as the API lists one; ``row`` has its customer."""
+    """An invoice as the API lists one; `row` has its customer."""
     return {
         "lago_id": str(row["id"]),
         "billing_entity_code": "sandbox",

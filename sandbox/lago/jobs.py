@@ -30,14 +30,14 @@ Handler = Callable[[Connection, dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class JobQueue:
-    """Puts jobs in the table, due ``delay`` later."""
+    """Puts jobs in the table, due `delay` later."""
 
     delay: timedelta
 
     async def put(
         self, connection: Connection, kind: str, payload: dict[str, str], at: datetime | None = None
     ) -> None:
-        """Write a job, in the transaction of what causes it; ``at`` (naive UTC) replaces the usual delay."""
+        """Write a job, in the transaction of what causes it; `at` (naive UTC) replaces the usual delay."""
         await connection.execute(
             "insert into jobs (kind, payload, run_at) values (%s, %s, %s)",
             (kind, Jsonb(payload), at or utc_now() + self.delay),

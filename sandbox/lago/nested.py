@@ -32,7 +32,7 @@ async def customer_wallets(request: Request) -> Response:
 
 
 async def _known(request: Request) -> str:
-    """The ``external_id`` of the path, if it is a customer's; raises 404."""
+    """The `external_id` of the path, if it is a customer's; raises 404."""
     external_id: str = request.path_params["external_id"]
     async with lago(request).pool.connection() as connection:
         await customers.find(request, connection, external_id)

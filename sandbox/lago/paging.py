@@ -1,4 +1,4 @@
-"""Lago's pages: the parameters ``page`` and ``per_page``, and the ``meta`` object of a list."""
+"""Lago's pages: the parameters `page` and `per_page`, and the `meta` object of a list."""
 
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -24,7 +24,7 @@ class Page:
         return cls(_positive(params.get("page"), 1), _positive(params.get("per_page"), 100))
 
     def meta(self, total: int) -> dict[str, int | None]:
-        """The ``meta`` object for a list of ``total`` items; an empty list has Lago's form with zeros."""
+        """The `meta` object for a list of `total` items; an empty list has Lago's form with zeros."""
         pages = -(-total // self.size)
         return {
             "current_page": self.number if total else 0,
@@ -37,9 +37,9 @@ class Page:
     async def select(
         self, connection: Connection, query: LiteralString, params: dict[str, Any]
     ) -> tuple[list[Row], dict[str, int | None]]:
-        """The page's rows, newest first, and the ``meta`` object.
+        """The page's rows, newest first, and the `meta` object.
 
-        ``query`` has named parameters, selects ``id`` and ``created_at`` and has no order of its own.
+        `query` has named parameters, selects `id` and `created_at` and has no order of its own.
         """
         window = {"page_limit": self.size, "page_offset": (self.number - 1) * self.size}
         cursor = await connection.execute(

@@ -30,15 +30,15 @@ class Period:
 
 
 def _month_after(anchor: date, months: int) -> date:
-    """The same day ``months`` later, or the month's last day where it has no such day."""
+    """The same day `months` later, or the month's last day where it has no such day."""
     year, month = divmod(anchor.year * 12 + anchor.month - 1 + months, 12)
     return date(year, month + 1, min(anchor.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def period_of(day: date, interval: int, anchor: date | None) -> Period:
-    """The period that ``day`` lies in.
+    """The period that `day` lies in.
 
-    ``anchor`` is the subscription's first day for anniversary billing, None for calendar billing (weeks begin
+    `anchor` is the subscription's first day for anniversary billing, None for calendar billing (weeks begin
     on Monday, months on the 1st, longer periods in January).
     """
     if interval == WEEKLY:
@@ -59,7 +59,7 @@ def period_of(day: date, interval: int, anchor: date | None) -> Period:
 def current_period(row: Row) -> Period:
     """The billing period that a subscription is in today, or will begin in.
 
-    ``row`` is one of ``subscriptions`` with its plan's ``interval``.
+    `row` is one of `subscriptions` with its plan's `interval`.
     """
     day = max(utc_now().date(), row["subscription_at"].date())
     return period_of(day, row["interval"], row["subscription_at"].date() if row["billing_time"] else None)

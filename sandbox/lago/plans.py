@@ -159,7 +159,7 @@ async def destroy(request: Request) -> Response:
 
 
 async def find(request: Request, connection: Connection, code: str | None) -> Row:
-    """The plan with this code; raises 404 ``plan_not_found``."""
+    """The plan with this code; raises 404 `plan_not_found`."""
     cursor = await connection.execute(
         "select * from plans where organization_id = %s and code = %s and deleted_at is null and"
         " parent_id is null",
@@ -264,12 +264,12 @@ async def _set_charges(request: Request, connection: Connection, plan_id: UUID, 
 
 
 def charge_amount_cents(properties: dict[str, Any], units: Decimal) -> int:
-    """What ``units`` cost by the standard model, in cents, half rounded up."""
+    """What `units` cost by the standard model, in cents, half rounded up."""
     return int(Decimal(str(properties.get("amount", "0"))) * units * 100 + Decimal("0.5"))
 
 
 def to_json(row: Row) -> dict[str, Any]:
-    """A plan as the API shows one; ``row`` has its charges."""
+    """A plan as the API shows one; `row` has its charges."""
     return {
         "lago_id": str(row["id"]),
         "name": row["name"],

@@ -1,7 +1,7 @@
 """How Lago's routes cut a path: on the undecoded path, and for customers at the dot too.
 
-Rails gives a customer id no constraint, so what follows a dot is a format: ``/customers/ann@example.com``
-asks for the customer ``ann@example``. Subscription ids and plan codes may hold dots. ``%2F`` is no separator.
+Rails gives a customer id no constraint, so what follows a dot is a format: `/customers/ann@example.com`
+asks for the customer `ann@example`. Subscription ids and plan codes may hold dots. `%2F` is no separator.
 """
 
 from urllib.parse import unquote
@@ -39,12 +39,12 @@ register_url_convertor("rest", _Rest())
 
 
 def make_router(prefix: str = "") -> APIRouter:
-    """A router whose paths may use the convertors above: ``undotted``, ``dotted`` and ``rest``."""
+    """A router whose paths may use the convertors above: `undotted`, `dotted` and `rest`."""
     return APIRouter(prefix=prefix)
 
 
 class UndecodedPath:
-    """Middleware that lets the router see the path as it was sent, so that ``%2F`` stays inside an id."""
+    """Middleware that lets the router see the path as it was sent, so that `%2F` stays inside an id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Subscriptions: started, upgraded, downgraded and terminated, always by ``external_id``."""
+"""Subscriptions: started, upgraded, downgraded and terminated, always by `external_id`."""
 
 from datetime import datetime
 from typing import Any, LiteralString
@@ -50,16 +50,16 @@ router = make_router()
 
 @router.get("/subscriptions")
 async def index(request: Request) -> Response:
-    """The subscriptions, newest first: the active ones, or those of the statuses in ``status[]``.
+    """The subscriptions, newest first: the active ones, or those of the statuses in `status[]`.
 
-    Also filters by ``external_customer_id`` and ``plan_code``. A plain ``status=`` is ignored, as in Lago.
+    Also filters by `external_customer_id` and `plan_code`. A plain `status=` is ignored, as in Lago.
     """
     return await list_for(request, request.query_params.get("external_customer_id"))
 
 
 @router.post("/subscriptions")
 async def create(request: Request) -> Response:
-    """Start a subscription, or move the one with this ``external_id`` to another plan.
+    """Start a subscription, or move the one with this `external_id` to another plan.
 
     The checks come in Lago's order: plan, premium features, customer, then the other fields; an unknown
     customer is made only after them.
@@ -87,7 +87,7 @@ async def create(request: Request) -> Response:
 
 @router.get("/subscriptions/{external_id:dotted}")
 async def show(request: Request) -> Response:
-    """One subscription: the active one with this id, or the newest of the status in ``status``."""
+    """One subscription: the active one with this id, or the newest of the status in `status`."""
     status = request.query_params.get("status") or "active"
     async with lago(request).pool.connection() as connection:
         if status not in STATUSES:
@@ -98,7 +98,7 @@ async def show(request: Request) -> Response:
 
 @router.put("/subscriptions/{external_id:dotted}")
 async def update(request: Request) -> Response:
-    """Change the name or the end of the active subscription, or of the pending one (``status=pending``)."""
+    """Change the name or the end of the active subscription, or of the pending one (`status=pending`)."""
     params = await root_of(request, "subscription")
     errors = FieldErrors()
     ending_at = moment(params, "ending_at", errors)
@@ -115,7 +115,7 @@ async def update(request: Request) -> Response:
 
 @router.delete("/subscriptions/{external_id:dotted}")
 async def destroy(request: Request) -> Response:
-    """Terminate the active subscription, or cancel the pending one with ``status=pending``."""
+    """Terminate the active subscription, or cancel the pending one with `status=pending`."""
     errors = FieldErrors()
     query = request.query_params
     credit_note = query.get("on_termination_credit_note")
@@ -381,7 +381,7 @@ async def _answer(request: Request, connection: Connection, subscription_id: UUI
 
 
 async def by_ids(connection: Connection, organization: UUID, ids: list[UUID]) -> list[Row]:
-    """The rows of these subscriptions, with what ``to_json`` shows."""
+    """The rows of these subscriptions, with what `to_json` shows."""
     cursor = await connection.execute(
         f"{_SHOWN} and s.id = any(%(ids)s) order by s.created_at, s.id",
         {"organization": organization, "ids": ids},

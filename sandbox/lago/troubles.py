@@ -2,10 +2,10 @@
 
 None is on at start, and none outlives the process. The control routes take the same key as the API:
 
-- ``PUT /control/troubles`` with ``{"path": "/api/v1/events", "kind": "server_error", "times": 2}``;
-  ``kind`` is ``server_error``, ``unauthorized`` or ``slow`` (with ``seconds``, up to 60); ``times`` is how
+- `PUT /control/troubles` with `{"path": "/api/v1/events", "kind": "server_error", "times": 2}`;
+  `kind` is `server_error`, `unauthorized` or `slow` (with `seconds`, up to 60); `times` is how
   many requests it hits, left out for all; a second one for the same path replaces the first.
-- ``GET /control/troubles`` shows them, ``DELETE /control/troubles`` ends all, or those of ``?path=``.
+- `GET /control/troubles` shows them, `DELETE /control/troubles` ends all, or those of `?path=`.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/control/troubles")
 
 
 class Trouble(BaseModel):
-    """What goes wrong for paths that begin with ``path``; ``times`` is how often yet, None for ever."""
+    """What goes wrong for paths that begin with `path`; `times` is how often yet, None for ever."""
 
     path: str = Field(pattern="^/")
     kind: Literal["server_error", "unauthorized", "slow"]
@@ -56,7 +56,7 @@ class Troubles:
         return [trouble.model_dump() for trouble in self._by_path.values()]
 
     def take(self, path: str) -> Trouble | None:
-        """The trouble that hits a request for ``path``, used up by one."""
+        """The trouble that hits a request for `path`, used up by one."""
         hits = [trouble for prefix, trouble in self._by_path.items() if path.startswith(prefix)]
         if not hits:
             return None
@@ -111,6 +111,6 @@ async def switch_on(request: Request) -> Response:
 
 @router.delete("")
 async def switch_off(request: Request) -> Response:
-    """Switch off the trouble of ``?path=``, or all."""
+    """Switch off the trouble of `?path=`, or all."""
     _troubles(request).clear(request.query_params.get("path"))
     return await index(request)

@@ -33,7 +33,7 @@ router = make_router()
 
 @router.get("/customers/{external_id:undotted}/current_usage")
 async def current_usage(request: Request) -> Response:
-    """What a subscription used in its running period; 405 ``no_active_subscription`` without one."""
+    """What a subscription used in its running period; 405 `no_active_subscription` without one."""
     async with lago(request).pool.connection() as connection:
         customer = await customers.find(request, connection, request.path_params["external_id"])
         cursor = await connection.execute(

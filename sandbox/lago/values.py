@@ -1,6 +1,6 @@
 """How values look in Lago's JSON and are read from it: times, decimals, enums, fields of a request.
 
-Inside the stand-in every time is naive UTC, as in Lago's columns (``timestamp without time zone``).
+Inside the stand-in every time is naive UTC, as in Lago's columns (`timestamp without time zone`).
 """
 
 import re
@@ -21,17 +21,17 @@ def utc_now() -> datetime:
 
 
 def iso(moment: datetime | None) -> str | None:
-    """A time to the second, such as ``2026-08-12T09:30:00Z``."""
+    """A time to the second, such as `2026-08-12T09:30:00Z`."""
     return None if moment is None else moment.isoformat(timespec="seconds") + "Z"
 
 
 def iso_ms(moment: datetime | None) -> str | None:
-    """A time to the millisecond, such as ``2026-08-12T09:30:00.250Z``."""
+    """A time to the millisecond, such as `2026-08-12T09:30:00.250Z`."""
     return None if moment is None else moment.isoformat(timespec="milliseconds") + "Z"
 
 
 def iso_date(day: date | None) -> str | None:
-    """A day, such as ``2026-08-12``."""
+    """A day, such as `2026-08-12`."""
     return None if day is None else day.isoformat()
 
 
@@ -46,7 +46,7 @@ def last_second(day: date) -> datetime:
 
 
 def decimal_text(value: Decimal) -> str:
-    """A decimal as Lago writes one: no exponent, at least one digit after the point (``10.0``, ``0.25``)."""
+    """A decimal as Lago writes one: no exponent, at least one digit after the point (`10.0`, `0.25`)."""
     text = f"{value.normalize():f}"
     return text if "." in text else f"{text}.0"
 
@@ -60,7 +60,7 @@ def text(params: Mapping[str, Any], name: str) -> str | None:
 
 
 def mandatory_text(params: Mapping[str, Any], name: str, errors: FieldErrors) -> str:
-    """A field that must not be blank; notes ``value_is_mandatory``."""
+    """A field that must not be blank; notes `value_is_mandatory`."""
     value = text(params, name)
     if value is None:
         errors.add(name, VALUE_IS_MANDATORY)
@@ -68,7 +68,7 @@ def mandatory_text(params: Mapping[str, Any], name: str, errors: FieldErrors) ->
 
 
 def choice(name: str, value: str | None, options: Sequence[str], errors: FieldErrors) -> int | None:
-    """The integer of an enum's name; None for an absent value; notes ``value_is_invalid``."""
+    """The integer of an enum's name; None for an absent value; notes `value_is_invalid`."""
     if value is None:
         return None
     if value not in options:
@@ -78,7 +78,7 @@ def choice(name: str, value: str | None, options: Sequence[str], errors: FieldEr
 
 
 def currency(params: Mapping[str, Any], name: str, errors: FieldErrors) -> str | None:
-    """A currency code (three capitals); None when absent; notes ``value_is_invalid``."""
+    """A currency code (three capitals); None when absent; notes `value_is_invalid`."""
     value = text(params, name)
     if value is not None and not _CURRENCY.fullmatch(value):
         errors.add(name, VALUE_IS_INVALID)
@@ -86,7 +86,7 @@ def currency(params: Mapping[str, Any], name: str, errors: FieldErrors) -> str |
 
 
 def moment(params: Mapping[str, Any], name: str, errors: FieldErrors) -> datetime | None:
-    """An ISO 8601 time as naive UTC; a time without a zone is UTC; notes ``invalid_date``."""
+    """An ISO 8601 time as naive UTC; a time without a zone is UTC; notes `invalid_date`."""
     value = text(params, name)
     if value is None:
         return None
@@ -99,7 +99,7 @@ def moment(params: Mapping[str, Any], name: str, errors: FieldErrors) -> datetim
 
 
 def whole_number(params: Mapping[str, Any], name: str, errors: FieldErrors) -> int | None:
-    """A whole number from 0, given as a number or as digits; None when absent; notes ``value_is_invalid``."""
+    """A whole number from 0, given as a number or as digits; None when absent; notes `value_is_invalid`."""
     value = params.get(name)
     if value is None:
         return None
@@ -114,7 +114,7 @@ def whole_number(params: Mapping[str, Any], name: str, errors: FieldErrors) -> i
 def credit_amount(params: Mapping[str, Any], name: str, errors: FieldErrors) -> Decimal | None:
     """A decimal from 0, given as a string as Lago demands; None when absent.
 
-    Notes Lago's pair of codes, ``invalid_<field>`` and ``invalid_amount``.
+    Notes Lago's pair of codes, `invalid_<field>` and `invalid_amount`.
     """
     value = params.get(name)
     if value is None:

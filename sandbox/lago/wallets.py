@@ -94,13 +94,13 @@ async def create(request: Request) -> Response:
 
 @router.get("/wallets")
 async def index(request: Request) -> Response:
-    """The wallets, newest first, of the customer in ``external_customer_id`` if named."""
+    """The wallets, newest first, of the customer in `external_customer_id` if named."""
     return await list_for(request, request.query_params.get("external_customer_id"))
 
 
 @router.get("/wallets/{lago_id:undotted}")
 async def show(request: Request) -> Response:
-    """One wallet, by its ``lago_id``."""
+    """One wallet, by its `lago_id`."""
     async with lago(request).pool.connection() as connection:
         return await _answer(request, connection, _path_id(request))
 

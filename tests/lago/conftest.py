@@ -114,7 +114,7 @@ def new_id() -> str:
 
 @pytest.fixture
 def customer(api: Api) -> Iterator[str]:
-    """The ``external_id`` of a customer of the test's own, who is removed after it."""
+    """The `external_id` of a customer of the test's own, who is removed after it."""
     external_id = str(uuid.uuid4())
     api.ok("POST", "/api/v1/customers", {"customer": {"external_id": external_id, "currency": "USD"}})
     yield external_id
@@ -123,7 +123,7 @@ def customer(api: Api) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def database(deployment: dict[str, str]) -> Iterator[Database]:
-    """The database ``lago``, by the role that can't write."""
+    """The database `lago`, by the role that can't write."""
     with psycopg.connect(deployment["LAGO_DB_READ_URL"], autocommit=True, row_factory=dict_row) as connection:
         yield connection
 
