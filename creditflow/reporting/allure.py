@@ -47,6 +47,7 @@ from creditflow.reporting.outcome import (
     tags_of,
     title,
 )
+from creditflow.reporting.results import forget
 
 _STATUS = {
     Kind.PASSED: AllureStatus.PASSED,
@@ -55,7 +56,6 @@ _STATUS = {
     Kind.UNTESTED: AllureStatus.UNKNOWN,
 }
 _READABLE = (LabelType.EPIC, LabelType.FEATURE, LabelType.STORY)
-_WRITTEN = ("*-result.json", "*-container.json", "*-globals.json", "*-attachment.*", "environment.properties")
 LARGEST_TEXT = 20_000_000
 """Bytes. A larger attached file is not read to be cleaned, and so is not attached."""
 
@@ -73,11 +73,8 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
         self._feature: Feature | None = None
         self._silent = config.dry_run
         folder = Path(stream_opener.name or "allure-results")
-        if not self._silent and not config.userdata.getbool("keep_results", False):
-            for pattern in _WRITTEN:
-                for left in folder.glob(pattern):
-                    left.unlink(missing_ok=True)
-        self.listener = Listener(config)
+        forget(folder, config)
+        self.listener = Listener(config, self._run)
         self.file_logger = RedactingLogger(folder)
         if not self._silent:
             allure_commons.plugin_manager.register(self.listener)
@@ -97,9 +94,8 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
         if self._silent:
             return
         self._feature = feature
-        if self._run.features == ():
-            self._run.select([feature], self.config)
-            self.listener.run = self._run
+        if not any(feature is expected for expected in self._run.features):
+            self._run.expect(feature, self.config)
         for scenario in feature.walk_scenarios():
             scenario.run = allure_commons.test(scenario.run, context={"scenario": scenario})
             is_planned_scenario(scenario, self.testplan)
@@ -186,9 +182,9 @@ def _cleaned(item: Any) -> Any:
 class Listener(AllureListener):  # type: ignore[misc]  # the library is not typed
     """Turns scenarios, steps and attachments into results."""
 
-    def __init__(self, config: Configuration) -> None:
+    def __init__(self, config: Configuration, run: Run) -> None:
         super().__init__(config)
-        self.run = Run()
+        self.run = run
         self.current_scenario_uuid: str | None = None
         self.current_step_uuid: str | None = None
         self._told: set[int] = set()

@@ -54,8 +54,8 @@ class Formatter(BehaveFormatter):
     def feature(self, feature: Feature) -> None:
         """Remember the feature; its title is written with its first scenario."""
         self._feature = feature
-        if self._run.features == ():
-            self._run.select([feature], self.config)
+        if not any(feature is expected for expected in self._run.features):
+            self._run.expect(feature, self.config)
 
     def scenario_finished(self, scenario: Scenario) -> None:
         """Write the scenario's line, and what went wrong in it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -109,15 +109,15 @@ class Outcome:
 class Run:
     """What formatters and summary know of a run: what was selected, how long it took, what failed outside."""
 
-    features: Sequence[Feature] = ()
+    features: list[Feature] = field(default_factory=list)
     selected: list[Scenario] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seconds: dict[int, float] = field(default_factory=dict)
 
-    def select(self, features: Sequence[Feature], config: Configuration) -> None:
-        """Note, before anything runs, what the command line selected; what it left out is in no report."""
-        self.features = features
-        self.selected = [s for f in features for s in f.walk_scenarios() if s.should_run(config)]
+    def expect(self, feature: Feature, config: Configuration) -> None:
+        """Note what the command line selected of a feature, before it runs; the rest is in no report."""
+        self.features.append(feature)
+        self.selected += [s for s in feature.walk_scenarios() if s.should_run(config)]
 
     def took(self, scenario: Scenario) -> float:
         """Seconds of a scenario with its hooks and clean-up; without the suite's runner, of its steps."""
@@ -155,7 +155,7 @@ def of_scenario(scenario: Scenario, run_problems: Iterable[Problem] = ()) -> Out
         return Outcome(problems[0].kind, tuple(problems))
     status = scenario.status
     if status is Status.passed:
-        if not list(scenario.all_steps):
+        if not scenario.steps:
             return Outcome(Kind.UNDEFINED, reason="The scenario has no steps, so nothing was checked.")
         return Outcome(Kind.PASSED)
     if status is Status.skipped:
@@ -179,7 +179,10 @@ def of_step(step: Step) -> list[Problem]:
     elif step.status is Status.pending_warn:
         own = [Problem(Kind.PENDING, sentence_of_step, "The step is not written yet.")]
     elif step.exception is not None and all(step.exception is not p.error for p in hooks):
-        own = [Problem.of(step.exception, sentence_of_step)]
+        of_a_hook = (
+            step.status is Status.hook_error and not hooks and not isinstance(step.exception, AssertionError)
+        )
+        own = [Problem.of(step.exception, sentence_of_step, Kind.HOOK_ERROR if of_a_hook else None)]
     elif step.status.has_failed() and not hooks:
         own = [
             Problem(
@@ -225,7 +228,7 @@ def sentence(error: BaseException, kind: Kind | None = None) -> str:
         return f"The step is not written yet{f': {text}' if text else '.'}"
     if isinstance(error, AssertionError):
         return text or _bare_assertion(error)
-    if text and (type(error).__module__.partition(".")[0] == "creditflow" or type(error) is Exception):
+    if text and (type(error).__module__.partition(".")[0] == "creditflow" or hasattr(error, "exit_status")):
         return text
     return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__}, without a message."
 

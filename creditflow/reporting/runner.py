@@ -30,6 +30,7 @@ from behave.runner import Runner as StockRunner
 from creditflow.redaction import RedactingStream, redactor
 from creditflow.reporting.junit import replace_stock_junit
 from creditflow.reporting.outcome import Kind, Problem, Run, note
+from creditflow.reporting.results import folder_of, forget
 from creditflow.reporting.summary import Summary
 
 _UNSAID = frozenset({"ABORTED: By user."})
@@ -55,6 +56,8 @@ class Runner(StockRunner):
         Raises:
             SystemExit: with the status that an error of ``before_all`` asks for.
         """
+        if results := folder_of(self.config):
+            forget(results, self.config)
         with _redacted_output(), _termination_as_interrupt():
             failed = super().run()
             if self.config.dry_run:
@@ -74,7 +77,8 @@ class Runner(StockRunner):
         if self.config.dry_run:
             return super().run_model(features)
         self.context.on_cleanup_error = self._cleanup_failed
-        self.report.select(self.features if features is None else features, self.config)
+        for feature in self.features if features is None else features:
+            self.report.expect(feature, self.config)
         for formatter in self.formatters:
             if hasattr(formatter, "begin"):
                 formatter.begin(self.report)

@@ -14,6 +14,7 @@ from textwrap import indent
 from behave.configuration import Configuration
 
 from creditflow.reporting.outcome import Kind, Outcome, Run, full_title, place
+from creditflow.reporting.results import folder_of
 from creditflow.reporting.waits import Waits, waits
 
 __all__ = ["Summary", "Waits", "waits"]
@@ -110,17 +111,16 @@ class Summary:
 
     def _report_page(self) -> str:
         """Say where the report is, drawing it first when ``-D report=yes`` asks for it."""
-        names = (str(output.name or "") for output in self._config.outputs)
-        results = next((name for name in names if Path(name).name.startswith("allure")), None)
+        results = folder_of(self._config)
         if results is None:
             return ""
         if not self._config.userdata.getbool("report", False):
-            print(f"Results: {_shown(Path(results))} (`make report` draws the page)")
+            print(f"Results: {_shown(results)} (`make report` draws the page)")
             return ""
         from creditflow.reporting import html  # noqa: PLC0415 - only a run that asks for the page needs Node
 
         try:
-            page = html.draw(Path(results))
+            page = html.draw(results)
         except html.NotDrawn as error:
             return str(error)
         print(f"Report: {_shown(page)}")

@@ -1,0 +1,104 @@
+"""Runs a folder of small features, one an outcome, with behave, and reads all four outputs."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+OUTCOMES = Path(__file__).resolve().parent / "outcomes"
+EVERYTHING = ("--tags=not @not-chosen and not @ends", "--junit")
+
+
+@dataclass
+class Told:
+    """What one run told."""
+
+    folder: Path
+    status: int
+    console: str
+
+    @property
+    def last_line(self) -> str:
+        return self.console.rstrip().splitlines()[-1]
+
+    @property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """Allure's results by name."""
+        files = (self.folder / "allure-results").glob("*-result.json")
+        return {result["name"]: result for result in (json.loads(f.read_text("utf-8")) for f in files)}
+
+    @property
+    def cases(self) -> dict[str, ElementTree.Element]:
+        """JUnit's test cases by name; a row of Examples by title and row number."""
+        cases = [
+            case
+            for file in (self.folder / "junit").glob("*.xml")
+            for case in ElementTree.parse(file).getroot().iter("testcase")
+        ]
+        return {case.attrib["name"]: case for case in cases}
+
+    @property
+    def globals(self) -> list[Any]:
+        """What was attached to the run as a whole."""
+        files = (self.folder / "allure-results").glob("*-globals.json")
+        return [item for f in files for item in json.loads(f.read_text("utf-8"))["attachments"]]
+
+    def line(self, title: str) -> str:
+        """The console's line of a scenario or of an error outside."""
+        found = re.search(rf"^ *[✓✗-] {re.escape(title)}  .*$", self.console, re.MULTILINE)
+        return found.group().strip() if found else ""
+
+    def label(self, title: str, name: str) -> list[str]:
+        """The values of a label of a result."""
+        return [label["value"] for label in self.results[title]["labels"] if label["name"] == name]
+
+
+Behave = Callable[..., Told]
+
+
+def run_behave(folder: Path, *arguments: str) -> Told:
+    """Run behave in a copy of the small features, as a person would."""
+    if not folder.exists():
+        shutil.copytree(OUTCOMES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    done = subprocess.run(
+        [sys.executable, "-m", "behave", *arguments],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONIOENCODING": "utf-8",
+        },
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert not done.stderr.replace("ABORTED: KeyboardInterrupt", "").strip(), done.stderr
+    return Told(folder, done.returncode, done.stdout)
+
+
+@pytest.fixture
+def behave(tmp_path: Path) -> Behave:
+    """Run behave with arguments, in one folder of the test."""
+    return functools.partial(run_behave, tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """One run of every outcome that a run can have while it goes on."""
+    return run_behave(tmp_path_factory.mktemp("outcomes") / "project", *EVERYTHING)

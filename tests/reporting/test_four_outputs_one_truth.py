@@ -1,0 +1,296 @@
+"""The console, Allure, JUnit and the exit status tell the same of every outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.reporting.conftest import Behave, Told
+
+SCENARIOS = {
+    "passed": "passed",
+    "failed": "failed",
+    "bare check": "failed",
+    "error": "error",
+    "undefined": "undefined",
+    "undefined after a failure": "failed",
+    "pending": "pending",
+    "pending and tolerated by behave": "pending",
+    "not testable here": "not testable here",
+    "with evidence": "passed",
+    "skipped": "skipped",
+    "skipped half way": "skipped",
+    "outline (GPT-4, 48, 48)": "passed",
+    "outline (GPT-3, 8, 9)": "failed",
+    "passed under a rule": "passed",
+    "failed under a rule": "failed",
+    "outline under a rule (9)": "passed",
+    "outline under a rule (7)": "failed",
+    "never reached in the rule": "untested",
+    "passed before the rule's last hook broke": "passed",
+    "before_scenario broke": "hook error",
+    "after_scenario broke": "hook error",
+    "before_tag broke": "hook error",
+    "after_tag broke": "hook error",
+    "before_step broke": "hook error",
+    "after_step broke": "hook error",
+    "check and after_step broke": "failed",
+    "clean-up broke": "clean-up error",
+    "fixture's end broke": "clean-up error",
+    "check and clean-up broke": "failed",
+    "never reached in the feature": "untested",
+    "passed before the feature's last hook broke": "passed",
+    "without steps": "undefined",
+    "a secret everywhere": "failed",
+}
+IN_JUNIT = {
+    "outline (GPT-4, 48, 48)": "outline -- @1.1 models",
+    "outline (GPT-3, 8, 9)": "outline -- @1.2 models",
+    "outline under a rule (9)": "outline under a rule -- @1.1 ",
+    "outline under a rule (7)": "outline under a rule -- @1.2 ",
+}
+RENAMED = {"A title given while it ran": ("told more", "passed")}
+OUTSIDE = {
+    "before_rule of “Its first hook breaks”": "hook error",
+    "after_rule of “Its last hook breaks”": "hook error",
+    "before_feature of “Its first hook breaks”": "hook error",
+    "after_feature of “Its last hook and its clean-up break”": "hook error",
+    "clean-up broken_removal of “Its last hook and its clean-up break”": "clean-up error",
+}
+ALLURE = {"passed": "passed", "failed": "failed", "skipped": "skipped", "untested": "unknown"}
+NOT_RED = ("passed", "skipped", "untested")
+
+
+@pytest.mark.parametrize(("title", "kind"), SCENARIOS.items())
+def test_an_outcome_is_told_alike_on_the_console_in_allure_and_in_junit(
+    everything: Told, title: str, kind: str
+) -> None:
+    line = everything.line(title)
+    assert line.endswith(" s" if kind == "passed" else f" s  {kind}")
+    assert line[0] == {"passed": "✓", "skipped": "-", "untested": "-"}.get(kind, "✗")
+
+    assert everything.results[title]["status"] == ALLURE.get(kind, "broken")
+    assert everything.label(title, "outcome") == [kind]
+
+    case = everything.cases[IN_JUNIT.get(title, title)]
+    assert case.attrib["status"] == kind
+    told = {element.tag for element in case} - {"system-out", "system-err"}
+    expected = {"passed": set(), "failed": {"failure"}, "skipped": {"skipped"}, "untested": {"skipped"}}
+    assert told == expected.get(kind, {"error"})
+
+
+@pytest.mark.parametrize(("name", "kind"), OUTSIDE.items())
+def test_an_error_outside_of_scenarios_is_told_everywhere(everything: Told, name: str, kind: str) -> None:
+    where, _, of = name.partition(" of ")
+    assert f"✗ {name}  {kind}" in everything.console
+    assert everything.results[name]["status"] == "broken"
+    assert everything.label(name, "outcome") == [kind]
+    assert everything.results[name]["statusDetails"]["message"].startswith("RuntimeError: the ")
+    assert everything.cases[where].find("error") is not None
+    assert everything.cases[where].attrib["classname"].endswith(of.strip("“”"))
+
+
+def test_nothing_else_is_told(everything: Told) -> None:
+    assert set(everything.results) == {*SCENARIOS, *RENAMED, *OUTSIDE}
+    assert len(everything.cases) == len(SCENARIOS) + len(RENAMED) + len(OUTSIDE)
+    assert "left out by the command line" not in everything.console
+
+
+def test_the_last_lines_and_the_exit_status_count_what_the_others_tell(everything: Told) -> None:
+    kinds = [*SCENARIOS.values(), *(kind for _, kind in RENAMED.values()), *OUTSIDE.values()]
+    red = [kind for kind in kinds if kind not in NOT_RED]
+    *_, before, last = everything.console.rstrip().splitlines()
+    assert last == f"{kinds.count('passed')} passed, {len(red)} failed"
+    assert before == f"2 skipped, 2 untested, {len(OUTSIDE)} failed outside of scenarios"
+    assert everything.status == 1
+
+
+def test_a_failure_reads_as_its_sentence_first(everything: Told) -> None:
+    details = everything.results["failed"]["statusDetails"]
+    assert details["message"] == "The individual user has 8 credits, expected 9."
+    assert details["trace"].startswith("Traceback")
+    assert "/behave/" not in details["trace"]
+    failure = everything.cases["failed"].find("failure")
+    assert failure is not None
+    assert failure.attrib["message"] == details["message"]
+    block = everything.console.split("✗ failed  ")[1].splitlines()[1:4]
+    assert [line.strip() for line in block] == [
+        "features/a_checks.feature:11",
+        "Then the balance is 8, expected 9",
+        "The individual user has 8 credits, expected 9.",
+    ]
+
+
+def test_a_check_without_words_shows_what_it_compared(everything: Told) -> None:
+    assert (
+        "assert found == 9 (features/steps/steps.py:"
+        in everything.results["bare check"]["statusDetails"]["message"]
+    )
+
+
+def test_an_error_shows_its_way_after_its_message_and_a_check_shows_none(everything: Told) -> None:
+    error = everything.console.split("✗ error  ")[1].split("✗ undefined  ")[0]
+    assert error.index("ValueError: no such column: purse") < error.index("at features/steps/steps.py:")
+    check = everything.console.split("✗ failed under a rule  ")[1].split("✓")[0]
+    assert " at features/steps" not in check
+
+
+def test_two_things_that_went_wrong_are_both_told_and_the_first_leads(everything: Told) -> None:
+    first, second = everything.results["check and clean-up broke"]["statusDetails"]["message"].splitlines()
+    assert first == "The individual user has 8 credits, expected 9."
+    assert second == (
+        "Then also, in clean-up broken_removal: RuntimeError: the organisation Acme could not be removed"
+    )
+
+
+def test_what_did_not_run_says_why(everything: Told) -> None:
+    assert everything.results["never reached in the feature"]["statusDetails"]["message"].startswith(
+        "It did not run, because before_feature failed: RuntimeError: the before_feature hook broke"
+    )
+    assert everything.results["skipped"]["statusDetails"]["message"] == "the deployment has no journal"
+
+
+def test_rules_tags_and_labels_reach_the_report(everything: Told) -> None:
+    assert everything.label("passed under a rule", "story") == [
+        "Members pay",
+        "Whatever is under a rule is told too",
+    ]
+    assert everything.label("passed under a rule", "tag") == ["K1", "flow-2"]
+    assert everything.label("failed", "epic") == ["Credit flow"]
+    assert everything.label("failed", "feature") == ["Checks"]
+    assert everything.label("outline (GPT-3, 8, 9)", "tag") == ["F1.S5", "flow-1"]
+    assert everything.label("failed", "host")
+    assert everything.label("failed", "thread")
+    table, text = (step["attachments"][0] for step in everything.results["passed under a rule"]["steps"])
+    read = [
+        (everything.folder / "allure-results" / part["source"]).read_text("utf-8") for part in (table, text)
+    ]
+    assert read == ['who,credits\nmember,"2,500"\n', "a question"]
+
+
+def test_what_a_scenario_says_of_itself_while_it_runs_is_kept(everything: Told) -> None:
+    title = "A title given while it ran"
+    assert everything.label(title, "severity") == ["blocker"]
+    assert everything.label(title, "owner") == ["billing"]
+    assert everything.results[title]["parameters"] == [{"name": "plan", "value": "Professional"}]
+
+
+def test_evidence_is_attached_where_it_was_given(everything: Told) -> None:
+    step = next(
+        s for s in everything.results["with evidence"]["steps"] if s["name"] == "When the ledger is attached"
+    )
+    assert [attachment["name"] for attachment in step["attachments"]] == [
+        "Ledger",
+        "Answer",
+        "Log",
+        "From a thread",
+    ]
+    assert {attachment["name"] for attachment in everything.globals} == {
+        "welcome",
+        "farewell",
+        "farewell to all",
+    }
+
+
+def test_a_row_inserted_in_examples_leaves_the_others_their_history(everything: Told, behave: Behave) -> None:
+    feature = behave("--tags=@F1.S5").folder / "features" / "a_checks.feature"
+    text = feature.read_text("utf-8")
+    row = "      | GPT-4 | 48    | 48       |\n"
+    assert row in text
+    feature.write_text(text.replace(row, "      | GPT-5 | 7     | 7        |\n" + row), "utf-8")
+    after = behave("--tags=@F1.S5")
+    assert len(after.results) == 3
+    for title in ("outline (GPT-4, 48, 48)", "outline (GPT-3, 8, 9)"):
+        assert after.results[title]["historyId"] == everything.results[title]["historyId"]
+    assert len({result["historyId"] for result in after.results.values()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "last_line"),
+    [
+        (("--tags=@critical",), 0, "1 passed, 0 failed"),
+        (("--tags=@misspelt",), 1, "No scenario was selected, so nothing was checked: see whether the tags"),
+        (("--tags=@skip.it",), 1, "Every selected scenario was skipped, so nothing was checked: the reasons"),
+        (("--tags=@wip",), 1, "0 passed, 1 failed"),
+        (("features/f_no_steps.feature",), 1, "0 passed, 1 failed"),
+        (("--tags=@critical", "-D", "raise=before_all"), 1, "0 passed, 1 failed"),
+        (("--tags=@critical", "-D", "raise=after_all"), 1, "1 passed, 1 failed"),
+        (("--tags=@critical", "-D", "cleanup=testrun"), 1, "1 passed, 1 failed"),
+        (("--tags=@critical", "-D", "raise=settings"), 2, "KEYCLOAK_URL is not an http address"),
+        (("--stop", "--tags=@flow-1 and not @not-chosen", "-n", "failed"), 1, "0 passed, 1 failed"),
+        (("--tags=@ends and not @term",), 1, "0 passed, 1 failed"),
+        (("--tags=@ends and not @ctrl-c",), 1, "0 passed, 1 failed"),
+    ],
+    ids=[
+        "passed", "nothing selected", "all skipped", "tolerated pending", "no steps", "before_all",
+        "after_all", "clean-up of the run", "bad settings", "stop at the first failure", "interrupted",
+        "terminated",
+    ],
+)  # fmt: skip
+def test_the_exit_status_and_the_last_line_are_honest(
+    behave: Behave, arguments: tuple[str, ...], status: int, last_line: str
+) -> None:
+    told = behave(*arguments)
+    assert told.status == status, told.console
+    assert told.last_line.startswith(last_line), told.console
+    assert "ABORTED: By user" not in told.console
+
+
+@pytest.mark.parametrize("hook", ["before_all", "after_all"])
+def test_an_error_of_the_run_itself_is_told_everywhere(behave: Behave, hook: str) -> None:
+    told = behave("--tags=@critical", "--junit", "-D", f"raise={hook}")
+    assert told.results[f"{hook} of the run"]["status"] == "broken"
+    assert told.cases[hook].find("error") is not None
+    assert f"RuntimeError: the {hook} hook broke with ‹secret " in told.console  # noqa: RUF001
+    others = {name: result["status"] for name, result in told.results.items() if hook not in name}
+    if hook == "before_all":
+        assert others == {"told more": "unknown"}
+        assert "1 untested, 1 failed outside of scenarios" in told.console
+    else:
+        assert others == {"A title given while it ran": "passed"}
+
+
+@pytest.mark.parametrize("tag", ["ctrl-c", "term"])
+def test_a_run_that_is_interrupted_tells_what_it_did_and_what_it_did_not(behave: Behave, tag: str) -> None:
+    other = {"ctrl-c": "term", "term": "ctrl-c"}[tag]
+    told = behave(f"--tags=@ends and not @{other}", "--junit")
+    statuses = {name: result["status"] for name, result in told.results.items()}
+    assert statuses == {
+        "interrupted" if tag == "ctrl-c" else "terminated": "broken",
+        "after the end": "unknown",
+    }
+    assert told.cases["after the end"].attrib["status"] == "untested"
+    assert "1 untested" in told.console
+    assert {attachment["name"] for attachment in told.globals} >= {"farewell"}
+
+
+def test_under_another_runner_nothing_is_greener(behave: Behave) -> None:
+    told = behave("--runner=behave.runner:Runner", "--tags=not @not-chosen and not @ends")
+    statuses = {name: result["status"] for name, result in told.results.items()}
+    assert {name: statuses[name] for name in SCENARIOS} == {
+        name: ALLURE.get(kind, "broken") for name, kind in SCENARIOS.items()
+    }
+    for title, kind in SCENARIOS.items():
+        assert told.line(title).endswith(" s" if kind == "passed" else f" s  {kind}")
+
+
+def test_a_dry_run_selects_nothing_to_check_and_leaves_the_last_results_alone(behave: Behave) -> None:
+    before = behave("--tags=@critical").results
+    told = behave("--dry-run", "--tags=@critical")
+    assert told.status == 0
+    assert told.results == before
+
+
+def test_a_run_that_never_begins_leaves_no_results_of_the_last(behave: Behave) -> None:
+    folder = behave("--tags=@critical").folder
+    (folder / "features" / "z_misspelt.feature").write_text("Feature: a\n  Scenario: b\n    Givn c\n", "utf-8")
+    told = behave("--tags=@critical")
+    assert told.status == 1
+    assert told.results == {}
+
+
+def test_a_new_run_replaces_the_results_of_the_last(behave: Behave) -> None:
+    behave("--tags=@F1.S5")
+    assert set(behave("--tags=@critical").results) == {"A title given while it ran"}

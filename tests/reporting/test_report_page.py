@@ -1,0 +1,100 @@
+"""The report is one page that opens by double click, speaks of this run only and to nobody."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from creditflow.reporting import html, prepare
+
+if TYPE_CHECKING:
+    from tests.reporting.conftest import Told
+
+CANARY = "canary-7Hx2/qP+9"
+
+
+@pytest.fixture(scope="module")
+def page(everything: Told, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    prepare.prepare()
+    folder = tmp_path_factory.mktemp("report")
+    return html.draw(everything.folder / "allure-results", folder / "index.html", folder / "history.jsonl")
+
+
+@pytest.fixture(scope="module")
+def data(page: Path) -> dict[str, str]:
+    """What the page carries within itself, by name."""
+    found = re.findall(r'd\("([^"]+)","([^"]*)"\)', page.read_text("utf-8"))
+    return {name: base64.b64decode(value).decode("utf-8", "replace") for name, value in found}
+
+
+def test_the_report_is_one_file_that_loads_nothing_from_elsewhere(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert {file.name for file in page.parent.iterdir()} == {"index.html", "history.jsonl"}
+    assert not re.findall(r'<(?:script|link|img|iframe)[^>]*\b(?:src|href)="(?!data:)', text)
+    assert "googletagmanager" not in text
+    assert "Content-Security-Policy" in text
+
+
+def test_the_report_counts_what_the_run_told(data: dict[str, str], everything: Told) -> None:
+    statistic = json.loads(data["widgets/statistic.json"])
+    assert statistic["total"] == len(everything.results)
+    assert statistic["passed"] == 8
+    assert statistic["unknown"] == 2
+
+
+def test_the_report_sorts_failures_by_what_is_to_be_done(data: dict[str, str]) -> None:
+    nodes: list[dict[str, Any]] = list(json.loads(data["widgets/categories.json"])["nodes"].values())
+    totals = {node["name"]: node["statistic"]["total"] for node in nodes if node["type"] == "category"}
+    assert totals == {
+        "Product defect: a check failed": 9,
+        "Test broken: an error, an undefined or unwritten step": 5,
+        "Not testable here": 1,
+        "Preparation failed: a hook": 10,
+        "Clean-up failed": 3,
+        "Did not run": 2,
+    }
+
+
+def test_the_report_names_the_target_without_its_secrets(data: dict[str, str]) -> None:
+    facts = {fact["name"]: fact["values"][0] for fact in json.loads(data["widgets/allure_environment.json"])}
+    assert facts["Keycloak"] == "26.7.4"
+    assert facts["Ops-Center"].startswith("http://ops:‹secret ")  # noqa: RUF001
+    assert all(CANARY not in text for text in data.values())
+
+
+def test_without_results_there_is_no_report_and_a_sentence_says_so(tmp_path: Path) -> None:
+    with pytest.raises(html.NotDrawn, match=r"There are no results in .* run behave first"):
+        html.draw(tmp_path, tmp_path / "index.html", tmp_path / "history.jsonl")
+
+
+def test_without_the_tool_a_sentence_says_how_to_get_it(
+    everything: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "TOOL", tmp_path / "allure")
+    with pytest.raises(html.NotDrawn, match=r"run `python -m creditflow\.reporting\.prepare`"):
+        html.draw(everything.folder / "allure-results", tmp_path / "index.html", tmp_path / "history.jsonl")
+
+
+def test_preparing_twice_installs_once(capsys: pytest.CaptureFixture[str]) -> None:
+    prepare.prepare()
+    capsys.readouterr()
+    prepare.prepare()
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_network_preparing_says_so_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
+    with pytest.raises(
+        prepare.NotPrepared, match="the npm registry does not answer; see whether this machine has"
+    ):
+        prepare.prepare(tmp_path / "allure")
+    assert not prepare.is_prepared(tmp_path / "allure")
