@@ -4,23 +4,22 @@ import json
 import signal
 import sys
 import threading
-
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 import sandbox
 from sandbox.errors import SandboxError
-from sandbox.handle import end
+from sandbox.handle import ask_services, end
 from sandbox.handle import restart as restart_service
 from sandbox.settings import sandbox_settings
 from sandbox.state import State
 
 app = typer.Typer(
-    help="A whole deployment of Ops-Center on this machine.", add_completion=False, pretty_exceptions_enable=False
+    help="A whole deployment of Ops-Center on this machine.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 
@@ -37,7 +36,9 @@ def prepare() -> None:
 def up(keep: Annotated[bool, typer.Option("--keep", help="Leave it running until `down`.")] = False) -> None:
     """Start the sandbox, or take the running one; without --keep it ends with this command (Ctrl-C)."""
     box = sandbox.start(keep, _say)
-    _say(f"The sandbox is {'up' if box.started else 'already up'} ({box.start_seconds:.1f} s): {sandbox_settings().target}")
+    _say(
+        f"The sandbox is {'up' if box.started else 'already up'} ({box.start_seconds:.1f} s): {sandbox_settings().target}"
+    )
     if not keep:
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -75,6 +76,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     state = State.read(sandbox_settings())
     if state is not None and not state.is_up():
         state.phase = "killed"
+    elif state is not None:
+        ask_services(sandbox_settings(), state)
     if as_json:
         print(json.dumps(asdict(state) if state else {"phase": "down"}, indent=2))
     elif state is None:
@@ -93,16 +96,17 @@ def supervise(keep: bool = False) -> None:
 
 
 def _show(state: State) -> None:
-    table = Table("service", "version", "is", "address", "start", "process", "log", box=None)
-    for name, service in state.services.items():
-        phase = service.phase if service.exit_status is None else f"{service.phase} ({service.exit_status})"
-        seconds = "" if service.seconds is None else f"{service.seconds:.1f} s"
-        process = str(service.process.pid) if service.process else ""
-        table.add_row(name, service.version, phase, service.url, seconds, process, service.log)
-    console = Console(soft_wrap=True)
     kept = "kept" if state.keep else "not kept"
-    console.print(f"The sandbox is {state.phase}, {kept}, supervisor {state.supervisor.pid}, start {state.seconds} s")
-    console.print(table)
+    print(
+        f"The sandbox is {state.phase} ({kept}, supervisor {state.supervisor.pid}, start {state.seconds} s)."
+    )
+    for name, service in state.services.items():
+        seconds = "" if service.seconds is None else f"{service.seconds:.1f} s"
+        process = service.process.pid if service.process else ""
+        print(f"  {name:10}  {service.version:9}  {service.described():12}  {service.url:26}  {seconds:>6}  {process:>7}")
+    print(
+        f"Logs are in {sandbox_settings().logs}; what is not healthy is started by `python -m sandbox restart NAME`."
+    )
 
 
 def _say(line: str) -> None:

@@ -39,7 +39,9 @@ def ask(settings: SandboxSettings, request: dict[str, Any], seconds: float) -> d
     answers = settings.run / f"answer-{uuid4().hex}.pipe"
     line = json.dumps({**request, "answer": str(answers)}).encode() + b"\n"
     if len(line) > LONGEST_REQUEST:
-        raise SandboxError(f"The request is {len(line)} bytes long, more than {LONGEST_REQUEST}: pass less environment.")
+        raise SandboxError(
+            f"The request is {len(line)} bytes long, more than {LONGEST_REQUEST}: pass less environment."
+        )
     supervisor = hold(settings)
     if supervisor is None:
         raise SandboxError("No sandbox is running: start one with `python -m sandbox up --keep`.")

@@ -6,14 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import psutil
 
 from sandbox import channel
+from sandbox.credentials import Credentials
 from sandbox.errors import SandboxError
 from sandbox.files import locked
-from sandbox.settings import PROJECT, SandboxSettings, sandbox_settings, service_environment
+from sandbox.prepare import prepare
+from sandbox.services import SERVICE_CLASSES, Plan
+from sandbox.settings import PROJECT, SERVICES, SandboxSettings, sandbox_settings, service_environment
 from sandbox.state import State, sweep
 
 LONGEST_START = 2400
@@ -62,9 +66,12 @@ def start(keep: bool, report: Report) -> Sandbox:
         held = _take(settings, keep, report)
         supervisor = None
         if held is None:
+            prepare(settings, report)
             supervisor, held = _launch(settings, keep, report)
         target = json.loads(settings.target.read_text())
-    return Sandbox(target, supervisor is not None, round(time.monotonic() - began, 2), settings, held, supervisor)
+    return Sandbox(
+        target, supervisor is not None, round(time.monotonic() - began, 2), settings, held, supervisor
+    )
 
 
 def restart(settings: SandboxSettings, service: str, environment: Mapping[str, str]) -> float:
@@ -95,6 +102,18 @@ def end(settings: SandboxSettings) -> list[str]:
     return names
 
 
+def ask_services(settings: SandboxSettings, state: State) -> None:
+    """Ask every service that is noted as healthy, and note those that do not answer as silent."""
+    ports = {name: service.port for name, service in state.services.items()}
+    plan = Plan(settings, Credentials.load(settings.secrets), dict.fromkeys(SERVICES, 0) | ports)
+    healthy = [name for name, service in state.services.items() if service.phase == "healthy"]
+    with ThreadPoolExecutor(len(SERVICES)) as pool:
+        answers = pool.map(lambda name: SERVICE_CLASSES[name](plan).is_healthy(), healthy)
+    for name, answered in zip(healthy, answers, strict=True):
+        if not answered:
+            state.services[name].phase = "silent"
+
+
 def _take(settings: SandboxSettings, keep: bool, report: Report) -> int | None:
     """Take the sandbox that runs; one that can't be used, or was left by a killed supervisor, is ended."""
     state = State.read(settings)
@@ -105,7 +124,10 @@ def _take(settings: SandboxSettings, keep: bool, report: Report) -> int | None:
         if left:
             report(f"Ended what an earlier sandbox left running: {', '.join(left)}")
         return None
-    faults = state.faults() + [f"{name} is not part of it" for name in settings.only if name not in state.services]
+    ask_services(settings, state)
+    faults = state.faults() + [
+        f"{name} is not part of it" for name in settings.only if name not in state.services
+    ]
     held = channel.hold(settings)
     if faults or held is None:
         report(f"Ended a running sandbox that can't be used: {'; '.join(faults) or 'it is ending'}")
@@ -129,7 +151,8 @@ def _launch(settings: SandboxSettings, keep: bool, report: Report) -> tuple[subp
         supervisor = subprocess.Popen(
             command,
             cwd=PROJECT,
-            env=service_environment() | {name: value for name, value in os.environ.items() if name.startswith("SANDBOX_")},
+            env=service_environment()
+            | {name: value for name, value in os.environ.items() if name.startswith("SANDBOX_")},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

