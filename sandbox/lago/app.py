@@ -20,8 +20,10 @@ from . import (
     customers,
     events,
     invoices,
+    lifecycle,
     nested,
     plans,
+    seeds,
     subscriptions,
     usage,
     wallets,
@@ -48,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with pool:
             organization, billing_entity = await prepare(pool, settings.api_key.get_secret_value())
-            await plans.seed(pool, organization)
+            await seeds.seed(pool, organization)
             queue = JobQueue(timedelta(milliseconds=settings.job_delay_ms))
             app.state.lago = Lago(pool, queue, organization, billing_entity)
             runner = asyncio.create_task(_job_runner(pool, queue).run())
@@ -105,7 +107,8 @@ def _job_runner(pool: Pool, queue: JobQueue) -> JobRunner:
             **plans.JOBS,
             **billing.JOBS,
             **wallets.JOBS,
-            subscriptions.START: functools.partial(subscriptions.start, queue),
+            lifecycle.START: functools.partial(lifecycle.start, queue),
+            lifecycle.END: lifecycle.end,
         },
     )
 

@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 from starlette.responses import JSONResponse, Response
 
-from . import jobs
+from . import jobs, lifecycle
 from .context import lago, root_of
 from .database import Connection, Row
 from .errors import INVALID_EMAIL_FORMAT, VALUE_IS_INVALID, FieldErrors, not_found
@@ -114,13 +114,7 @@ async def set_currency(connection: Connection, customer_id: UUID, code: str) -> 
 async def terminate_relations(connection: Connection, payload: dict[str, Any]) -> None:
     """Job: end what a removed customer still has."""
     customer_id = payload["customer_id"]
-    await connection.execute(
-        "update subscriptions set status = case status when 0 then 3 else 2 end,"
-        " canceled_at = case status when 0 then now() else canceled_at end,"
-        " terminated_at = case status when 1 then now() else terminated_at end, updated_at = now()"
-        " where customer_id = %s and status in (0, 1)",
-        (customer_id,),
-    )
+    await lifecycle.end_all(connection, "customer_id", customer_id)
     await connection.execute(
         "update wallets set status = 1, terminated_at = now(), updated_at = now()"
         " where customer_id = %s and status = 0",

@@ -8,9 +8,9 @@ from fastapi import Request
 from psycopg.types.json import Jsonb
 from starlette.responses import JSONResponse, Response
 
-from . import jobs
+from . import jobs, lifecycle
 from .context import lago, root_of
-from .database import Connection, Pool, Row
+from .database import Connection, Row
 from .errors import (
     VALUE_ALREADY_EXIST,
     VALUE_IS_INVALID,
@@ -29,10 +29,6 @@ CHARGE_MODELS = ("standard",)
 """The charge models that the stand-in computes: units times an amount."""
 
 DELETE_PLAN = "delete_plan"
-
-SEEDED_METRIC = "llm_requests"
-SEEDED_PLANS = {"trial": 0, "starter": 1_900, "professional": 4_900, "platform": 9_900, "enterprise": 49_900}
-"""The platform's plans and what a month of each costs, in US cents; a request costs nothing on top."""
 
 _WITH_CHARGES: LiteralString = (
     "select p.*, (select coalesce(jsonb_agg(jsonb_build_object("
@@ -171,44 +167,9 @@ async def find(request: Request, connection: Connection, code: str | None) -> Ro
     return plan
 
 
-async def seed(pool: Pool, organization: UUID) -> None:
-    """Make the platform's plans and its metric where they are absent; existing ones are left as they are."""
-    async with pool.connection() as connection, connection.transaction():
-        await connection.execute(
-            "insert into billable_metrics (organization_id, name, code, description, aggregation_type)"
-            " values (%s, 'LLM requests', %s, 'One event a request that was sent to a provider', 0)"
-            " on conflict do nothing",
-            (organization, SEEDED_METRIC),
-        )
-        for code, amount_cents in SEEDED_PLANS.items():
-            await connection.execute(
-                "with plan as (insert into plans (organization_id, name, code, interval, amount_cents,"
-                " amount_currency, pay_in_advance) values (%(organization)s, %(name)s, %(code)s, 1,"
-                " %(amount)s,"
-                " 'USD', true) on conflict do nothing returning id)"
-                " insert into charges (organization_id, plan_id, billable_metric_id, properties)"
-                """ select %(organization)s, plan.id, m.id, '{"amount": "0"}' from plan, billable_metrics m"""
-                " where m.organization_id = %(organization)s and m.code = %(metric)s and"
-                " m.deleted_at is null",
-                {
-                    "organization": organization,
-                    "name": code.capitalize(),
-                    "code": code,
-                    "amount": amount_cents,
-                    "metric": SEEDED_METRIC,
-                },
-            )
-
-
 async def delete_plan(connection: Connection, payload: dict[str, Any]) -> None:
     """Job: end the subscriptions of a plan that was deleted, and remove it."""
-    await connection.execute(
-        "update subscriptions set status = case status when 0 then 3 else 2 end,"
-        " canceled_at = case status when 0 then now() else canceled_at end,"
-        " terminated_at = case status when 1 then now() else terminated_at end, updated_at = now()"
-        " where plan_id = %s and status in (0, 1)",
-        (payload["plan_id"],),
-    )
+    await lifecycle.end_all(connection, "plan_id", payload["plan_id"])
     await connection.execute("update plans set deleted_at = now() where id = %s", (payload["plan_id"],))
 
 

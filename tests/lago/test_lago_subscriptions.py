@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 if TYPE_CHECKING:
-    from tests.lago.conftest import Api, Database
+    from tests.lago.conftest import Api, Database, OwnLago
 
 
 def refused(api: Api, fields: dict[str, Any]) -> tuple[int, str | None, Any]:
@@ -103,6 +104,33 @@ def test_a_downgrade_waits_for_the_end_of_the_period(api: Api, customer: str) ->
     api.ok("DELETE", f"/api/v1/subscriptions/{customer}")
     assert plans_of(api, customer, "active", "pending") == []
     assert plans_of(api, customer, "canceled") == ["starter"]
+
+
+def test_at_the_end_of_the_period_the_downgrade_begins(own_lago: OwnLago, new_id: str) -> None:
+    own_lago.start(job_delay_ms=0)
+    api = own_lago.api
+    for plan in ("professional", "starter"):
+        api.subscribe(new_id, plan)
+    with psycopg.connect(own_lago.database_url, autocommit=True) as connection:
+        connection.execute("update jobs set run_at = now() where kind = 'start_subscription'")
+
+    def begun() -> None:
+        assert plans_of(api, new_id, "active") == ["starter"]
+        assert plans_of(api, new_id, "terminated") == ["professional"]
+        assert [one["total_amount_cents"] for one in api.invoices(new_id)] == [1900, 4900]
+
+    api.eventually(begun)
+
+
+def test_one_with_an_end_ends_by_itself(api: Api, customer: str) -> None:
+    ending_at = datetime.now(UTC) + timedelta(seconds=1)
+    api.subscribe(customer, "trial", ending_at=ending_at.isoformat())
+
+    def ended() -> None:
+        assert plans_of(api, customer, "terminated") == ["trial"]
+
+    api.eventually(ended)
+    assert datetime.now(UTC) >= ending_at
 
 
 def test_a_second_change_of_mind_replaces_the_first(api: Api, customer: str) -> None:
