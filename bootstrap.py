@@ -1,0 +1,26 @@
+"""Makes the environment that the suite runs in: `python3 bootstrap.py [--tests]`.
+
+Every Python can read this file, so that an old one can say that it is too old; the work is in `sandbox/install.py`.
+"""
+
+import sys
+
+NEEDED = (3, 11)
+
+
+def main():  # type: () -> int
+    """Install what is missing; returns the exit status, 2 with one sentence when it can't be done."""
+    if sys.version_info < NEEDED:
+        sys.stderr.write(
+            "Python 3.11 or newer is needed, this is "
+            + ".".join(str(part) for part in sys.version_info[:2])
+            + ": run bootstrap.py with a newer one, such as `python3.11 bootstrap.py`.\n"
+        )
+        return 2
+    from sandbox.install import install  # noqa: PLC0415 - an old Python can't read that one
+
+    return install(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
