@@ -2,7 +2,7 @@
 
 Run as ``python -m creditflow.reporting.html``; :func:`draw` is the same from Python. The tool is installed
 beforehand by :mod:`creditflow.reporting.prepare`. History is kept from run to run in
-``.sandbox/allure/history.jsonl``.
+``.sandbox/allure-history.jsonl``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from creditflow.reporting import prepare
 from creditflow.reporting.outcome import OUTCOME_LABEL, Kind
 
 RESULTS = prepare.PROJECT / "allure-results"
-PAGE = prepare.PROJECT / "allure-report" / "index.html"
-HISTORY = prepare.TOOL / "history.jsonl"
 TITLE = "Credit flow acceptance"
 DEADLINE_S = 90
 HISTORY_RUNS = 20
@@ -37,11 +35,11 @@ class NotDrawn(Exception):  # noqa: N818 - a state of the report, told to a pers
     """The report could not be made; the sentence says why and what to do."""
 
 
-def draw(results: Path = RESULTS, page: Path = PAGE, history: Path = HISTORY) -> Path:
-    """Make the report of the results in a folder, and add the run to the history.
+def draw(results: Path = RESULTS) -> Path:
+    """Make the report of the results in a folder, and add the run to the history of the runs there.
 
     Returns:
-        the page.
+        the page, ``allure-report/index.html`` beside the results.
 
     Raises:
         NotDrawn: there is nothing to draw, the tool is not installed, or it failed.
@@ -49,12 +47,15 @@ def draw(results: Path = RESULTS, page: Path = PAGE, history: Path = HISTORY) ->
     if not any(results.glob("*-result.json")) and not any(results.glob("*-globals.json")):
         raise NotDrawn(f"There are no results in {results} to draw a report of: run behave first.")
     tool = prepare.TOOL
+    page = results.absolute().parent / "allure-report" / "index.html"
+    history = results.absolute().parent / ".sandbox" / "allure-history.jsonl"
     if not prepare.is_prepared(tool):
         raise NotDrawn(
             "The report was not drawn, because its tool is not installed: run "
             "`python -m creditflow.reporting.prepare`, then `make report`."
         )
     try:
+        history.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=tool, prefix="draw-") as scratch:
             config = Path(scratch, "allurerc.json")
             config.write_text(json.dumps(_config(Path(scratch, "page"), history)), encoding="utf-8")
@@ -80,7 +81,7 @@ def _config(output: Path, history: Path) -> dict[str, Any]:
     return {
         "name": TITLE,
         "output": str(output),
-        "historyPath": str(history.absolute()),
+        "historyPath": str(history),
         "historyLimit": HISTORY_RUNS,
         "appendHistory": True,
         "hideLabels": ["framework", "language", "host", "thread"],

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from creditflow.reporting import prepare
+
 if TYPE_CHECKING:
     from tests.reporting.conftest import Behave, Told
 
@@ -285,10 +287,19 @@ def test_a_dry_run_selects_nothing_to_check_and_leaves_the_last_results_alone(be
 
 def test_a_run_that_never_begins_leaves_no_results_of_the_last(behave: Behave) -> None:
     folder = behave("--tags=@critical").folder
-    (folder / "features" / "z_misspelt.feature").write_text("Feature: a\n  Scenario: b\n    Givn c\n", "utf-8")
+    unreadable = "Feature: a\n  Scenario: b\n    Given c\n      | d |\n      | e | f |\n"
+    (folder / "features" / "z_unreadable.feature").write_text(unreadable, "utf-8")
     told = behave("--tags=@critical")
     assert told.status == 1
     assert told.results == {}
+
+
+def test_the_run_draws_its_page_where_it_is_asked_to(behave: Behave) -> None:
+    prepare.prepare()
+    told = behave("--tags=@critical", "-D", "report=yes")
+    assert (told.status, told.last_line) == (0, "1 passed, 0 failed")
+    assert "\nReport: allure-report/index.html\n" in told.console
+    assert (told.folder / "allure-report" / "index.html").stat().st_size > 1_000_000
 
 
 def test_a_new_run_replaces_the_results_of_the_last(behave: Behave) -> None:

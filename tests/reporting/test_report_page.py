@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ CANARY = "canary-7Hx2/qP+9"
 def page(everything: Told, tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepare.prepare()
     folder = tmp_path_factory.mktemp("report")
-    return html.draw(everything.folder / "allure-results", folder / "index.html", folder / "history.jsonl")
+    shutil.copytree(everything.folder / "allure-results", folder / "allure-results")
+    return html.draw(folder / "allure-results")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def data(page: Path) -> dict[str, str]:
 
 def test_the_report_is_one_file_that_loads_nothing_from_elsewhere(page: Path) -> None:
     text = page.read_text("utf-8")
-    assert {file.name for file in page.parent.iterdir()} == {"index.html", "history.jsonl"}
+    assert {file.name for file in page.parent.iterdir()} == {"index.html"}
     assert not re.findall(r'<(?:script|link|img|iframe)[^>]*\b(?:src|href)="(?!data:)', text)
     assert "googletagmanager" not in text
     assert "Content-Security-Policy" in text
@@ -69,7 +71,7 @@ def test_the_report_names_the_target_without_its_secrets(data: dict[str, str]) -
 
 def test_without_results_there_is_no_report_and_a_sentence_says_so(tmp_path: Path) -> None:
     with pytest.raises(html.NotDrawn, match=r"There are no results in .* run behave first"):
-        html.draw(tmp_path, tmp_path / "index.html", tmp_path / "history.jsonl")
+        html.draw(tmp_path)
 
 
 def test_without_the_tool_a_sentence_says_how_to_get_it(
@@ -77,7 +79,7 @@ def test_without_the_tool_a_sentence_says_how_to_get_it(
 ) -> None:
     monkeypatch.setattr(prepare, "TOOL", tmp_path / "allure")
     with pytest.raises(html.NotDrawn, match=r"run `python -m creditflow\.reporting\.prepare`"):
-        html.draw(everything.folder / "allure-results", tmp_path / "index.html", tmp_path / "history.jsonl")
+        html.draw(everything.folder / "allure-results")
 
 
 def test_preparing_twice_installs_once(capsys: pytest.CaptureFixture[str]) -> None:
