@@ -382,11 +382,14 @@ def _label(tag: str) -> Label | Link:
 
 
 def _labels(scenario: Scenario) -> list[Label]:
+    """Labels of the tags, and the feature's and the rule's names unless a tag names another feature or story."""
     rule = rule_of(scenario)
     of_tags = [label for tag in tags_of(scenario) if isinstance(label := _label(tag), Label)]
     labels = labels_set([Label(LabelType.SEVERITY, Severity.NORMAL.value), *of_tags])
-    labels.append(Label(LabelType.FEATURE, lineage(scenario)[0].name))
-    if rule:
+    named = {label.name for label in labels}
+    if LabelType.FEATURE not in named:
+        labels.append(Label(LabelType.FEATURE, lineage(scenario)[0].name))
+    if rule and LabelType.STORY not in named:
         labels.append(Label(LabelType.STORY, rule.name))
     return [*labels, *_of_this_process()]
 
