@@ -382,7 +382,7 @@ def _label(tag: str) -> Label | Link:
 
 
 def _labels(scenario: Scenario) -> list[Label]:
-    """Labels of the tags, and the feature's and the rule's names unless a tag names another feature or story."""
+    """Labels of the tags, with the feature's and rule's names unless a tag names another."""
     rule = rule_of(scenario)
     of_tags = [label for tag in tags_of(scenario) if isinstance(label := _label(tag), Label)]
     labels = labels_set([Label(LabelType.SEVERITY, Severity.NORMAL.value), *of_tags])
