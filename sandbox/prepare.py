@@ -10,6 +10,7 @@ from sandbox.errors import SandboxError
 from sandbox.files import locked
 from sandbox.preparation import PIECES, Piece
 from sandbox.settings import SandboxSettings
+from sandbox.state import State
 
 SAY_EVERY = 5
 """Seconds between the lines that tell how far it is."""
@@ -34,6 +35,7 @@ def prepare(settings: SandboxSettings, report: Callable[[str], None]) -> Credent
                 piece for piece in (make(settings, credentials) for make in PIECES) if not piece.is_made()
             ]
             if missing:
+                _check_unused(settings, missing)
                 _check_room(settings, missing)
                 _make(missing, report)
     except OSError as error:
@@ -72,6 +74,15 @@ def _make(pieces: list[Piece], report: Callable[[str], None]) -> None:
             for piece in pieces:
                 piece.called_off.set()
             raise
+
+
+def _check_unused(settings: SandboxSettings, pieces: list[Piece]) -> None:
+    state = State.read(settings)
+    if state is not None and state.is_up():
+        raise SandboxError(
+            f"{pieces[0].title} is out of date, and the running sandbox uses it: end that with "
+            "`python -m sandbox down`, then run `python -m sandbox prepare` again."
+        )
 
 
 def _check_room(settings: SandboxSettings, pieces: list[Piece]) -> None:

