@@ -25,6 +25,10 @@ RETRY_SECONDS = 0.5
 log = logging.getLogger("ops_center")
 
 
+async def _configure(db: Connection) -> None:
+    await db.execute("SET timezone = 'UTC'; SET lock_timeout = '4s'; SET statement_timeout = '4s'")
+
+
 class Database:
     """The pool of connections. Every unit of work has a deadline; PostgreSQL away raises `Unavailable`."""
 
@@ -37,13 +41,12 @@ class Database:
                 "row_factory": dict_row,
                 "connect_timeout": 2,
                 "application_name": "ops-center",
-                "options": "-c timezone=UTC -c lock_timeout=4000 -c statement_timeout=4000",
             },
             min_size=4,
             max_size=20,
             timeout=WAIT_SECONDS,
             reconnect_timeout=WAIT_SECONDS,
-            check=AsyncConnectionPool.check_connection,
+            configure=_configure,
             open=False,
         )
         self._later: set[asyncio.Task[None]] = set()
@@ -65,8 +68,12 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection on which every statement stands alone."""
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS), self._pool.connection() as db:
-                yield db
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                db = await self._living()
+                try:
+                    yield db
+                finally:
+                    await self._pool.putconn(db)
         except psycopg.errors.NumericValueOutOfRange as error:
             raise Problem(
                 422, "amount_too_large", "A balance can't grow beyond 2,147,483,647 credits."
@@ -74,6 +81,17 @@ class Database:
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
             log.warning("PostgreSQL: %s", type(error).__name__)
             raise Unavailable("The database") from error
+
+    async def _living(self) -> Connection:
+        """A connection that PostgreSQL has not closed; the pool replaces those that it has."""
+        while True:
+            db = await self._pool.getconn()
+            try:
+                db.pgconn.consume_input()
+            except psycopg.OperationalError:
+                await self._pool.putconn(db)
+            else:
+                return db
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
