@@ -1,0 +1,98 @@
+"""Sandboxes of the tests' own, beside the one that the user may have running."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from sandbox.prepare import prepare
+from sandbox.settings import PROJECT, SandboxSettings, sandbox_settings
+from sandbox.state import State
+
+
+@dataclass
+class Home:
+    """A state folder of its own on the shared preparation, and its command line."""
+
+    path: Path
+    prepared: Path
+
+    @property
+    def settings(self) -> SandboxSettings:
+        return sandbox_settings({"SANDBOX_HOME": str(self.path), "SANDBOX_PREPARED": str(self.prepared)})
+
+    @property
+    def state(self) -> State:
+        state = State.read(self.settings)
+        assert state is not None, f"no sandbox has written its state into {self.path}"
+        return state
+
+    def environment(self, **more: str) -> dict[str, str]:
+        own = {"SANDBOX_HOME": str(self.path), "SANDBOX_PREPARED": str(self.prepared)}
+        return {**os.environ, **own, **more}
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sandbox", *arguments]
+        return subprocess.run(
+            command,
+            cwd=PROJECT,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def begin(self, code: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a process of Python's that runs the code."""
+        command = [sys.executable, "-c", code]
+        return subprocess.Popen(
+            command, cwd=PROJECT, env=self.environment(**environment), stdout=subprocess.PIPE, text=True
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of the sandbox, the supervisor first."""
+        supervisor = self.state.supervisor.process()
+        assert supervisor is not None, "the supervisor does not run"
+        return [supervisor, *supervisor.children(recursive=True)]
+
+    def status(self) -> dict[str, Any]:
+        ran = self.run("status", "--json")
+        answer: dict[str, Any] = json.loads(ran.stdout)
+        return answer
+
+    @staticmethod
+    def gone(processes: list[psutil.Process], seconds: float = 15) -> bool:
+        """Tell whether the processes end in time."""
+        return not psutil.wait_procs(processes, timeout=seconds)[1]
+
+
+@pytest.fixture(scope="session")
+def prepared() -> Path:
+    settings = sandbox_settings()
+    prepare(settings, print)
+    return settings.prepared
+
+
+@pytest.fixture
+def home(tmp_path: Path, prepared: Path) -> Iterator[Home]:
+    own = Home(tmp_path / "home", prepared)
+    yield own
+    own.run("down")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Home]:
+    """A sandbox with every service."""
+    own = Home(tmp_path_factory.mktemp("whole"), prepared)
+    ran = own.run("up", "--keep")
+    assert ran.returncode == 0, ran.stderr
+    yield own
+    own.run("down")
