@@ -1,6 +1,6 @@
 """Makes the environment that the suite runs in: `python3 bootstrap.py [--tests]`.
 
-Every Python can read this file, so that an old one can say that it is too old; the work is in `sandbox/install.py`.
+Every Python can read this file, so that an old one can say that it is too old; `sandbox/install.py` works.
 """
 
 import sys

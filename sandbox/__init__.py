@@ -1,6 +1,7 @@
 """The sandbox: a whole deployment of Ops-Center on one machine, real parts wherever they can be had.
 
-`start()` gives its caller a running one. Nothing is imported before it is needed, so that the package costs nothing.
+`start()` gives its caller a running one. Nothing else is imported before that: the package alone costs
+nothing.
 """
 
 from collections.abc import Callable
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
 def start(keep: bool = False, report: Callable[[str], None] = lambda line: None) -> "Sandbox":
     """Take the sandbox that is running, else start one, and return it when all its services are healthy.
 
-    Without `keep` it ends with the last process that started or took it, however that one ends. `report` gets a line
-    at each step. Raises `sandbox.errors.SandboxError` when it does not come up; nothing is left running then.
+    Without `keep` it ends with the last process that started or took it, however that one ends. `report` gets
+    a line at each step. Raises `sandbox.errors.SandboxError` when it does not come up; nothing is left
+    running then.
     """
-    from sandbox.handle import start as start_sandbox
+    from sandbox.handle import start as start_sandbox  # noqa: PLC0415 - only who starts one pays for it
 
     return start_sandbox(keep, report)

@@ -13,8 +13,10 @@ import sandbox
 from sandbox.errors import SandboxError
 from sandbox.handle import ask_services, end
 from sandbox.handle import restart as restart_service
+from sandbox.prepare import prepare as prepare_pieces
 from sandbox.settings import sandbox_settings
 from sandbox.state import State
+from sandbox.supervisor import supervise as run_supervisor
 
 app = typer.Typer(
     help="A whole deployment of Ops-Center on this machine.",
@@ -26,8 +28,6 @@ app = typer.Typer(
 @app.command()
 def prepare() -> None:
     """Make what every start uses: about a minute the first time, nothing after that."""
-    from sandbox.prepare import prepare as prepare_pieces
-
     prepare_pieces(sandbox_settings(), _say)
     _say("The sandbox is prepared.")
 
@@ -37,7 +37,8 @@ def up(keep: Annotated[bool, typer.Option("--keep", help="Leave it running until
     """Start the sandbox, or take the running one; without --keep it ends with this command (Ctrl-C)."""
     box = sandbox.start(keep, _say)
     _say(
-        f"The sandbox is {'up' if box.started else 'already up'} ({box.start_seconds:.1f} s): {sandbox_settings().target}"
+        f"The sandbox is {'up' if box.started else 'already up'} ({box.start_seconds:.1f} s): "
+        f"{sandbox_settings().target}"
     )
     if not keep:
         stop = threading.Event()
@@ -90,8 +91,6 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
 @app.command(hidden=True)
 def supervise(keep: bool = False) -> None:
     """Own the services; started by `up` and by the suite."""
-    from sandbox.supervisor import supervise as run_supervisor
-
     raise typer.Exit(run_supervisor(sandbox_settings(), keep))
 
 
@@ -103,9 +102,13 @@ def _show(state: State) -> None:
     for name, service in state.services.items():
         seconds = "" if service.seconds is None else f"{service.seconds:.1f} s"
         process = service.process.pid if service.process else ""
-        print(f"  {name:10}  {service.version:9}  {service.described():12}  {service.url:26}  {seconds:>6}  {process:>7}")
+        print(
+            f"  {name:10}  {service.version:9}  {service.described():12}  {service.url:26}"
+            f"  {seconds:>6}  {process:>7}"
+        )
     print(
-        f"Logs are in {sandbox_settings().logs}; what is not healthy is started by `python -m sandbox restart NAME`."
+        f"Logs are in {sandbox_settings().logs}. "
+        "What is not healthy is started anew by `python -m sandbox restart NAME`."
     )
 
 

@@ -1,6 +1,7 @@
-"""How others speak to the supervisor: a named pipe that those who need the sandbox hold open, and ask through.
+"""How others speak to the supervisor: a named pipe that whoever needs the sandbox holds open.
 
-As long as somebody holds it open, the sandbox is needed; the system closes it for a process that dies, however it dies.
+As long as somebody holds it open, the sandbox is needed; the system closes it for a process that dies,
+however it dies.
 A request is a line of JSON; its answer comes through a named pipe of the asker's.
 """
 
@@ -24,7 +25,7 @@ def pipe(settings: SandboxSettings) -> Path:
 
 
 def hold(settings: SandboxSettings) -> int | None:
-    """Say that the sandbox is needed, until the returned descriptor is closed; None when there is no supervisor."""
+    """Say that the sandbox is needed until the returned descriptor is closed; None where no supervisor is."""
     try:
         return os.open(pipe(settings), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -58,7 +59,8 @@ def ask(settings: SandboxSettings, request: dict[str, Any], seconds: float) -> d
         answers.unlink(missing_ok=True)
     if text is None:
         raise SandboxError(
-            f"The sandbox's supervisor did not answer within {seconds:.0f} s: stop it with `python -m sandbox down`."
+            f"The sandbox's supervisor did not answer within {seconds:.0f} s: "
+            "stop it with `python -m sandbox down`."
         )
     answer: dict[str, Any] = json.loads(text)
     if "refused" in answer:

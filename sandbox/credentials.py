@@ -1,4 +1,4 @@
-"""The sandbox's secrets: made once, kept in one file that only its owner reads, passed on by environment only."""
+"""The sandbox's secrets: made once, in a file that its owner alone reads, passed on by environment only."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ class Credentials:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the secrets, making those that are missing; raises `SandboxError` when the file can't be used."""
+        """Read the secrets and make the missing ones; raises `SandboxError` when the file can't be used."""
         try:
             known = json.loads(path.read_text()) if path.exists() else {}
             names = {secret.name for secret in fields(cls)}

@@ -4,12 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-
-import psutil
 
 from sandbox import channel
 from sandbox.credentials import Credentials
@@ -18,10 +17,12 @@ from sandbox.files import locked
 from sandbox.prepare import prepare
 from sandbox.services import SERVICE_CLASSES, Plan
 from sandbox.settings import PROJECT, SERVICES, SandboxSettings, sandbox_settings, service_environment
-from sandbox.state import State, sweep
+from sandbox.state import State, sweep, wait_for_end
 
 LONGEST_START = 2400
 """Seconds that a start may take, the preparation included."""
+LONGEST_SERVICES = 300
+"""Seconds that the services may take, once all is prepared."""
 LONGEST_STOP = 20
 LONGEST_RESTART = 120
 
@@ -52,7 +53,7 @@ class Sandbox:
             _wait_for_end(self._where, self._supervisor)
 
     def restart(self, service: str, environment: Mapping[str, str] | None = None) -> float:
-        """Restart one service, with more environment until its next restart; returns the seconds until it is healthy."""
+        """Restart one service, with more environment until its next restart; returns the seconds it took."""
         return restart(self._where, service, environment or {})
 
 
@@ -60,7 +61,13 @@ def start(keep: bool, report: Report) -> Sandbox:
     """See `sandbox.start`."""
     settings = sandbox_settings()
     began = time.monotonic()
-    settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SandboxError(
+            f"{settings.run} can't be made ({error.strerror}): set the folder's rights, or name another one "
+            "with SANDBOX_HOME."
+        ) from error
     waiting = "Another start of the sandbox is under way, waiting for it"
     with locked(settings.home / "start.lock", LONGEST_START, lambda: report(waiting)):
         held = _take(settings, keep, report)
@@ -88,11 +95,9 @@ def end(settings: SandboxSettings) -> list[str]:
     supervisor = state.supervisor.process()
     if supervisor is not None:
         supervisor.terminate()
-        try:
-            supervisor.wait(LONGEST_STOP)
-        except psutil.TimeoutExpired:
-            supervisor.kill()
-            supervisor.wait(LONGEST_STOP)
+        for stubborn in wait_for_end([supervisor], LONGEST_STOP):
+            stubborn.kill()
+            wait_for_end([stubborn], LONGEST_STOP)
         names = list(state.services)
         sweep(State.read(settings) or state)
     else:
@@ -151,29 +156,43 @@ def _launch(settings: SandboxSettings, keep: bool, report: Report) -> tuple[subp
         supervisor = subprocess.Popen(
             command,
             cwd=PROJECT,
-            env=service_environment()
-            | {name: value for name, value in os.environ.items() if name.startswith("SANDBOX_")},
+            env=service_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
             start_new_session=True,
         )
+    try:
+        _follow(supervisor, report)
+    except BaseException:
+        os.close(held)
+        supervisor.wait(LONGEST_STOP)
+        end(settings)
+        raise
+    return supervisor, held
+
+
+def _follow(supervisor: subprocess.Popen[str], report: Report) -> None:
+    """Report what the supervisor says until all is up; raises `SandboxError` when it does not come up."""
     assert supervisor.stdout is not None
-    for line in supervisor.stdout:
-        said = json.loads(line)
-        if "report" in said:
-            report(said["report"])
-        if "ready" in said:
-            return supervisor, held
-        if "failed" in said:
-            os.close(held)
-            supervisor.wait(LONGEST_STOP)
-            raise SandboxError(said["failed"])
-    os.close(held)
+    # Every service has a deadline of its own; this one is for a supervisor that does not keep them.
+    too_late = threading.Timer(LONGEST_SERVICES, supervisor.kill)
+    too_late.start()
+    try:
+        for line in supervisor.stdout:
+            said = json.loads(line)
+            if "report" in said:
+                report(said["report"])
+            if "ready" in said:
+                return
+            if "failed" in said:
+                raise SandboxError(said["failed"])
+    finally:
+        too_late.cancel()
     raise SandboxError(
-        f"The sandbox's supervisor ended before the services were up (exit status {supervisor.wait(LONGEST_STOP)}): "
-        f"read {log.name}, then try again."
+        "The sandbox's supervisor ended before the services were up: read `supervisor.log` in the sandbox's "
+        "folder, then try again."
     )
 
 

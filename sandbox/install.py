@@ -36,7 +36,9 @@ def install(arguments: Sequence[str]) -> int:
 
     Returns the exit status: 0, or 2 with one sentence on standard error.
     """
-    parser = argparse.ArgumentParser(prog="bootstrap.py", description="Install what the suite needs into .venv.")
+    parser = argparse.ArgumentParser(
+        prog="bootstrap.py", description="Install what the suite needs into .venv."
+    )
     parser.add_argument("--tests", action="store_true", help="also what the suite's own tests need")
     wanted = parser.parse_args(arguments)
     # A plain `kill` then removes what is half-made, as Ctrl-C does.
@@ -48,8 +50,8 @@ def install(arguments: Sequence[str]) -> int:
         return 2
     except OSError as error:
         print(
-            f"{error.filename or ENVIRONMENT} can't be written ({error.strerror}): make room on the disk or set the "
-            "folder's rights, then run bootstrap.py again.",
+            f"{error.filename or ENVIRONMENT} can't be written ({error.strerror}): make room on the disk "
+            "or set the folder's rights, then run bootstrap.py again.",
             file=sys.stderr,
         )
         return 2
@@ -103,7 +105,11 @@ def _runs(environment: Path) -> bool:
     script = "import sys, pip; print(sys.version)"
     try:
         ran = subprocess.run(
-            [environment / "bin" / "python", "-c", script], capture_output=True, text=True, timeout=60, check=False
+            [environment / "bin" / "python", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
@@ -114,14 +120,14 @@ def _check(new: bool) -> None:
     if new and find_spec("ensurepip") is None:
         major, minor = sys.version_info[:2]
         raise InstallError(
-            f"This Python, {sys.executable}, can't make environments (its module ensurepip is missing): install the "
-            f"package python{major}.{minor}-venv, then run bootstrap.py again."
+            f"This Python, {sys.executable}, can't make environments (its module ensurepip is missing): "
+            f"install the package python{major}.{minor}-venv, then run bootstrap.py again."
         )
     free = shutil.disk_usage(PROJECT).free // 2**20
     if free < MEGABYTES:
         raise InstallError(
-            f"The disk of {PROJECT} has {free} MB free, and the packages need {MEGABYTES} MB: make room, then run "
-            "bootstrap.py again."
+            f"The disk of {PROJECT} has {free} MB free, and the packages need {MEGABYTES} MB: make room, "
+            "then run bootstrap.py again."
         )
 
 
@@ -131,8 +137,8 @@ def _make_environment(target: Path) -> None:
         venv.create(target, with_pip=True, symlinks=True)
     except subprocess.CalledProcessError as error:
         raise InstallError(
-            f"No environment could be made in {target} ({_last_line(error.output)}): make room on the disk or repair "
-            f"{sys.executable}, then run bootstrap.py again."
+            f"No environment could be made in {target} ({_last_line(error.output)}): make room on the disk "
+            f"or repair {sys.executable}, then run bootstrap.py again."
         ) from error
 
 
@@ -141,7 +147,13 @@ def _install_uv(target: Path) -> None:
 
 
 def _install_requirements(target: Path, files: Sequence[str]) -> None:
-    command: list[str | Path] = [target / "bin" / "uv", "pip", "install", "--python", target / "bin" / "python"]
+    command: list[str | Path] = [
+        target / "bin" / "uv",
+        "pip",
+        "install",
+        "--python",
+        target / "bin" / "python",
+    ]
     for name in files:
         command += ["-r", PROJECT / name]
     _run(command, "uv")
@@ -150,7 +162,12 @@ def _install_requirements(target: Path, files: Sequence[str]) -> None:
 def _run(command: list[str | Path], tool: str) -> None:
     try:
         ran = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LONGEST_INSTALL, check=False
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LONGEST_INSTALL,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise InstallError(
@@ -159,8 +176,8 @@ def _run(command: list[str | Path], tool: str) -> None:
         ) from error
     if ran.returncode != 0:
         raise InstallError(
-            f"{tool} could not install the packages ({_last_line(ran.stdout)}): check the network and the room on the "
-            "disk, then run bootstrap.py again."
+            f"{tool} could not install the packages ({_last_line(ran.stdout)}): check the network and the "
+            "room on the disk, then run bootstrap.py again."
         )
 
 
@@ -172,7 +189,7 @@ def _last_line(output: str | bytes | None) -> str:
 
 
 def _give_name(target: Path) -> None:
-    """Rename the whole environment; its scripts name the folder they were made in, so they are told the new one."""
+    """Rename the whole environment, and tell its scripts the new name of the folder they are in."""
     for script in [*(target / "bin").iterdir(), target / "pyvenv.cfg"]:
         if script.is_symlink() or not script.is_file():
             continue
@@ -191,7 +208,9 @@ def _prepare() -> int:
     if (PROJECT / "creditflow" / "reporting" / "prepare.py").exists():
         modules.append(["creditflow.reporting.prepare"])
     for module in modules:
-        status = subprocess.run([ENVIRONMENT / "bin" / "python", "-m", *module], cwd=PROJECT, check=False).returncode
+        status = subprocess.run(
+            [ENVIRONMENT / "bin" / "python", "-m", *module], cwd=PROJECT, check=False
+        ).returncode
         if status != 0:
             return status
     return 0
@@ -205,5 +224,7 @@ def _has_target() -> bool:
         lines = (PROJECT / ".env").read_text().splitlines()
     except OSError:
         return False
-    named = [line.partition("=")[2].strip(" '\"") for line in lines if line.strip().startswith("OPS_CENTER_URL=")]
+    named = [
+        line.partition("=")[2].strip(" '\"") for line in lines if line.strip().startswith("OPS_CENTER_URL=")
+    ]
     return any(named)

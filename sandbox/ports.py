@@ -11,7 +11,7 @@ from sandbox.errors import SandboxError
 
 HOST = "127.0.0.1"
 FREE_PORTS = range(20000, 32000)
-"""Below the ports that the system gives to connections, so that none of those takes one before its service."""
+"""Below the ports that the system gives to connections, so that none of them takes one too early."""
 
 
 def choose_ports(services: Iterable[str], pinned: Mapping[str, int]) -> dict[str, int]:

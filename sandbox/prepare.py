@@ -40,8 +40,8 @@ def prepare(settings: SandboxSettings, report: Callable[[str], None]) -> Credent
                 _make(missing, report)
     except OSError as error:
         raise SandboxError(
-            f"{settings.prepared} can't be written ({error.strerror}): set its rights, or name another folder with "
-            "SANDBOX_HOME."
+            f"{settings.prepared} can't be written ({error.strerror}): set its rights, or name another "
+            "folder with SANDBOX_HOME."
         ) from error
     return credentials
 
@@ -90,6 +90,6 @@ def _check_room(settings: SandboxSettings, pieces: list[Piece]) -> None:
     free = shutil.disk_usage(settings.prepared).free // 2**20
     if free < needed:
         raise SandboxError(
-            f"The disk of {settings.prepared} has {free} MB free, and the sandbox needs {needed} MB more: make room, "
-            "or name a folder on another disk with SANDBOX_HOME."
+            f"The disk of {settings.prepared} has {free} MB free, and the sandbox needs {needed} MB more: "
+            "make room, or name a folder on another disk with SANDBOX_HOME."
         )

@@ -19,7 +19,7 @@ class SandboxSettings:
     """What the environment says about the sandbox.
 
     - `SANDBOX_HOME`: the folder of all state, `.sandbox` in the project by default.
-    - `SANDBOX_PREPARED`: the folder of what is made once, `SANDBOX_HOME` by default; several sandboxes can share it.
+    - `SANDBOX_PREPARED`: the folder of what is made once, `SANDBOX_HOME` by default; sandboxes can share it.
     - `SANDBOX_PORTS`: ports to use, such as `keycloak=8080,ops-center=8000`; the others are free ones.
     - `SANDBOX_ONLY`: the services to start, such as `postgresql,redis`; all of them by default.
     """
@@ -77,7 +77,8 @@ def _ports(text: str) -> dict[str, int]:
         _known(name, "SANDBOX_PORTS")
         if not port.isdecimal() or not 1 <= int(port) <= 65535:
             raise SandboxError(
-                f"SANDBOX_PORTS gives {name} the port {port or '(none)'!r}: write it as in {name}=8080, with 1 to 65535."
+                f"SANDBOX_PORTS gives {name} the port {port or '(none)'!r}: "
+                f"write it as in {name}=8080, with 1 to 65535."
             )
         if int(port) in ports.values():
             raise SandboxError(f"SANDBOX_PORTS gives port {port} to two services: each needs one of its own.")
@@ -100,12 +101,13 @@ def _known(name: str, setting: str) -> None:
 
 
 def service_environment() -> dict[str, str]:
-    """Return what a service gets of the caller's environment: enough to run, nothing that changes how it works.
+    """Return what a service gets of the caller's environment: enough to run, nothing that changes its work.
 
     A proxy, a `JAVA_OPTS` or a provider's key of the caller's must not reach the services.
     """
-    kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "SANDBOX_HOME", "SANDBOX_PREPARED")
-    return {name: os.environ[name] for name in kept if name in os.environ} | {
+    kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
+    own = {name: value for name, value in os.environ.items() if name in kept or name.startswith("SANDBOX_")}
+    return own | {
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONUNBUFFERED": "1",

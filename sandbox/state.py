@@ -1,8 +1,9 @@
-"""What is known of a running sandbox beyond its own process: `state.json`, and the processes that it names."""
+"""What others know of a running sandbox: `state.json`, and the processes that it names."""
 
 import json
 import os
 import signal
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -33,10 +34,19 @@ class ProcessId:
         """Return the process if it still runs."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < CLOCK_TOLERANCE
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+            return None if self._is_older_than(process) or not _runs(process) else process
         except psutil.Error:
             return None
+
+    def is_somebody_else(self) -> bool:
+        """Tell whether the number now belongs to a process that started later."""
+        try:
+            return self._is_older_than(psutil.Process(self.pid))
+        except psutil.Error:
+            return False
+
+    def _is_older_than(self, process: psutil.Process) -> bool:
+        return process.create_time() - self.started > CLOCK_TOLERANCE
 
 
 @dataclass
@@ -55,7 +65,6 @@ class ServiceState:
     exit_status: int | None = None
     environment: list[str] = field(default_factory=list)
     """The names of the environment variables that a restart gave it beyond its own."""
-
 
     def described(self) -> str:
         """Say in a word or three how it is."""
@@ -118,11 +127,31 @@ def sweep(state: State) -> list[str]:
     everything = [process for processes in left.values() for process in processes]
     for process in everything:
         _signal(process, signal.SIGTERM)
-    _, alive = psutil.wait_procs(everything, timeout=3)
+    alive = wait_for_end(everything, 3)
     for process in alive:
         _signal(process, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=5)
+    wait_for_end(alive, 5)
     return list(left)
+
+
+def wait_for_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait until the processes have ended; returns those that still run.
+
+    One that has ended counts as such even before its parent has noticed.
+    """
+    deadline = time.monotonic() + seconds
+    alive = [process for process in processes if _runs(process)]
+    while alive and time.monotonic() < deadline:
+        time.sleep(0.02)
+        alive = [process for process in alive if _runs(process)]
+    return alive
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _left(service: ServiceState) -> list[psutil.Process]:
@@ -132,8 +161,8 @@ def _left(service: ServiceState) -> list[psutil.Process]:
     leader = service.process.process()
     if leader is not None:
         return [leader, *leader.children(recursive=True)]
-    if psutil.pid_exists(service.process.pid):
-        return []  # the number is somebody else's now, so the group ended with all its members
+    if service.process.is_somebody_else():
+        return []  # a number is given again only when no process of its group is left
     return [process for process in psutil.process_iter() if _group(process) == service.process.pid]
 
 

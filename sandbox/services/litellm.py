@@ -27,8 +27,8 @@ class LiteLLM(HttpService):
     deadline = 90
     health_path = "/health/liveliness"
     cure: ClassVar[str] = (
-        f"read the log; when its packages are at fault, remove the folder `{ENVIRONMENT}` in the sandbox's folder and "
-        "run `python -m sandbox prepare`."
+        f"read the log; when its packages are at fault, remove the folder `{ENVIRONMENT}` in the sandbox's "
+        "folder and run `python -m sandbox prepare`."
     )
 
     def make_state(self) -> None:

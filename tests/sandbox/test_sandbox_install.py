@@ -31,7 +31,7 @@ def _bootstrap(project: Path, **environment: str) -> subprocess.CompletedProcess
 
 
 def test_an_old_python_says_in_one_sentence_that_it_is_too_old() -> None:
-    pretend = "import runpy, sys; sys.version_info = (3, 8, 18); runpy.run_path('bootstrap.py', run_name='__main__')"
+    pretend = "import sys; sys.version_info = (3, 8, 18); import bootstrap; sys.exit(bootstrap.main())"
     ran = subprocess.run(
         [sys.executable, "-c", pretend], cwd=PROJECT, capture_output=True, text=True, timeout=30, check=False
     )

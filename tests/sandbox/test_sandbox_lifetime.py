@@ -108,7 +108,7 @@ def test_a_process_that_only_has_the_number_of_an_old_one_is_left_alone(home: Ho
     with subprocess.Popen(["sleep", "60"]) as stranger:
         noted = state.services["redis"].process
         assert noted is not None
-        noted.pid = stranger.pid
+        noted.pid, noted.started = stranger.pid, noted.started - 60
         state.write(home.settings)
         assert home.run("down").returncode == 0
         assert stranger.poll() is None
@@ -176,7 +176,7 @@ def test_a_service_that_does_not_come_up_is_named_with_its_log_and_the_cure(
     assert ran.returncode == 2
     assert ran.stderr.startswith("litellm did not come up: it ended with exit status 3.")
     assert "no module named proxy" in ran.stderr
-    assert f"remove the folder `litellm-venv`" in ran.stderr
+    assert "remove the folder `litellm-venv`" in ran.stderr
     assert "<litellm_master_key>" in ran.stderr
     assert Credentials.load(broken.settings.secrets).litellm_master_key not in ran.stderr
     assert broken.run("status").returncode == 1
