@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from sandbox.ops_center import periods
+from sandbox.ops_center.database import Connection, Row
 from sandbox.ops_center.problems import Problem
 from sandbox.ops_center.services import Services, Used
 from sandbox.ops_center.settings import Settings
@@ -72,13 +73,18 @@ async def store(new: NewKey, caller: Caller, services: Used) -> dict[str, Any]:
 async def show(caller: Caller, services: Used) -> dict[str, Any]:
     """EP15: which keys are stored; never a key."""
     async with services.database.connection() as db:
-        found = await db.execute(
-            """SELECT provider, key_preview, created_at FROM user_byok_keys
-               WHERE user_id = %s ORDER BY provider""",
-            (caller.user_id,),
-        )
-        keys = [{**row, "created_at": periods.iso(row["created_at"])} for row in await found.fetchall()]
+        keys = await stored(db, caller.user_id)
     return {"openrouter_configured": any(key["provider"] == "openrouter" for key in keys), "keys": keys}
+
+
+async def stored(db: Connection, user_id: UUID) -> list[Row]:
+    """What may be known of a user's keys."""
+    found = await db.execute(
+        """SELECT provider, key_preview, created_at FROM user_byok_keys
+           WHERE user_id = %s ORDER BY provider""",
+        (user_id,),
+    )
+    return [{**row, "created_at": periods.iso(row["created_at"])} for row in await found.fetchall()]
 
 
 @router.delete("/{provider}", status_code=204)

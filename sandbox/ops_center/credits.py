@@ -37,18 +37,21 @@ class NewAllocation(BaseModel):
 async def balance(caller: Caller, services: Used) -> dict[str, Any]:
     """EP1: what the caller has of their own."""
     standing = await quota.standing(services, caller.user_id)
-    async with services.database.connection() as db:
-        found = await db.execute(
-            "SELECT credits_remaining FROM user_credits WHERE user_id = %s", (caller.user_id,)
-        )
-        purse = await found.fetchone()
     return {
         "user_id": caller.user_id,
-        "credits": purse["credits_remaining"] if purse else 0,
+        "credits": await remaining(services, caller.user_id),
         "api_calls_used": standing.used,
         "api_calls_limit": standing.limit,
         "tier": standing.tier,
     }
+
+
+async def remaining(services: Services, user_id: UUID) -> int:
+    """The credits of one's own; no row means none."""
+    async with services.database.connection() as db:
+        found = await db.execute("SELECT credits_remaining FROM user_credits WHERE user_id = %s", (user_id,))
+        purse = await found.fetchone()
+    return purse["credits_remaining"] if purse else 0
 
 
 @router.get("/organization/{org_id}")
@@ -193,12 +196,17 @@ async def usage_attribution(org_id: UUID, caller: Caller, services: Used) -> lis
     """EP6: who used how much of the organisation's credits, in how many calls."""
     async with services.database.connection() as db:
         await organizations.require_admin(db, org_id, caller)
-        found = await db.execute(
-            """SELECT m.user_id, m.user_email, COALESCE(sum(u.credits), 0)::integer AS credits_used,
+        return await attribution(db, org_id)
+
+
+async def attribution(db: Connection, org_id: UUID) -> list[Row]:
+    """Credits and calls of every member, those who used nothing included."""
+    found = await db.execute(
+        """SELECT m.user_id, m.user_email, COALESCE(sum(u.credits), 0)::integer AS credits_used,
                       count(u.id)::integer AS api_calls
                FROM organization_members m
                LEFT JOIN usage_tracking u ON u.org_id = m.org_id AND u.user_id = m.user_id AND u.status <> 102
                WHERE m.org_id = %s GROUP BY m.id ORDER BY m.joined_at, m.user_email""",
-            (org_id,),
-        )
-        return await found.fetchall()
+        (org_id,),
+    )
+    return await found.fetchall()

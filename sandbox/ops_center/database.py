@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from sandbox.ops_center.problems import Problem, Unavailable
 
@@ -18,9 +19,12 @@ Connection = psycopg.AsyncConnection[Row]
 
 WAIT_SECONDS = 2.0
 """How long a request waits for a connection."""
+START_SECONDS = 10.0
+"""How long PostgreSQL may take to be there when the Ops-Center starts."""
 DEADLINE_SECONDS = 5.0
 """How long a unit of work on the database may take."""
 RETRY_SECONDS = 0.5
+"""For how long nobody waits for PostgreSQL after it gave no connection."""
 
 log = logging.getLogger("ops_center")
 
@@ -49,11 +53,12 @@ class Database:
             configure=_configure,
             open=False,
         )
+        self._rest_until = 0.0
         self._later: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Connect and bring the tables up. Raises psycopg's errors when PostgreSQL can't be reached."""
-        await self._pool.open(wait=True, timeout=10)
+        await self._pool.open(wait=True, timeout=START_SECONDS)
         async with self.transaction() as db:
             await db.execute("SELECT pg_advisory_xact_lock(hashtextextended('ops-center schema', 0))")
             await db.execute(Path(__file__).with_name("schema.sql").read_bytes())
@@ -67,6 +72,8 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection on which every statement stands alone."""
+        if time.monotonic() < self._rest_until:
+            raise Unavailable("The database")
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 db = await self._living()
@@ -80,6 +87,8 @@ class Database:
             ) from error
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
             log.warning("PostgreSQL: %s", type(error).__name__)
+            if isinstance(error, PoolTimeout):
+                self._rest_until = time.monotonic() + RETRY_SECONDS
             raise Unavailable("The database") from error
 
     async def _living(self) -> Connection:

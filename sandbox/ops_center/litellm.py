@@ -98,6 +98,8 @@ def refused(status: int, *, own_key: bool) -> Problem:
         return invalid_key()
     if status in (408, 504):
         return provider_timeout()
+    if status in (400, 422):
+        return provider_error("The provider does not take the request as it is. Change its parameters.")
     if own_key and status == 402:
         return provider_error(
             "The account that your own key belongs to has no money left; add some at the provider."

@@ -25,7 +25,9 @@ def _known_tier(tier: str) -> str:
 
 Email = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, to_lower=True, max_length=255, pattern=r"^[^@\s]+@[^@\s]+$"),
+    StringConstraints(
+        strip_whitespace=True, to_lower=True, max_length=255, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$"
+    ),
 ]
 """An address, compared in lower case."""
 Name = Annotated[
@@ -136,8 +138,8 @@ async def memberships(database: Database, caller: Person) -> list[Membership]:
 
 async def _memberships(db: Connection, caller: Person) -> list[Membership]:
     found = await db.execute(
-        """SELECT id, org_id, role, user_id FROM organization_members
-           WHERE user_id = %s OR (user_id IS NULL AND user_email = %s) ORDER BY joined_at""",
+        """SELECT DISTINCT ON (org_id) id, org_id, role, user_id FROM organization_members
+           WHERE user_id = %s OR (user_id IS NULL AND user_email = %s) ORDER BY org_id, user_id NULLS LAST""",
         (caller.user_id, caller.email),
     )
     rows = await found.fetchall()

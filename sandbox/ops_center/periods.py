@@ -1,7 +1,7 @@
 """Quota periods: calendar months in UTC."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def now() -> datetime:
@@ -30,6 +30,10 @@ class Period:
     def reset_epoch(self) -> int:
         """When the next period starts, in epoch seconds."""
         return int(self.end.timestamp())
+
+    def clamp(self, moment: datetime) -> datetime:
+        """A moment, or the period's last one when it is over."""
+        return min(moment, self.end - timedelta(microseconds=1))
 
     def seconds_left(self) -> int:
         """Whole seconds until the next period, at least 1."""

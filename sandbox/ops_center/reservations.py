@@ -52,10 +52,10 @@ async def reserve(services: Services, call: Call, credits: int, standing: Standi
                     call.model,
                     call.purse is None,
                     UNDER_WAY,
-                    periods.now(),
+                    standing.period.clamp(periods.now()),
                 ),
             )
-    except Unavailable:
+    except Unavailable:  # the call may have been counted in Redis though its row is not there
         services.cache.doubt()
         raise
     return standing

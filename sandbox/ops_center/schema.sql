@@ -115,8 +115,8 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 -- The tier that Lago named last, for the time when Lago is away.
 CREATE TABLE IF NOT EXISTS known_tiers (
     user_id uuid PRIMARY KEY,
-    tier varchar(50) NOT NULL,
-    subscription_id varchar                         -- Lago's external_id of the subscription; none: no subscription
+    tier varchar NOT NULL,
+    subscription_id varchar                         -- the subscription's external_id; none: no subscription
 );
 
 -- The outbox: events that Lago has not accepted yet.

@@ -15,6 +15,8 @@ from sandbox.ops_center.settings import Settings
 
 REFETCH_SECONDS = 5.0
 """How often an unknown key id may make us ask Keycloak again."""
+RETRY_SECONDS = 1.0
+"""How soon Keycloak is asked again when it did not answer."""
 DEADLINE_SECONDS = 3.0
 
 
@@ -34,27 +36,28 @@ class KeySet:
         self._http = http
         self._url = f"{settings.issuer}/protocol/openid-connect/certs"
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched = float("-inf")
+        self._rest_until = float("-inf")
         self._fetching = asyncio.Lock()
 
     async def find(self, kid: str) -> jwt.PyJWK | None:
         """The key with this id, if the realm has it. Raises `Unavailable` when no key is known at all."""
         if kid not in self._keys:
             async with self._fetching:
-                if kid not in self._keys and time.monotonic() - self._fetched > REFETCH_SECONDS:
+                if kid not in self._keys and time.monotonic() >= self._rest_until:
                     await self._fetch()
+        if not self._keys:
+            raise Unavailable("Keycloak, which vouches for your token,")
         return self._keys.get(kid)
 
     async def _fetch(self) -> None:
         try:
             answer = await self._http.get(self._url, timeout=DEADLINE_SECONDS)
             keys = jwt.PyJWKSet.from_dict(answer.raise_for_status().json()).keys
-        except (httpx.HTTPError, jwt.PyJWTError, ValueError) as error:
-            if self._keys:
-                return
-            raise Unavailable("Keycloak, which vouches for your token,") from error
-        self._keys = {key.key_id: key for key in keys if key.key_id}
-        self._fetched = time.monotonic()
+        except (httpx.HTTPError, jwt.PyJWTError, ValueError):
+            self._rest_until = time.monotonic() + RETRY_SECONDS
+        else:
+            self._rest_until = time.monotonic() + REFETCH_SECONDS
+            self._keys = {key.key_id: key for key in keys if key.key_id}
 
 
 async def authenticate(request: Request) -> Person:

@@ -1,10 +1,13 @@
 """What a user has used (EP7, EP8)."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 
 from sandbox.ops_center import periods, quota
+from sandbox.ops_center.database import Connection, Row
+from sandbox.ops_center.periods import Period
 from sandbox.ops_center.services import Used
 from sandbox.ops_center.tokens import Caller
 
@@ -16,18 +19,12 @@ async def current(caller: Caller, services: Used) -> dict[str, Any]:
     """EP7: the running period."""
     standing = await quota.standing(services, caller.user_id)
     async with services.database.connection() as db:
-        found = await db.execute(
-            """SELECT COALESCE(sum(credits), 0)::bigint AS credits FROM usage_tracking
-               WHERE user_id = %s AND created_at >= %s::timestamptz::timestamp
-                 AND created_at < %s::timestamptz::timestamp""",
-            (caller.user_id, standing.period.start, standing.period.end),
-        )
-        row = await found.fetchone()
+        credits = await credits_used(db, caller.user_id, standing.period)
     return {
         "api_calls_used": standing.used,
         "api_calls_limit": standing.limit,
         "api_calls_remaining": standing.remaining,
-        "credits_used": row["credits"] if row else 0,
+        "credits_used": credits,
         "tier": standing.tier,
         "period_start": periods.iso(standing.period.start),
         "reset_date": periods.iso(standing.period.end),
@@ -43,16 +40,39 @@ async def history(
 ) -> dict[str, Any]:
     """EP8: the caller's calls, the newest first."""
     async with services.database.connection() as db:
-        found = await db.execute(
-            """SELECT created_at AS timestamp, request_id, model, tokens, credits, byok, status
-               FROM usage_tracking WHERE user_id = %s AND status <> 102
-               ORDER BY created_at DESC, id LIMIT %s OFFSET %s""",
-            (caller.user_id, limit, offset),
-        )
-        items = [{**row, "timestamp": periods.iso(row["timestamp"])} for row in await found.fetchall()]
-        counted = await db.execute(
-            "SELECT count(*) AS total FROM usage_tracking WHERE user_id = %s AND status <> 102",
-            (caller.user_id,),
-        )
-        row = await counted.fetchone()
-    return {"items": items, "total": row["total"] if row else 0}
+        return {
+            "items": await calls(db, caller.user_id, limit, offset),
+            "total": await number_of_calls(db, caller.user_id),
+        }
+
+
+async def calls(db: Connection, user_id: UUID, limit: int, offset: int) -> list[Row]:
+    """A page of a user's finished calls, the newest first."""
+    found = await db.execute(
+        """SELECT created_at AS timestamp, request_id, model, tokens, credits, byok, status
+           FROM usage_tracking WHERE user_id = %s AND status <> 102
+           ORDER BY created_at DESC, id LIMIT %s OFFSET %s""",
+        (user_id, limit, offset),
+    )
+    return [{**row, "timestamp": periods.iso(row["timestamp"])} for row in await found.fetchall()]
+
+
+async def number_of_calls(db: Connection, user_id: UUID) -> int:
+    """How many finished calls a user has in all."""
+    found = await db.execute(
+        "SELECT count(*) AS calls FROM usage_tracking WHERE user_id = %s AND status <> 102", (user_id,)
+    )
+    row = await found.fetchone()
+    return row["calls"] if row else 0
+
+
+async def credits_used(db: Connection, user_id: UUID, period: Period) -> int:
+    """The credits that a user's calls of a period have cost, whoever paid."""
+    found = await db.execute(
+        """SELECT COALESCE(sum(credits), 0)::bigint AS credits FROM usage_tracking
+           WHERE user_id = %s AND created_at >= %s::timestamptz::timestamp
+             AND created_at < %s::timestamptz::timestamp""",
+        (user_id, period.start, period.end),
+    )
+    row = await found.fetchone()
+    return row["credits"] if row else 0

@@ -132,7 +132,7 @@ def test_random_histories_keep_what_is_always_true(center: Deployment, organizat
     people = [organization.member(), organization.member(), center.person()]
 
     @settings(
-        max_examples=30,
+        max_examples=15,
         deadline=None,
         phases=[Phase.explicit, Phase.reuse, Phase.generate],
         suppress_health_check=list(HealthCheck),

@@ -308,7 +308,7 @@ def test_keycloak_away_tokens_go_on_working(away: Away, user: Person, cut: Calla
 
 
 def test_keycloak_away_before_its_keys_were_known_is_503(
-    away: Away, user: Person, cut: Callable[[str], Line], problem: Problem
+    away: Away, user: Person, cut: Callable[[str], Line], eventually: Eventually, problem: Problem
 ) -> None:
     line = cut("keycloak")
     away.kill()
@@ -317,7 +317,7 @@ def test_keycloak_away_before_its_keys_were_known_is_503(
 
     problem(user.get("/credits/balance"), 503, "service_unavailable")
     line.mend()
-    assert user.get("/credits/balance").status_code == 200
+    eventually(lambda: user.get("/credits/balance").status_code == 200, "Keycloak's keys are known")
 
 
 def test_what_a_killed_process_held_is_released_at_the_next_start(

@@ -169,3 +169,5 @@ def test_a_period_is_a_calendar_month(moment: str, start: str, end: str) -> None
 
     assert (f"{period.start:%Y-%m-%d}", f"{period.end:%Y-%m-%d}") == (start, end)
     assert period.name == start[:7]
+    assert periods.of(period.clamp(period.end)) == period
+    assert period.clamp(period.start) == period.start
