@@ -62,7 +62,7 @@ def start(keep: bool, report: Report) -> Sandbox:
     settings = sandbox_settings()
     began = time.monotonic()
     try:
-        settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settings.run.mkdir(parents=True, exist_ok=True, mode=0o711)
     except OSError as error:
         raise SandboxError(
             f"{settings.run} can't be made ({error.strerror}): set the folder's rights, or name another one "

@@ -9,6 +9,7 @@ from sandbox.credentials import Credentials
 from sandbox.errors import SandboxError
 from sandbox.files import locked
 from sandbox.preparation import PIECES, Piece
+from sandbox.services import with_needs
 from sandbox.settings import SandboxSettings
 from sandbox.state import State
 
@@ -19,7 +20,7 @@ WAIT_FOR_OTHER = 1800
 
 
 def prepare(settings: SandboxSettings, report: Callable[[str], None]) -> Credentials:
-    """Make every piece that is missing or out of date, and return the secrets they were made with.
+    """Make every piece that the services need and that is missing or out of date; return the secrets used.
 
     Raises `SandboxError` when a piece can't be made; what was being made is then removed.
     """
@@ -31,9 +32,9 @@ def prepare(settings: SandboxSettings, report: Callable[[str], None]) -> Credent
             lambda: report("Another preparation is under way, waiting for it"),
         ):
             credentials = Credentials.load(settings.secrets)
-            missing = [
-                piece for piece in (make(settings, credentials) for make in PIECES) if not piece.is_made()
-            ]
+            wanted = with_needs(settings.only)
+            pieces = [make(settings, credentials) for make in PIECES if make.service in wanted]
+            missing = [piece for piece in pieces if not piece.is_made()]
             if missing:
                 _check_unused(settings, missing)
                 _check_room(settings, missing)

@@ -17,7 +17,7 @@ from sandbox.credentials import Credentials
 from sandbox.errors import SandboxError
 from sandbox.files import write_private
 from sandbox.ports import choose_ports
-from sandbox.services import SERVICE_CLASSES, Plan, Running, Service
+from sandbox.services import SERVICE_CLASSES, Plan, Running, Service, with_needs
 from sandbox.settings import SERVICES, SandboxSettings
 from sandbox.state import ProcessId, ServiceState, State
 
@@ -101,6 +101,7 @@ class Supervisor:
 
     def _plan(self) -> None:
         shutil.rmtree(self.settings.logs, ignore_errors=True)
+        self.settings.logs.mkdir(mode=0o700)
         credentials = Credentials.load(self.settings.secrets)
         plan = Plan(self.settings, credentials, choose_ports(SERVICES, self.settings.ports))
         for name in with_needs(self.settings.only):
@@ -218,14 +219,6 @@ class Supervisor:
         self.settings.state.unlink(missing_ok=True)
         if self._failure:
             self.say({"failed": str(self._failure)})
-
-
-def with_needs(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the services with everything that they need, in the order of their start."""
-    wanted = set(names)
-    for name in names:
-        wanted.update(SERVICE_CLASSES[name].needs)
-    return tuple(name for name in SERVICES if name in wanted)
 
 
 def supervise(settings: SandboxSettings, keep: bool) -> int:

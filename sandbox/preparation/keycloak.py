@@ -42,6 +42,7 @@ class KeycloakDistribution(Piece):
 
     title = f"Keycloak {VERSION}"
     folder_name = DISTRIBUTION
+    service = "keycloak"
     megabytes = 500
 
     def inputs(self) -> Sequence[str]:
@@ -78,6 +79,7 @@ class KeycloakState(Piece):
 
     title = "Keycloak's realm"
     folder_name = STATE
+    service = "keycloak"
     needs = (DISTRIBUTION,)
     megabytes = 200
 

@@ -16,6 +16,7 @@ class LiteLLMEnvironment(Piece):
 
     title = "LiteLLM's environment"
     folder_name = ENVIRONMENT
+    service = "litellm"
     megabytes = 900
 
     def inputs(self) -> Sequence[str]:

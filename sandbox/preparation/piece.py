@@ -28,6 +28,8 @@ class Piece(ABC):
     title: ClassVar[str]
     """What people call it."""
     folder_name: ClassVar[str]
+    service: ClassVar[str]
+    """The service that uses it."""
     needs: ClassVar[tuple[str, ...]] = ()
     """The folder names of the pieces that it is made from."""
     megabytes: ClassVar[int]

@@ -47,6 +47,7 @@ class PostgreSQLData(Piece):
 
     title = "PostgreSQL's data folder"
     folder_name = TEMPLATE
+    service = "postgresql"
     megabytes = 80
 
     def inputs(self) -> Sequence[str]:

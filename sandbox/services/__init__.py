@@ -12,5 +12,15 @@ from sandbox.services.redis import Redis
 SERVICE_CLASSES: dict[str, type[Service]] = {
     service.name: service for service in (LiteLLM, Keycloak, PostgreSQL, Redis, Provider, Lago, OpsCenter)
 }
+"""By name, the slowest to start first."""
 
-__all__ = ["SERVICE_CLASSES", "Plan", "Running", "Service"]
+
+def with_needs(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the services with everything that they need, in the order of their start."""
+    wanted = set(names)
+    for name in names:
+        wanted.update(SERVICE_CLASSES[name].needs)
+    return tuple(name for name in SERVICE_CLASSES if name in wanted)
+
+
+__all__ = ["SERVICE_CLASSES", "Plan", "Running", "Service", "with_needs"]

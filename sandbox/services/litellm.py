@@ -1,6 +1,7 @@
 """LiteLLM, the real proxy, in a virtual environment of its own; its providers are the sandbox's stand-in."""
 
 import json
+import signal
 from typing import Any, ClassVar
 
 from sandbox.ports import HOST
@@ -25,6 +26,7 @@ class LiteLLM(HttpService):
     name = "litellm"
     version = "1.106.2"
     deadline = 90
+    stop_signal: ClassVar[int] = signal.SIGKILL  # it keeps nothing that would have to be put away
     health_path = "/health/liveliness"
     cure: ClassVar[str] = (
         f"read the log; when its packages are at fault, remove the folder `{ENVIRONMENT}` in the sandbox's "

@@ -60,7 +60,8 @@ def test_the_target_description_is_private_and_complete(whole: Home) -> None:
 def test_state_and_secrets_are_private(whole: Home) -> None:
     for path in (whole.settings.state, whole.settings.secrets):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
-    assert stat.S_IMODE(whole.settings.run.stat().st_mode) == 0o700
+    for path in whole.settings.run.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, f"{path} is open to others"
 
 
 def test_everything_listens_on_the_loopback_address_only(whole: Home) -> None:
