@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import sys
-import tarfile
 from collections.abc import Sequence
 from hashlib import file_digest
 from importlib.metadata import version
@@ -60,8 +59,7 @@ class KeycloakDistribution(Piece):
                 raise self.failure(
                     "what was fetched is not the distribution (its SHA-256 differs)", NETWORK_CURE
                 )
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
+        shutil.unpack_archive(archive, folder)
         archive.unlink()
         unpacked = folder / f"keycloak-{VERSION}"
         for part in unpacked.iterdir():
