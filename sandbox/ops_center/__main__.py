@@ -36,6 +36,7 @@ def main() -> int:
         access_log=False,
         timeout_graceful_shutdown=10,
         server_header=False,
+        proxy_headers=False,
     )
     return 0
 

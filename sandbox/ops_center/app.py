@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
+import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.ops_center import byok, chat, credits, organizations, problems, status, tokens, usage
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import Problem, Unavailable
 from sandbox.ops_center.services import Services
 from sandbox.ops_center.settings import Settings
 
@@ -61,7 +62,11 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = Services(settings)
-        await services.open()
+        try:
+            await services.open()
+        except (psycopg.Error, Unavailable):
+            log.critical("PostgreSQL can't be used: see that it is up, and what OPS_DATABASE_URL says")
+            raise
         app.state.services = services
         yield
         await services.close()

@@ -69,43 +69,35 @@ async def claim(database: Database, user_id: UUID, request: Request) -> Claim | 
         return None
     wanted = Claim(user_id, request.url.path, key, hash_of(await request.body()))
     async with database.connection() as db:
-        found = await db.execute(
-            """WITH mine AS (
-                   INSERT INTO idempotency_keys (user_id, endpoint, key, body_hash) VALUES (%s, %s, %s, %s)
-                   ON CONFLICT DO NOTHING RETURNING true)
-               SELECT body_hash, status, media_type, answer FROM idempotency_keys
-               WHERE user_id = %s AND endpoint = %s AND key = %s AND NOT EXISTS (SELECT FROM mine)
-               UNION ALL SELECT NULL, NULL, NULL, NULL FROM mine""",
-            (
-                wanted.user_id,
-                wanted.endpoint,
-                wanted.key,
-                wanted.body_hash,
-                wanted.user_id,
-                wanted.endpoint,
-                wanted.key,
-            ),
+        claimed = await db.execute(
+            """INSERT INTO idempotency_keys (user_id, endpoint, key, body_hash) VALUES (%s, %s, %s, %s)
+               ON CONFLICT DO NOTHING""",
+            (wanted.user_id, wanted.endpoint, wanted.key, wanted.body_hash),
         )
-        row = await found.fetchone()
-    if row is not None and row["body_hash"] is None:
-        return wanted
-    return _kept(wanted, row)
+        if claimed.rowcount:
+            return wanted
+        found = await db.execute(
+            "SELECT * FROM idempotency_keys WHERE user_id = %s AND endpoint = %s AND key = %s",
+            (wanted.user_id, wanted.endpoint, wanted.key),
+        )
+        return kept(wanted, await found.fetchone())
 
 
-def _kept(wanted: Claim, row: Row | None) -> Kept:
-    if row is not None and row["body_hash"] != wanted.body_hash:
+def kept(wanted: Claim, first: Row | None) -> Kept:
+    """The answer of the first request with this key. Raises 422 for another body, 409 without an answer."""
+    if first and first["body_hash"] != wanted.body_hash:
         raise Problem(
             422,
             "idempotency_key_reused",
             "This Idempotency-Key was used with another body. Send a new key with a new request.",
         )
-    if row is None or row["status"] is None:
+    if first is None or first["status"] is None:
         raise Problem(
             409,
             "idempotency_key_in_progress",
             "The first request with this Idempotency-Key is still running. Wait, then try again.",
         )
-    return Kept(row["status"], row["media_type"], row["answer"])
+    return Kept(first["status"], first["media_type"], first["answer"])
 
 
 async def keep(db: Connection, claim: Claim | None, status: int, media_type: str, answer: str) -> None:
@@ -123,13 +115,13 @@ async def close(database: Database, claim: Claim | None, error: Exception) -> No
     if claim is None:
         return
 
-    async def close(db: Connection) -> None:
+    async def record(db: Connection) -> None:
         if isinstance(error, Problem) and is_final(error.status):
             await keep(db, claim, error.status, MEDIA_TYPE, json.dumps(error.body()))
         else:
             await _free(db, claim)
 
-    await database.certainly(close)
+    await database.certainly(record)
 
 
 def is_final(status: int) -> bool:

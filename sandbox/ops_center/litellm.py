@@ -40,8 +40,11 @@ class LiteLLM:
 
     @asynccontextmanager
     async def stream(self, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-        """The provider's events, as they come. Raises `NotSentError`, or the `Problem` that the user sees."""
-        async with self._sent({**body, "stream": True}) as answer:
+        """The provider's events as they come; the body asks for a stream.
+
+        Raises `NotSentError`, or the `Problem` that the user sees.
+        """
+        async with self._sent(body) as answer:
             yield _events(answer)
 
     @asynccontextmanager
