@@ -25,6 +25,8 @@ LONGEST_SERVICES = 300
 """Seconds that the services may take, once all is prepared."""
 LONGEST_STOP = 20
 LONGEST_RESTART = 120
+LONGEST_SILENCE = 10
+"""Seconds after which a service that does not answer makes a running sandbox useless."""
 
 Report = Callable[[str], None]
 
@@ -119,6 +121,18 @@ def ask_services(settings: SandboxSettings, state: State) -> None:
             state.services[name].phase = "silent"
 
 
+def _ask_patiently(settings: SandboxSettings, state: State) -> None:
+    """Ask the services until all answer, for a while: a busy one may be slow, and others may be using it."""
+    deadline = time.monotonic() + LONGEST_SILENCE
+    ask_services(settings, state)
+    while "silent" in (noted := {name: service.phase for name, service in state.services.items()}).values():
+        if time.monotonic() > deadline:
+            return
+        for name in (name for name, phase in noted.items() if phase == "silent"):
+            state.services[name].phase = "healthy"
+        ask_services(settings, state)
+
+
 def _take(settings: SandboxSettings, keep: bool, report: Report) -> int | None:
     """Take the sandbox that runs; one that can't be used, or was left by a killed supervisor, is ended."""
     state = State.read(settings)
@@ -129,7 +143,7 @@ def _take(settings: SandboxSettings, keep: bool, report: Report) -> int | None:
         if left:
             report(f"Ended what an earlier sandbox left running: {', '.join(left)}")
         return None
-    ask_services(settings, state)
+    _ask_patiently(settings, state)
     faults = state.faults() + [
         f"{name} is not part of it" for name in settings.only if name not in state.services
     ]

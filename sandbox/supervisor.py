@@ -196,7 +196,7 @@ class Supervisor:
         began = time.monotonic()
         with self._lock:
             self.state.services[name].phase = "stopped"
-            self.running[name].stop()
+            self.running[name].stop(for_good=False)
         try:
             self._run(self.services[name], environment)
         except SandboxError:
@@ -212,7 +212,7 @@ class Supervisor:
             running = list(self.running.items())
         if running:
             with ThreadPoolExecutor(len(running)) as pool:
-                list(pool.map(lambda item: item[1].stop(), running))
+                list(pool.map(lambda item: item[1].stop(for_good=True), running))
         for service in self.services.values():
             shutil.rmtree(service.folder, ignore_errors=True)
         channel.pipe(self.settings).unlink(missing_ok=True)

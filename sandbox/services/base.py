@@ -20,6 +20,8 @@ from sandbox.ports import HOST
 from sandbox.settings import PROJECT, SandboxSettings
 
 LOG_LINES = 15
+LONGEST_STOP = 8
+"""Seconds that a service has to end by itself."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ class Service(ABC):
     deadline: ClassVar[float] = 60
     """Seconds it has to become healthy."""
     stop_signal: ClassVar[int] = signal.SIGTERM
+    """Stops it so that it goes on with its state when it is started again."""
+    end_signal: ClassVar[int] = signal.SIGTERM
+    """Stops it when its state is not needed any more."""
     cure: ClassVar[str]
     """What its user can do when it does not come up."""
 
@@ -114,7 +119,6 @@ class Running:
                 cwd=str(PROJECT),
                 timeout=self.service.deadline,
                 sleep=0.05,
-                stop_signal=self.service.stop_signal,
                 envvars={**self.service.environment(), **self.extra},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -156,12 +160,12 @@ class Running:
         except TimeoutExpired:
             raise self._failure(f"it was not healthy within {self.service.deadline:.0f} s") from None
 
-    def stop(self, seconds: float = 8) -> None:
-        """End the whole process group, by force after `seconds`."""
-        self.process._timeout = seconds
+    def stop(self, for_good: bool) -> None:
+        """End the whole process group, by force if it takes too long; `for_good` says that its state can go."""
+        self.process._timeout = LONGEST_STOP
         # How it ends on a signal is its own affair; that it ended is what counts.
         with suppress(ProcessFinishedWithError, TimeoutExpired):
-            self.process.stop()
+            self.process.stop(self.service.end_signal if for_good else self.service.stop_signal)
 
     def _failure(self, why: str) -> SandboxError:
         lines = last_lines(self.service.log)

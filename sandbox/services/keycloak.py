@@ -29,7 +29,7 @@ class Keycloak(HttpService):
     name = "keycloak"
     version = VERSION
     deadline = 60
-    stop_signal: ClassVar[int] = signal.SIGKILL  # its database is a copy that is not needed again
+    end_signal: ClassVar[int] = signal.SIGKILL  # its database is a copy
     health_path = f"/realms/{REALM}/.well-known/openid-configuration"
     cure = (
         "read the log; when what was prepared is at fault, remove the folders `keycloak` and "

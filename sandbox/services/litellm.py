@@ -26,7 +26,7 @@ class LiteLLM(HttpService):
     name = "litellm"
     version = "1.106.2"
     deadline = 90
-    stop_signal: ClassVar[int] = signal.SIGKILL  # it keeps nothing that would have to be put away
+    end_signal: ClassVar[int] = signal.SIGKILL  # it would wait for open connections
     health_path = "/health/liveliness"
     cure: ClassVar[str] = (
         f"read the log; when its packages are at fault, remove the folder `{ENVIRONMENT}` in the sandbox's "

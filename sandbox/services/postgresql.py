@@ -33,7 +33,8 @@ class PostgreSQL(Service):
 
     name = "postgresql"
     version = "18.4"
-    stop_signal: ClassVar[int] = signal.SIGQUIT  # at once: its data are not needed again
+    stop_signal: ClassVar[int] = signal.SIGINT  # without waiting for those who are connected
+    end_signal: ClassVar[int] = signal.SIGQUIT  # at once, but its shared memory is given back
     cure = (
         "read the log; when the data folder is at fault, remove the folder `postgresql` in the sandbox's "
         "folder and run `python -m sandbox prepare`."

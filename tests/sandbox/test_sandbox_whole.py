@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -119,6 +120,20 @@ def test_one_service_restarts_alone_with_more_environment_until_its_next_restart
     assert _environment(whole, "ops-center").get("REFERENCE_MARK") == "on"
     whole.run("restart", "ops-center")
     assert "REFERENCE_MARK" not in _environment(whole, "ops-center")
+
+
+def test_a_restart_of_postgresql_keeps_the_data_and_the_others_find_it_again(whole: Home) -> None:
+    target = json.loads(whole.settings.target.read_text())
+    with psycopg.connect(target["UNICORN_DB_URL"], autocommit=True) as owner:
+        owner.execute("CREATE TABLE kept AS SELECT 9 AS credits")
+    assert whole.run("restart", "postgresql").returncode == 0
+    with psycopg.connect(target["UNICORN_DB_URL"], autocommit=True) as owner:
+        assert owner.execute("SELECT credits FROM kept").fetchall() == [(9,)]
+        owner.execute("DROP TABLE kept")
+    deadline = time.monotonic() + 15
+    while (ran := whole.run("status")).returncode != 0 and time.monotonic() < deadline:
+        pass
+    assert ran.returncode == 0, ran.stdout
 
 
 def test_a_service_that_dies_is_noted_and_comes_back_on_request(whole: Home) -> None:
