@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sandbox import channel
 from sandbox.credentials import Credentials
@@ -25,6 +25,7 @@ LONGEST_SERVICES = 300
 """Seconds that the services may take, once all is prepared."""
 LONGEST_STOP = 20
 LONGEST_RESTART = 120
+LONGEST_GREETING = 10
 LONGEST_SILENCE = 10
 """Seconds after which a service that does not answer makes a running sandbox useless."""
 
@@ -35,7 +36,7 @@ Report = Callable[[str], None]
 class Sandbox:
     """A sandbox whose services were all healthy when it was started or taken."""
 
-    settings: dict[str, str]
+    settings: dict[str, str] = field(repr=False)
     """The target description: what a user would set for a deployment of their own."""
     started: bool
     """Whether this call started it; it took a running one otherwise."""
@@ -121,18 +122,6 @@ def ask_services(settings: SandboxSettings, state: State) -> None:
             state.services[name].phase = "silent"
 
 
-def _ask_patiently(settings: SandboxSettings, state: State) -> None:
-    """Ask the services until all answer, for a while: a busy one may be slow, and others may be using it."""
-    deadline = time.monotonic() + LONGEST_SILENCE
-    ask_services(settings, state)
-    while "silent" in (noted := {name: service.phase for name, service in state.services.items()}).values():
-        if time.monotonic() > deadline:
-            return
-        for name in (name for name, phase in noted.items() if phase == "silent"):
-            state.services[name].phase = "healthy"
-        ask_services(settings, state)
-
-
 def _take(settings: SandboxSettings, keep: bool, report: Report) -> int | None:
     """Take the sandbox that runs; one that can't be used, or was left by a killed supervisor, is ended."""
     state = State.read(settings)
@@ -143,20 +132,36 @@ def _take(settings: SandboxSettings, keep: bool, report: Report) -> int | None:
         if left:
             report(f"Ended what an earlier sandbox left running: {', '.join(left)}")
         return None
-    _ask_patiently(settings, state)
-    faults = state.faults() + [
-        f"{name} is not part of it" for name in settings.only if name not in state.services
-    ]
     held = channel.hold(settings)
-    if faults or held is None:
-        report(f"Ended a running sandbox that can't be used: {'; '.join(faults) or 'it is ending'}")
-        if held is not None:
-            os.close(held)
-        end(settings)
-        return None
-    if keep and not state.keep:
-        channel.ask(settings, {"do": "keep"}, LONGEST_STOP)
-    return held
+    faults = _faults(settings)
+    if held is not None and not faults:
+        try:
+            channel.ask(settings, {"do": "keep" if keep else "greet"}, LONGEST_GREETING)
+        except SandboxError as error:
+            faults = [str(error)]
+        else:
+            return held
+    if held is not None:
+        os.close(held)
+    report(f"Ended a running sandbox that can't be used: {'; '.join(faults) or 'it is ending'}")
+    end(settings)
+    return None
+
+
+def _faults(settings: SandboxSettings) -> list[str]:
+    """Return why the running sandbox can't be used; a service that is busy or restarting is given time."""
+    deadline = time.monotonic() + LONGEST_SILENCE
+    while True:
+        state = State.read(settings)
+        if state is None:
+            return ["it has ended"]
+        ask_services(settings, state)
+        phases = {service.phase for service in state.services.values()}
+        passing = phases & {"silent", "starting", "stopped"}
+        if state.phase != "ready" or not passing or time.monotonic() > deadline:
+            missing = [name for name in settings.only if name not in state.services]
+            return state.faults() + [f"{name} is not part of it" for name in missing]
+        time.sleep(0.1)
 
 
 def _launch(settings: SandboxSettings, keep: bool, report: Report) -> tuple[subprocess.Popen[str], int]:
@@ -181,6 +186,7 @@ def _launch(settings: SandboxSettings, keep: bool, report: Report) -> tuple[subp
         _follow(supervisor, report)
     except BaseException:
         os.close(held)
+        supervisor.terminate()
         supervisor.wait(LONGEST_STOP)
         end(settings)
         raise
@@ -212,7 +218,7 @@ def _follow(supervisor: subprocess.Popen[str], report: Report) -> None:
 
 def _wait_for_end(settings: SandboxSettings, supervisor: subprocess.Popen[str]) -> None:
     """Wait until the supervisor has ended, unless it goes on because it is kept or needed by others."""
-    deadline = time.monotonic() + 1
+    deadline = time.monotonic() + 2
     while supervisor.poll() is None and time.monotonic() < deadline:
         state = State.read(settings)
         if state is None or state.phase == "stopping":

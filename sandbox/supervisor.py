@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -42,8 +43,8 @@ class Supervisor:
     def run(self) -> int:
         """Run until nobody needs the sandbox; returns the exit status, 2 when it did not come up."""
         requests = os.open(channel.pipe(self.settings), os.O_RDONLY | os.O_NONBLOCK)
-        # A writer of its own keeps the pipe from ending.
-        keeper = channel.hold(self.settings) if self.state.keep else None
+        if self.state.keep:
+            self._keep()
         wake, waker = os.pipe()
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
@@ -52,7 +53,17 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         starting = threading.Thread(target=self._start, args=(lambda: os.write(waker, b"\0"),))
         starting.start()
-        buffer = b""
+        try:
+            self._serve(requests, wake)
+        finally:
+            self._stopping.set()
+            starting.join()
+            self._stop()
+        return 2 if self._failure else 0
+
+    def _serve(self, requests: int, wake: int) -> None:
+        """Answer requests and note deaths until somebody says stop, or nobody holds the pipe."""
+        unread = b""
         with selectors.DefaultSelector() as events:
             events.register(requests, selectors.EVENT_READ)
             events.register(wake, selectors.EVENT_READ)
@@ -64,16 +75,15 @@ class Supervisor:
                 if requests in ready:
                     text = os.read(requests, 65536)
                     if not text:
-                        break  # the last one who needed it is gone
-                    *lines, buffer = (buffer + text).split(b"\n")
+                        return
+                    *lines, unread = (unread + text).split(b"\n")
                     for line in lines:
-                        if keeper is None and json.loads(line)["do"] == "keep":
-                            keeper = channel.hold(self.settings)
                         self._do(json.loads(line))
-        self._stopping.set()
-        starting.join()
-        self._stop()
-        return 2 if self._failure else 0
+
+    def _keep(self) -> None:
+        """Hold the own pipe, so that it never says that nobody is left."""
+        channel.hold(self.settings)
+        self.state.keep = True
 
     def _start(self, done: Callable[[], object]) -> None:
         began = time.monotonic()
@@ -87,9 +97,9 @@ class Supervisor:
             self.say({"ready": self.state.seconds})
         except SandboxError as error:
             self._fail(error)
-        except Exception as error:  # the reader gets a sentence, the log the rest
-            self._fail(SandboxError(f"The sandbox did not come up: {type(error).__name__}: {error}."))
-            raise
+        except Exception as error:  # the reader gets a sentence, the supervisor's log the rest
+            traceback.print_exc()
+            self._fail(SandboxError(f"The sandbox could not be started ({type(error).__name__}: {error})."))
         finally:
             done()
 
@@ -127,6 +137,13 @@ class Supervisor:
         except SandboxError as error:
             self._fail(error)
             raise
+        except Exception as error:  # the reader gets a sentence, the supervisor's log the rest
+            traceback.print_exc()
+            failure = SandboxError(
+                f"{service.name} could not be started ({type(error).__name__}: {error}): {service.cure}"
+            )
+            self._fail(failure)
+            raise failure from error
 
     def _run(self, service: Service, environment: Mapping[str, str]) -> float:
         """Start the service's process and wait until it is healthy; returns the seconds it took."""
@@ -170,20 +187,21 @@ class Supervisor:
                     self._note()
 
     def _do(self, request: dict[str, Any]) -> None:
+        said: dict[str, Any] = {}
         try:
             match request["do"]:
+                case "greet":
+                    pass
                 case "keep":
-                    self._note(keep=True)
-                    said: dict[str, Any] = {}
-                case "stop":
-                    self._stopping.set()
-                    said = {}
+                    if not self.state.keep:
+                        self._keep()
+                        self._note()
                 case "restart":
-                    said = {"seconds": self._restart(request["service"], request["environment"])}
+                    said["seconds"] = self._restart(request["service"], request["environment"])
                 case other:
-                    said = {"refused": f"The supervisor knows no request {other!r}."}
+                    said["refused"] = f"The supervisor knows no request {other!r}."
         except SandboxError as error:
-            said = {"refused": str(error)}
+            said["refused"] = str(error)
         channel.answer(request["answer"], said)
 
     def _restart(self, name: str, environment: dict[str, str]) -> float:

@@ -69,7 +69,7 @@ class Piece(ABC):
         self.log.write_text("")
         shutil.rmtree(partial, ignore_errors=True)
         try:
-            partial.mkdir(parents=True)
+            partial.mkdir(parents=True, mode=0o700)
             self.make(partial)
             (partial / MARKER).write_text(self.fingerprint())
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -136,8 +136,9 @@ class Running:
         return int(self.process.process.pid)
 
     def exit_status(self) -> int | None:
-        """Return how it ended, None while it runs."""
-        assert self.process.process is not None
+        """Return how it ended; None while it runs, or when it was ended by force."""
+        if self.process.process is None:
+            return None
         status: int | None = self.process.process.poll()
         return status
 
@@ -161,7 +162,7 @@ class Running:
             raise self._failure(f"it was not healthy within {self.service.deadline:.0f} s") from None
 
     def stop(self, for_good: bool) -> None:
-        """End the whole process group, by force if it takes too long; `for_good` says that its state can go."""
+        """End the whole process group, by force if it is too slow; `for_good` says that its state can go."""
         self.process._timeout = LONGEST_STOP
         # How it ends on a signal is its own affair; that it ended is what counts.
         with suppress(ProcessFinishedWithError, TimeoutExpired):
