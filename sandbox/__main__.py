@@ -1,10 +1,8 @@
 """The command line: `python -m sandbox prepare | up | down | status | restart`."""
 
-import json
 import signal
 import sys
 import threading
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -80,7 +78,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     elif state is not None:
         ask_services(sandbox_settings(), state)
     if as_json:
-        print(json.dumps(asdict(state) if state else {"phase": "down"}, indent=2))
+        print(state.model_dump_json(indent=2) if state else '{"phase": "down"}')
     elif state is None:
         print("No sandbox is running: start one with `python -m sandbox up --keep`.")
     else:

@@ -1,15 +1,15 @@
 """What others know of a running sandbox: `state.json`, and the processes that it names."""
 
-import json
 import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import psutil
+from pydantic import BaseModel, ValidationError
 
+from sandbox.errors import SandboxError
 from sandbox.files import write_private
 from sandbox.settings import SandboxSettings
 
@@ -17,8 +17,7 @@ CLOCK_TOLERANCE = 2.0
 """Seconds by which a process's start time may seem to move when the machine's clock is set."""
 
 
-@dataclass
-class ProcessId:
+class ProcessId(BaseModel):
     """A process that can't be taken for another one that has the same number later."""
 
     pid: int
@@ -28,7 +27,7 @@ class ProcessId:
     @classmethod
     def of(cls, pid: int) -> Self:
         """Name a process that runs; raises `psutil.NoSuchProcess`."""
-        return cls(pid, psutil.Process(pid).create_time())
+        return cls(pid=pid, started=psutil.Process(pid).create_time())
 
     def process(self) -> psutil.Process | None:
         """Return the process if it still runs."""
@@ -49,12 +48,11 @@ class ProcessId:
         return process.create_time() - self.started > CLOCK_TOLERANCE
 
 
-@dataclass
-class ServiceState:
+class ServiceState(BaseModel):
     """One service as the supervisor sees it."""
 
     phase: str
-    """waiting, starting, healthy, died or stopped."""
+    """waiting, starting, healthy, died or stopped; silent when it did not answer who asked."""
     port: int
     url: str
     log: str
@@ -63,7 +61,7 @@ class ServiceState:
     seconds: float | None = None
     """How long its start took, from its first process to its first healthy answer."""
     exit_status: int | None = None
-    environment: list[str] = field(default_factory=list)
+    environment: list[str] = []
     """The names of the environment variables that a restart gave it beyond its own."""
 
     def described(self) -> str:
@@ -71,40 +69,36 @@ class ServiceState:
         return self.phase if self.exit_status is None else f"{self.phase} (exit status {self.exit_status})"
 
 
-@dataclass
-class State:
+class State(BaseModel):
     """The sandbox as its supervisor wrote it down."""
 
     supervisor: ProcessId
-    owner: ProcessId
+    owner: ProcessId | None = None
     """The process that started it."""
     phase: str
-    """starting, ready, stopping or failed."""
+    """starting, ready or stopping."""
     keep: bool
     """Whether it stays when nobody uses it."""
-    services: dict[str, ServiceState] = field(default_factory=dict)
+    services: dict[str, ServiceState] = {}
     seconds: float | None = None
     """How long the start took."""
 
     @classmethod
     def read(cls, settings: SandboxSettings) -> Self | None:
-        """Return what is written; None where nothing is, or nothing that can be understood."""
+        """Return what is written, None where nothing is; raises `SandboxError` for what makes no sense."""
         try:
-            written: dict[str, Any] = json.loads(settings.state.read_text())
-            services = {
-                name: ServiceState(
-                    **{**service, "process": ProcessId(**service["process"]) if service["process"] else None}
-                )
-                for name, service in written.pop("services").items()
-            }
-            processes = {name: ProcessId(**written[name]) for name in ("supervisor", "owner")}
-            return cls(**{**written, **processes, "services": services})
-        except (OSError, ValueError, TypeError, KeyError):
+            return cls.model_validate_json(settings.state.read_bytes())
+        except FileNotFoundError:
             return None
+        except (OSError, ValidationError) as error:
+            raise SandboxError(
+                f"{settings.state}, which names the processes of the running sandbox, can't be understood "
+                f"({type(error).__name__}): end those processes, then remove the file."
+            ) from error
 
     def write(self, settings: SandboxSettings) -> None:
         """Write it down, in one step."""
-        write_private(settings.state, json.dumps(asdict(self), indent=2))
+        write_private(settings.state, self.model_dump_json(indent=2))
 
     def is_up(self) -> bool:
         """Tell whether the supervisor still runs."""

@@ -32,7 +32,12 @@ class Supervisor:
     def __init__(self, settings: SandboxSettings, keep: bool, say: Say) -> None:
         self.settings = settings
         self.say = say
-        self.state = State(ProcessId.of(os.getpid()), ProcessId.of(os.getppid()), "starting", keep)
+        self.state = State(
+            supervisor=ProcessId.of(os.getpid()),
+            owner=ProcessId.of(os.getppid()),
+            phase="starting",
+            keep=keep,
+        )
         self.running: dict[str, Running] = {}
         self.services: dict[str, Service] = {}
         self._healthy: dict[str, threading.Event] = {}
@@ -119,7 +124,11 @@ class Supervisor:
             self.services[name] = service
             self._healthy[name] = threading.Event()
             self.state.services[name] = ServiceState(
-                "waiting", service.port, service.url, str(service.log), service.version
+                phase="waiting",
+                port=service.port,
+                url=service.url,
+                log=str(service.log),
+                version=service.version,
             )
             shutil.rmtree(service.folder, ignore_errors=True)
             service.folder.mkdir(parents=True, mode=0o700)

@@ -117,6 +117,17 @@ def test_a_process_that_only_has_the_number_of_an_old_one_is_left_alone(home: Ho
         process.kill()
 
 
+def test_a_state_that_can_not_be_understood_is_said_and_nothing_is_started_beside_it(home: Home) -> None:
+    home.settings.run.mkdir(parents=True)
+    home.settings.state.write_text('{"supervisor": ')
+    for command in (("up",), ("down",), ("status",)):
+        ran = home.run(*command, **SMALL)
+        assert ran.returncode == 2
+        assert "can't be understood" in ran.stderr
+        assert len(ran.stderr.splitlines()) == 1
+    home.settings.state.unlink()
+
+
 def test_one_that_can_not_be_used_is_replaced(home: Home) -> None:
     assert home.run("up", "--keep", **SMALL).returncode == 0
     first, redis = home.processes()[:2]
