@@ -1,0 +1,99 @@
+"""What Lago must know of a person, through its API and in its tables (plan items I4, T7 to T9)."""
+
+from __future__ import annotations
+
+from creditflow import story
+from creditflow.expect import Finding, agree, holds
+from creditflow.people import Person
+from creditflow.questions import Answer
+from creditflow.target import Target
+
+ACTIVE = 1
+"""Lago's integer for an active subscription."""
+FINALIZED = 1
+"""Lago's integer for a finalized invoice."""
+SUBSCRIPTION = 0
+"""Lago's integer for an invoice of a subscription."""
+
+
+class Billing:
+    """Lago's side of the credit flow on one target."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    def customer(self, person: Person) -> None:
+        """Require that Lago knows a person as a customer by their Keycloak user id."""
+        found = self.target.lago.customer(person.id) or {}
+        agree([Finding(f"Lago's customer for {person.alias} has the external id {{}}", found.get("external_id"), person.id)], _nothing)
+
+    def subscription(self, person: Person, plan: str) -> None:
+        """Require an active subscription of a plan, and only one."""
+        found = self.target.lago.subscription(person.subscription) or {}
+        agree(
+            [
+                Finding(f"the subscription of {person.alias} is {{}}", found.get("status"), "active"),
+                Finding(f"the plan of {person.alias} in Lago is {{}}", found.get("plan_code"), plan),
+                Finding("the subscription's customer is {}", found.get("external_customer_id"), person.id),
+            ],
+            _nothing,
+        )
+
+    def customer_rows(self, person: Person) -> None:
+        """Require one row of `customers` and one active row of `subscriptions` of the person's plan (T7, T8)."""
+        subscriptions = self.target.lago_db.subscriptions(person.id)
+        agree(
+            [
+                Finding(f"{{}} customers of {person.alias} are in lago", len(self.target.lago_db.customers(person.id)), 1),
+                Finding("the subscriptions in lago have the status {}", [s["status"] for s in subscriptions], [ACTIVE]),
+                Finding("the subscriptions in lago are of the plan {}", [s["plan_code"] for s in subscriptions], [person.plan]),
+            ],
+            _nothing,
+        )
+
+    def invoice(self, person: Person) -> None:
+        """Require one finalized invoice through the API."""
+        invoices = self.target.lago.invoices(person.id)
+        agree(
+            [
+                Finding(f"Lago's invoices for {person.alias} are {{}}", [i["status"] for i in invoices], ["finalized"]),
+                Finding("they are of the type {}", [i["invoice_type"] for i in invoices], ["subscription"]),
+            ],
+            _nothing,
+        )
+
+    def invoice_rows(self, person: Person) -> None:
+        """Require one finalized row of `invoices`, over the same amount as the API says (T9)."""
+        rows = self.target.lago_db.invoices(person.id)
+        told = [i["total_amount_cents"] for i in self.target.lago.invoices(person.id)]
+        agree(
+            [
+                Finding(f"the invoices of {person.alias} in lago have the status {{}}", [r["status"] for r in rows], [FINALIZED]),
+                Finding("they are of the type {}", [r["invoice_type"] for r in rows], [SUBSCRIPTION]),
+                Finding("they are over {} cents", [r["total_amount_cents"] for r in rows], told),
+            ],
+            _nothing,
+        )
+
+    def event(self, answer: Answer) -> None:
+        """Require one event under the request's id, for the person's subscription."""
+        found = self.target.lago.event(answer.request_id) or {}
+        wanted = answer.person.subscription
+        agree(
+            [
+                Finding("Lago has the event {}", found.get("transaction_id"), answer.request_id),
+                Finding("the event is for the subscription {}", found.get("external_subscription_id"), wanted),
+            ],
+            lambda: story.of_person(self.target, answer.person),
+        )
+
+    def refuses_repetition(self, answer: Answer) -> None:
+        """Require that Lago refuses a second event of the same request, so that nothing is billed twice."""
+        found = self.target.lago.event(answer.request_id) or {}
+        holds(bool(found), f"Lago has no event of the request {answer.request_id[:4]} that could be repeated")
+        status = self.target.lago.repeat_event(answer.person.subscription, answer.request_id, str(found["code"]))
+        agree([Finding("Lago answered the repeated event with {}", status, 422)], _nothing)
+
+
+def _nothing() -> str:
+    return ""

@@ -1,0 +1,191 @@
+"""The cast of a scenario: its people and organisations by alias, made on demand, each with its removal registered.
+
+In the features they have aliases ("the individual"); in the systems a name of run and number, so that scenarios and
+runs never meet.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import string
+from collections.abc import Callable
+
+from creditflow.cleanup import Cleanup
+from creditflow.drivers.provider import fingerprint
+from creditflow.errors import NotTestableHere
+from creditflow.people import Organization, Person, signing_in
+from creditflow.prices import PriceList
+from creditflow.target import Target
+
+RUN = "cf-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))
+"""The name of this run, in everything that it makes."""
+
+PASSWORD = secrets.token_urlsafe(18)
+"""The password of everybody whom this run makes."""
+
+_numbers = itertools.count(1)
+
+
+class Cast:
+    """Who takes part in one scenario.
+
+    Args:
+        target: where they live.
+        cleanup: where each removal is registered, before the thing is made.
+        learn: told every secret that is made, so that no report shows it.
+
+    Attributes:
+        prices: the price list that the feature states, None where it states none.
+    """
+
+    def __init__(self, target: Target, cleanup: Cleanup, learn: Callable[[str], None]) -> None:
+        self.target, self._cleanup, self._learn = target, cleanup, learn
+        self._people: dict[str, Person] = {}
+        self._organizations: dict[str, Organization] = {}
+        self._last: Person | None = None
+        self.prices: PriceList | None = None
+
+    def person(self, role: str, plan: str = "", credits: int = 0) -> Person:
+        """Make somebody who can sign in, subscribed to a plan (none where it is empty) and holding credits.
+
+        They become "they" of the sentences that follow.
+        """
+        name = f"{RUN}-{next(_numbers)}"
+        email, password = f"{name}@example.com", PASSWORD
+        keycloak = self.target.keycloak
+        alias = f"the {role}"
+        self._cleanup.owe(f"the Keycloak user {name}", lambda: keycloak.remove_user(name))
+        user_id = keycloak.create_user(name, email, password, {"subscription_tier": plan or "trial"})
+        person = Person(alias, name, email, password, user_id, plan, signing_in(keycloak, name, password))
+        self._owe_rows(person)
+        if plan:
+            self._subscribe(person)
+        if credits:
+            self.target.grants.grant(user_id, credits, plan or "trial")
+        self._people[alias] = self._last = person
+        return person
+
+    def organization(self, alias: str, admin: Person, tier: str = "platform", credits: int = 0) -> Organization:
+        """Make an organisation through the API, as its admin, holding purchased credits."""
+        name = f"{admin.name} {alias.removeprefix('the ')}"
+        made = self.target.ops_center.create_organization(admin.token, name, tier)
+        if made.status != 201:
+            raise AssertionError(
+                f"{admin.alias} could not create an organisation: Ops-Center answered {made.status} {made.text[:200]}"
+            )
+        return self.adopt(alias, made.body["id"], name, admin, credits)
+
+    def adopt(self, alias: str, org_id: str, name: str, admin: Person, credits: int = 0) -> Organization:
+        """Take an organisation that was just created into the cast, register its removal and buy its credits."""
+        ops_center = self.target.ops_center
+        if self.target.has("UNICORN_DB_URL"):
+            grants = self.target.grants
+            self._cleanup.owe(f"the rows of the organisation {name}", lambda: grants.remove_organization(org_id))
+        self._cleanup.owe(f"the organisation {name}", lambda: _gone(ops_center.remove_organization(admin.token, org_id).status))
+        organization = self._organizations[alias] = Organization(alias, org_id, name, admin)
+        if credits:
+            bought = ops_center.purchase(admin.token, org_id, credits)
+            if bought.status != 201:
+                raise AssertionError(
+                    f"{admin.alias} could not purchase {credits:,} credits for {alias}: "
+                    f"Ops-Center answered {bought.status} {bought.text[:200]}"
+                )
+        return organization
+
+    def member(self, role: str, organization: Organization, allocation: int = 0) -> Person:
+        """Make a person on the Platform plan and a member of an organisation, with an allocation if it is not 0."""
+        person = self.person(role, "platform")
+        self.join(person, organization, allocation)
+        return person
+
+    def join(self, person: Person, organization: Organization, allocation: int = 0) -> None:
+        """Make somebody a member of an organisation, with an allocation if it is not 0."""
+        ops_center, admin = self.target.ops_center, organization.admin
+        invited = ops_center.invite(admin.token, organization.id, person.email, "member")
+        if invited.status != 201:
+            raise AssertionError(
+                f"{admin.alias} could not add {person.alias} to {organization.alias}: "
+                f"Ops-Center answered {invited.status} {invited.text[:200]}"
+            )
+        organization.members.append(person)
+        if allocation:
+            given = ops_center.allocate(admin.token, organization.id, person.email, allocation)
+            if given.status != 200:
+                raise AssertionError(
+                    f"{admin.alias} could not allocate {allocation:,} credits to {person.alias}: "
+                    f"Ops-Center answered {given.status} {given.text[:200]}"
+                )
+
+    def provider_key(self, provider: str = "openrouter", known: bool = True) -> str:
+        """A key that pays at the provider, or one of the right form that the provider does not know.
+
+        On a stand-in a fresh account is opened for it; with a real provider the key is `TEST_OPENROUTER_KEY`.
+
+        Raises:
+            NotTestableHere: a real provider, and no such key named.
+        """
+        form = "sk-or-v1-" if provider == "openrouter" else "sk-proj-"
+        key = form + secrets.token_hex(24)
+        self._learn(key)
+        if not known:
+            return key
+        if self.target.has("PROVIDER_URL"):
+            stand_in = self.target.provider
+            self._cleanup.owe(f"the provider account {fingerprint(key)}", lambda: stand_in.close_account(key))
+            stand_in.open_account(provider, key)
+            return key
+        own = self.target.settings.test_openrouter_key.get_secret_value()
+        if provider != "openrouter" or not own:
+            raise NotTestableHere(f"a BYOK request needs a key that {provider} takes", "set TEST_OPENROUTER_KEY")
+        return own
+
+    def trouble(self, person: Person, kind: str, seconds: float = 30) -> None:
+        """Have the provider answer one person with a trouble from now on."""
+        stand_in = self.target.provider
+        self._cleanup.owe(f"the provider's trouble for {person.name}", lambda: stand_in.end_trouble(person.name))
+        stand_in.trouble(person.name, kind, seconds)
+
+    def find(self, who: str) -> Person:
+        """The person of an alias; "they" is whoever was named last."""
+        if who in ("they", "them"):
+            if self._last is None:
+                raise LookupError("The feature says 'they' before anybody was named.")
+            return self._last
+        self._last = self.someone(who)
+        return self._last
+
+    def someone(self, alias: str) -> Person:
+        """The person of an alias, mentioned in passing: "they" stays who it was."""
+        if alias not in self._people:
+            known = ", ".join(self._people) or "nobody"
+            raise LookupError(f"The feature speaks of {alias}; this scenario has {known}.")
+        return self._people[alias]
+
+    def find_organization(self, alias: str) -> Organization:
+        """The organisation of an alias."""
+        if alias not in self._organizations:
+            known = ", ".join(self._organizations) or "none"
+            raise LookupError(f"The feature speaks of {alias}; this scenario has {known}.")
+        return self._organizations[alias]
+
+    def _subscribe(self, person: Person) -> None:
+        lago = self.target.lago
+        self._cleanup.owe(f"the Lago customer {person.id}", lambda: lago.remove_customer(person.id))
+        lago.create_customer(person.id, person.name, person.email)
+        self._cleanup.owe(f"the subscription {person.subscription}", lambda: lago.unsubscribe(person.subscription))
+        lago.subscribe(person.id, person.subscription, person.plan)
+
+    def _owe_rows(self, person: Person) -> None:
+        target = self.target
+        if target.has("UNICORN_DB_URL"):
+            self._cleanup.owe(f"the rows of {person.name}", lambda: target.grants.remove_person(person.id))
+        if target.has("REDIS_URL"):
+            self._cleanup.owe(f"the Redis keys of {person.name}", lambda: target.counters.forget(person.id))
+        if target.has("PROVIDER_URL"):
+            self._cleanup.owe(f"the journal of {person.name}", lambda: target.provider.forget(person.name))
+
+
+def _gone(status: int) -> None:
+    if status not in (204, 404):
+        raise RuntimeError(f"Ops-Center answered {status} to its removal")

@@ -1,0 +1,150 @@
+"""HTTP as the drivers use it: one session a thread, a deadline on every request, answers as plain values."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from creditflow.errors import ServiceAway
+from creditflow.reporting.waits import waits
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: HTTP status, headers (any case), the body as JSON where it is JSON, and the milliseconds it took."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    milliseconds: float
+    events: tuple[Any, ...] = field(default=())
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body as a JSON object; an empty one where the body is no JSON object."""
+        try:
+            value = json.loads(self.text)
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def items(self) -> list[Any]:
+        """The body as a JSON list; an empty one where the body is no list."""
+        try:
+            value = json.loads(self.text)
+        except ValueError:
+            return []
+        return value if isinstance(value, list) else []
+
+
+class Http:
+    """One system's HTTP interface, safe to use from several threads.
+
+    Args:
+        service: the system's name, as failures name it.
+        url: its address, without a trailing slash.
+        timeout_s: the deadline of one request in seconds; a stream must bring its next event within it.
+    """
+
+    def __init__(self, service: str, url: str, timeout_s: float) -> None:
+        self.service, self.url, self.timeout_s = service, url, timeout_s
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
+    ) -> Reply:
+        """Send one request and read its whole answer; server-sent events are read to their end.
+
+        Raises:
+            ServiceAway: no connection, no answer within the deadline, or an answer cut short.
+        """
+        started = time.monotonic()
+        with waits.on(self.service), self._open(method, path, token, body, headers, params) as response:
+            try:
+                content = response.content
+            except requests.RequestException:
+                raise self._away(method, path, "broke off its answer") from None
+        text = content.decode("utf-8", "replace")
+        milliseconds = (time.monotonic() - started) * 1000
+        events = tuple(_events(text)) if _is_stream(response) else ()
+        return Reply(response.status_code, response.headers, text, milliseconds, events)
+
+    def leave_early(self, path: str, *, token: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
+        """Ask for a stream, read its first event and go away; the reply holds what was read until then."""
+        started = time.monotonic()
+        with waits.on(self.service), self._open("POST", path, token, body, headers, None) as response:
+            first = next((line for line in response.iter_lines(chunk_size=1) if line.startswith(b"data:")), b"")
+        text = first.decode("utf-8", "replace")
+        milliseconds = (time.monotonic() - started) * 1000
+        return Reply(response.status_code, response.headers, text, milliseconds, tuple(_events(text)))
+
+    def close(self) -> None:
+        """Close every connection."""
+        for session in self._sessions:
+            session.close()
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        token: str | None,
+        body: Any,
+        headers: Mapping[str, str] | None,
+        params: Mapping[str, str | int] | None,
+    ) -> requests.Response:
+        sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token is not None else {})
+        try:
+            return self._session().request(
+                method,
+                self.url + path,
+                json=body,
+                headers=sent,
+                params=params,
+                timeout=self.timeout_s,
+                stream=True,
+                allow_redirects=False,
+            )
+        except requests.Timeout:
+            raise self._away(method, path, f"did not answer within {self.timeout_s:g} s") from None
+        except requests.RequestException:
+            raise self._away(method, path, "can't be reached") from None
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.trust_env = False
+            self._sessions.append(session)
+        return session
+
+    def _away(self, method: str, path: str, what: str) -> ServiceAway:
+        return ServiceAway(self.service, self.url, f"{what} ({method} {path})")
+
+
+def _is_stream(response: requests.Response) -> bool:
+    return response.headers.get("Content-Type", "").startswith("text/event-stream")
+
+
+def _events(text: str) -> Iterator[Any]:
+    for line in text.splitlines():
+        if line.startswith("data:"):
+            data = line.removeprefix("data:").strip()
+            try:
+                yield json.loads(data)
+            except ValueError:
+                yield data

@@ -1,0 +1,152 @@
+"""Keycloak: people made, signed in and removed through the client's service account."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import requests
+from keycloak import KeycloakAdmin, KeycloakOpenID
+from keycloak.exceptions import KeycloakConnectionError, KeycloakError
+
+from creditflow.errors import ServiceAway
+from creditflow.reporting.waits import waits
+
+
+class SignInRefused(Exception):  # noqa: N818 - what Keycloak did, not a fault of the suite
+    """Keycloak refused a sign-in; `error` is OAuth's error code, such as `invalid_grant`."""
+
+    def __init__(self, error: str, description: str) -> None:
+        self.error = error
+        super().__init__(f"Keycloak refused the sign-in: {description} ({error})")
+
+
+class Keycloak:
+    """One realm of a Keycloak server, through a confidential client that may manage its users."""
+
+    def __init__(self, url: str, realm: str, client: str, secret: str, timeout_s: float) -> None:
+        self.url, self.realm, self.client = url, realm, client
+        self._secret, self._timeout = secret, max(1, round(timeout_s))
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._admin: KeycloakAdmin | None = None
+        self._ids: dict[str, str] = {}
+
+    def create_user(self, username: str, email: str, password: str, attributes: dict[str, str]) -> str:
+        """Make a person who can sign in at once; returns the user id (a UUID)."""
+        payload = {
+            "username": username,
+            "email": email,
+            "firstName": "Credit",
+            "lastName": "Flow",
+            "enabled": True,
+            "emailVerified": True,
+            "requiredActions": [],
+            "attributes": {name: [value] for name, value in attributes.items()},
+            "credentials": [{"type": "password", "value": password, "temporary": False}],
+        }
+        user_id = str(self._as_admin("create a user", "create_user", payload))
+        self._ids[username] = user_id
+        return user_id
+
+    def remove_user(self, username: str) -> None:
+        """Remove the person of this name, if there is one."""
+        user_id = self._ids.pop(username, None) or self.find_user(username)
+        if user_id is not None:
+            self._as_admin("remove a user", "delete_user", user_id)
+
+    def find_user(self, username: str) -> str | None:
+        """The id of the person of this name, None where the realm has none."""
+        found: str | None = self._as_admin("find a user", "get_user_id", username)
+        return found
+
+    def token(self, username: str, password: str) -> dict[str, Any]:
+        """Sign a person in by password; the token endpoint's answer with `access_token` and `expires_in` (seconds).
+
+        Raises:
+            SignInRefused: Keycloak answered and said no.
+            ServiceAway: Keycloak did not answer.
+        """
+        try:
+            with waits.on("Keycloak"):
+                answer: dict[str, Any] = self._openid().token(username, password)
+        except KeycloakConnectionError:
+            raise self._away("can't be reached (sign-in)") from None
+        except KeycloakError as error:
+            raise _refusal(error) from None
+        except requests.RequestException:
+            raise self._away("did not answer in time (sign-in)") from None
+        return answer
+
+    def check(self) -> None:
+        """Make sure that the realm answers and that the client's secret opens it.
+
+        Raises:
+            ServiceAway: with the reason, such as an unknown realm or a wrong client secret.
+        """
+        try:
+            with waits.on("Keycloak"):
+                self._openid().token(grant_type="client_credentials")
+        except KeycloakConnectionError:
+            raise self._away("can't be reached") from None
+        except KeycloakError as error:
+            if error.response_code == 404:
+                raise self._away(f"has no realm {self.realm}: correct KEYCLOAK_REALM") from None
+            raise self._away(
+                f"refuses the client {self.client}: correct KEYCLOAK_CLIENT_ID or KEYCLOAK_CLIENT_SECRET, "
+                f"and give the client a service account that may manage users"
+            ) from None
+        except requests.RequestException:
+            raise self._away("did not answer in time") from None
+
+    def answers(self) -> bool:
+        """Whether the realm's public description can be read."""
+        try:
+            with waits.on("Keycloak"):
+                url = f"{self.url}/realms/{self.realm}/.well-known/openid-configuration"
+                return requests.get(url, timeout=self._timeout).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def _as_admin(self, what: str, method: str, *args: Any) -> Any:
+        with self._lock, waits.on("Keycloak"):
+            try:
+                self._admin = self._admin or KeycloakAdmin(
+                    server_url=f"{self.url}/",
+                    realm_name=self.realm,
+                    client_id=self.client,
+                    client_secret_key=self._secret,
+                    timeout=self._timeout,
+                    max_retries=0,
+                )
+                return getattr(self._admin, method)(*args)
+            except (KeycloakError, requests.RequestException) as error:
+                self._admin = None
+                code = getattr(error, "response_code", None)
+                said = f"answered {code}" if code else "can't be reached"
+                raise self._away(f"{said} when asked to {what}") from None
+
+    def _openid(self) -> KeycloakOpenID:
+        client: KeycloakOpenID | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = KeycloakOpenID(
+                server_url=f"{self.url}/",
+                realm_name=self.realm,
+                client_id=self.client,
+                client_secret_key=self._secret,
+                timeout=self._timeout,
+                max_retries=0,
+            )
+        return client
+
+    def _away(self, what: str) -> ServiceAway:
+        return ServiceAway("Keycloak", self.url, what)
+
+
+def _refusal(error: KeycloakError) -> SignInRefused:
+    try:
+        said = json.loads(error.response_body or b"{}")
+    except ValueError:
+        said = {}
+    return SignInRefused(said.get("error", f"status {error.response_code}"), said.get("error_description", "no reason"))

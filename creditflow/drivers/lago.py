@@ -1,0 +1,110 @@
+"""Lago, through its official client: customers, subscriptions, events and invoices."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import httpx
+from lago_python_client.client import Client
+from lago_python_client.exceptions import LagoApiError
+from lago_python_client.models import Customer, Subscription
+
+from creditflow.drivers.http import Http
+from creditflow.errors import ServiceAway
+from creditflow.reporting.waits import waits
+
+
+class Lago:
+    """One organisation of a Lago server.
+
+    Args:
+        url: its address, without /api/v1.
+        key: an API key that may read and write.
+        timeout_s: deadline of the health check, in seconds; the official client's own is 10 s.
+    """
+
+    def __init__(self, url: str, key: str, timeout_s: float) -> None:
+        self.url = url
+        self.http = Http("Lago", url, timeout_s)
+        self._client = Client(api_key=key, api_url=url)
+        self._lock = threading.Lock()
+
+    def create_customer(self, external_id: str, name: str, email: str) -> None:
+        """Make a customer, or bring an existing one up to date."""
+        wanted = Customer.parse_obj({"external_id": external_id, "name": name, "email": email})
+        self._ask("create a customer", lambda c: c.customers.create(wanted))
+
+    def subscribe(self, customer: str, subscription: str, plan_code: str) -> None:
+        """Subscribe a customer to a plan, under an external id for the subscription."""
+        wanted = Subscription.parse_obj(
+            {"external_customer_id": customer, "external_id": subscription, "plan_code": plan_code}
+        )
+        self._ask(f"subscribe to the plan {plan_code}", lambda c: c.subscriptions.create(wanted))
+
+    def unsubscribe(self, subscription: str) -> None:
+        """End a subscription at once."""
+        self._ask("end a subscription", lambda c: c.subscriptions.destroy(subscription))
+
+    def remove_customer(self, external_id: str) -> None:
+        """Remove a customer."""
+        self._ask("remove a customer", lambda c: c.customers.destroy(external_id))
+
+    def customer(self, external_id: str) -> dict[str, Any] | None:
+        """A customer's fields, None when Lago knows none of this external id."""
+        return self._find("read a customer", lambda c: c.customers.find(external_id))
+
+    def subscription(self, external_id: str) -> dict[str, Any] | None:
+        """An active subscription's fields, None when there is none of this external id."""
+        return self._find("read a subscription", lambda c: c.subscriptions.find(external_id))
+
+    def event(self, transaction_id: str) -> dict[str, Any] | None:
+        """The event of a transaction id, None when Lago has received none."""
+        return self._find("read an event", lambda c: c.events.find(transaction_id))
+
+    def repeat_event(self, subscription: str, transaction_id: str, code: str) -> int:
+        """Send an event of a transaction id that Lago already has; the HTTP status of what it answers."""
+        body = {"event": {"transaction_id": transaction_id, "external_subscription_id": subscription, "code": code}}
+        return self.http.send("POST", "/api/v1/events", token=self._client.api_key, body=body).status
+
+    def invoices(self, customer: str) -> list[dict[str, Any]]:
+        """A customer's invoices."""
+        found: Any = self._ask("list invoices", lambda c: c.invoices.find_all({"external_customer_id": customer}))
+        return [invoice.dict() for invoice in found["invoices"]]
+
+    def version(self) -> str:
+        """What Lago says its version is; raises `ServiceAway` when it is not healthy."""
+        reply = self.http.send("GET", "/health")
+        if reply.status != 200:
+            raise ServiceAway("Lago", self.url, f"says that it is not healthy (status {reply.status})")
+        return str(reply.body.get("version", "unknown"))
+
+    def check(self) -> None:
+        """Make sure that Lago is healthy and takes the key; raises `ServiceAway` otherwise."""
+        self.version()
+        self._ask("list plans", lambda c: c.plans.find_all({"per_page": 1}))
+
+    def _find(self, what: str, question: Any) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self._ask(what, question).dict()
+        except _Unknown:
+            return None
+        return found
+
+    def _ask(self, what: str, question: Any) -> Any:
+        with self._lock, waits.on("Lago"):
+            try:
+                return question(self._client)
+            except LagoApiError as error:
+                if error.status_code == 404 and what.startswith("read"):
+                    raise _Unknown from None
+                hint = ": check LAGO_API_KEY" if error.status_code == 401 else ""
+                reason = error.response.get("code", "") if isinstance(error.response, dict) else ""
+                said = f"answered {error.status_code} {reason}".strip()
+                raise ServiceAway("Lago", self.url, f"{said} when asked to {what}{hint}") from None
+            except httpx.HTTPError as error:
+                raise ServiceAway("Lago", self.url, f"can't be reached to {what} ({type(error).__name__})") from None
+
+
+class _Unknown(Exception):  # noqa: N818 - a finding, not a failure
+    pass

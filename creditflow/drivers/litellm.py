@@ -1,0 +1,32 @@
+"""LiteLLM: whether the proxy is alive and which models it serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from creditflow.drivers.http import Http
+
+
+class LiteLLM:
+    """The LiteLLM proxy as an operator sees it; requests of people go through Ops-Center."""
+
+    def __init__(self, url: str, key: str, timeout_s: float) -> None:
+        self.http = Http("LiteLLM", url, timeout_s)
+        self._key = key
+
+    def alive(self) -> bool:
+        """Whether the proxy says that it is ready."""
+        return self.http.send("GET", "/health/readiness").status == 200
+
+    def models(self) -> list[str]:
+        """The names of the models that the proxy serves; empty when the key is refused."""
+        reply = self.http.send("GET", "/v1/models", token=self._key)
+        return [model["id"] for model in reply.body.get("data", [])]
+
+    def chat(self, body: Any) -> int:
+        """Ask a model past Ops-Center, on the platform's key; the HTTP status."""
+        return self.http.send("POST", "/v1/chat/completions", token=self._key, body=body).status
+
+    def version(self) -> str:
+        """The proxy's version as its answers carry it, or an empty string."""
+        return self.http.send("GET", "/health/readiness").headers.get("x-litellm-version", "")

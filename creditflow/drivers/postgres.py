@@ -1,0 +1,272 @@
+"""PostgreSQL: `unicorn_db` and Lago's database, read for checks; and the few statements by which the suite writes.
+
+Checks go through read-only sessions. Everything that the suite writes by SQL is in `Grants`, and touches only rows of
+people and organisations that the suite itself made.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extras import RealDictCursor, execute_values
+
+from creditflow.errors import ServiceAway
+from creditflow.reporting.waits import waits
+
+Row = dict[str, Any]
+
+
+class Database:
+    """One database of the target.
+
+    Args:
+        name: as failures name it.
+        url: `postgresql://user:password@host:port/database`.
+        timeout_s: deadline of the connection and of every statement, in seconds.
+        read_only: open sessions in which PostgreSQL refuses every write.
+    """
+
+    def __init__(self, name: str, url: str, timeout_s: float, read_only: bool) -> None:
+        parts = urlsplit(url)
+        self.name, self.address = name, f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+        self._url, self._timeout_s, self._read_only = url, timeout_s, read_only
+        self._connection: Any = None
+        self._lock = threading.RLock()
+
+    def rows(self, statement: str | sql.Composable, *values: Any) -> list[Row]:
+        """The rows that a statement brings, as dictionaries by column.
+
+        Raises:
+            ServiceAway: the database can't be reached or refuses the statement.
+        """
+        with self._lock, waits.on("PostgreSQL"):
+            try:
+                with self._open().cursor(cursor_factory=RealDictCursor) as cursor:
+                    cursor.execute(statement, values or None)
+                    return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+            except psycopg2.Error as error:
+                raise self._away(error) from None
+
+    def transaction(self, statements: Iterable[tuple[str | sql.Composable, Sequence[Any]]]) -> None:
+        """Carry out statements together or not at all."""
+        with self._lock, waits.on("PostgreSQL"):
+            try:
+                connection = self._open()
+                with connection.cursor() as cursor:
+                    cursor.execute("BEGIN")
+                    for statement, values in statements:
+                        cursor.execute(statement, values)
+                    cursor.execute("COMMIT")
+            except psycopg2.Error as error:
+                self.close()
+                raise self._away(error) from None
+
+    def insert_many(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows in one go; the statement carries `VALUES %s`."""
+        with self._lock, waits.on("PostgreSQL"):
+            try:
+                with self._open().cursor() as cursor:
+                    execute_values(cursor, statement, values, page_size=1000)
+            except psycopg2.Error as error:
+                raise self._away(error) from None
+
+    def columns(self) -> dict[str, set[str]]:
+        """Every table of the public schema with the names of its columns."""
+        found: dict[str, set[str]] = {}
+        for row in self.rows(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+        ):
+            found.setdefault(row["table_name"], set()).add(row["column_name"])
+        return found
+
+    def tables_holding(self, texts: Sequence[str]) -> list[str]:
+        """The tables of which some row, written as text, contains one of the texts in any of its columns."""
+        holding = []
+        for table in sorted(self.columns()):
+            query = sql.SQL("SELECT 1 AS found FROM {} AS t WHERE t::text LIKE ANY(%s) LIMIT 1").format(
+                sql.Identifier(table)
+            )
+            patterns = ["%" + t.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for t in texts]
+            if self.rows(query, patterns):
+                holding.append(table)
+        return holding
+
+    def close(self) -> None:
+        """Close the connection; the next question opens a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> Any:
+        if self._connection is None or self._connection.closed:
+            milliseconds = round(self._timeout_s * 1000)
+            options = f"-c statement_timeout={milliseconds} -c timezone=UTC"
+            if self._read_only:
+                options += " -c default_transaction_read_only=on"
+            self._connection = psycopg2.connect(
+                self._url, connect_timeout=max(2, round(self._timeout_s)), options=options, application_name="credit-flow"
+            )
+            self._connection.autocommit = True
+        return self._connection
+
+    def _away(self, error: psycopg2.Error) -> ServiceAway:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return ServiceAway(f"PostgreSQL ({self.name})", self.address, f"said: {reason}")
+
+
+class UnicornDb:
+    """What `unicorn_db` records of one person or organisation, as the contract's section "Tables" lays it out."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def purse(self, user_id: str) -> Row | None:
+        """The row of `user_credits`: `credits_remaining`, `credits_allocated`; None without one."""
+        rows = self.database.rows("SELECT * FROM user_credits WHERE user_id = %s", user_id)
+        return rows[0] if rows else None
+
+    def held(self, user_id: str, email: str) -> int | None:
+        """The credits that are reserved for a person's requests, in their purse and their allocations.
+
+        None where no column of `user_credits` or `organization_members` shows reservations.
+        """
+        columns = self.database.columns()
+        found = []
+        for table, key, value in (("user_credits", "user_id", user_id), ("organization_members", "user_email", email)):
+            for column in sorted(c for c in columns.get(table, ()) if "reserved" in c):
+                query = sql.SQL("SELECT coalesce(sum({}), 0)::integer AS held FROM {} WHERE {}::text = %s").format(
+                    sql.Identifier(column), sql.Identifier(table), sql.Identifier(key)
+                )
+                found.append(self.database.rows(query, value)[0]["held"])
+        return sum(found) if found else None
+
+    def movements(self, *, user_id: str | None = None, org_id: str | None = None) -> list[Row]:
+        """Rows of `credit_transactions` of a person, an organisation or both, oldest first."""
+        return self.database.rows(
+            "SELECT * FROM credit_transactions WHERE (%s::uuid IS NULL OR user_id = %s::uuid) "
+            "AND (%s::uuid IS NULL OR org_id = %s::uuid) ORDER BY created_at, id",
+            user_id, user_id, org_id, org_id,
+        )  # fmt: skip
+
+    def calls(self, user_id: str, since: datetime | None = None) -> list[Row]:
+        """Rows of `usage_tracking` of a person, oldest first; from a moment (UTC) on where one is given."""
+        return self.database.rows(
+            "SELECT * FROM usage_tracking WHERE user_id = %s AND (%s::timestamp IS NULL OR created_at >= %s::timestamp) "
+            "ORDER BY created_at, id",
+            user_id, since, since,
+        )  # fmt: skip
+
+    def organization(self, org_id: str) -> Row | None:
+        """The row of `organizations`; None without one."""
+        rows = self.database.rows("SELECT * FROM organizations WHERE id = %s", org_id)
+        return rows[0] if rows else None
+
+    def organization_credits(self, org_id: str) -> Row | None:
+        """The row of `organization_credits`: `total_credits`, `allocated_credits`; None without one."""
+        rows = self.database.rows("SELECT * FROM organization_credits WHERE org_id = %s", org_id)
+        return rows[0] if rows else None
+
+    def members(self, org_id: str) -> list[Row]:
+        """The rows of `organization_members` of an organisation, by e-mail."""
+        return self.database.rows("SELECT * FROM organization_members WHERE org_id = %s ORDER BY user_email", org_id)
+
+    def keys(self, user_id: str) -> list[Row]:
+        """The rows of `user_byok_keys` of a person."""
+        return self.database.rows("SELECT * FROM user_byok_keys WHERE user_id = %s ORDER BY provider", user_id)
+
+
+class LagoDb:
+    """What Lago's database records of one customer; statuses are Lago's integers."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def customers(self, external_id: str) -> list[Row]:
+        """The rows of `customers` that are not removed, by the customer's external id."""
+        return self.database.rows(
+            "SELECT * FROM customers WHERE external_id = %s AND deleted_at IS NULL", external_id
+        )
+
+    def subscriptions(self, external_id: str) -> list[Row]:
+        """The rows of `subscriptions` of a customer, each with its plan's code, oldest first."""
+        return self.database.rows(
+            "SELECT s.*, p.code AS plan_code FROM subscriptions s JOIN customers c ON c.id = s.customer_id "
+            "JOIN plans p ON p.id = s.plan_id WHERE c.external_id = %s AND c.deleted_at IS NULL ORDER BY s.created_at",
+            external_id,
+        )
+
+    def invoices(self, external_id: str) -> list[Row]:
+        """The rows of `invoices` of a customer, oldest first."""
+        return self.database.rows(
+            "SELECT i.* FROM invoices i JOIN customers c ON c.id = i.customer_id "
+            "WHERE c.external_id = %s AND c.deleted_at IS NULL ORDER BY i.created_at",
+            external_id,
+        )
+
+
+class Grants:
+    """Every statement by which the suite writes to `unicorn_db`, because the plan names no endpoint for it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def grant(self, user_id: str, credits: int, tier: str) -> None:
+        """Give a person credits: a row of `user_credits` and one of `credit_transactions`, in one transaction."""
+        self.database.transaction(
+            [
+                (
+                    "INSERT INTO user_credits (user_id, credits_remaining, credits_allocated, tier, updated_at) "
+                    "VALUES (%s, %s, %s, %s, now()) ON CONFLICT (user_id) DO UPDATE SET "
+                    "credits_remaining = user_credits.credits_remaining + excluded.credits_remaining, "
+                    "credits_allocated = user_credits.credits_allocated + excluded.credits_allocated, updated_at = now()",
+                    (user_id, credits, credits, tier),
+                ),
+                (
+                    "INSERT INTO credit_transactions (id, user_id, amount, transaction_type, description) "
+                    "VALUES (%s, %s, %s, 'grant', 'granted by the acceptance suite')",
+                    (str(uuid.uuid4()), user_id, credits),
+                ),
+            ]
+        )
+
+    def place_calls(self, user_id: str, count: int, at: datetime) -> None:
+        """Record calls that a person made at a moment (UTC) with their own key, so that they count and cost nothing."""
+        self.database.insert_many(
+            "INSERT INTO usage_tracking (id, user_id, request_id, endpoint, model, tokens, credits, byok, status, created_at) "
+            "VALUES %s",
+            [
+                (str(uuid.uuid4()), user_id, str(uuid.uuid4()), "placed by the acceptance suite", "openai/gpt-3.5-turbo",
+                 100, 0, True, 200, at)
+                for _ in range(count)
+            ],
+        )  # fmt: skip
+
+    def remove_person(self, user_id: str) -> None:
+        """Remove a person's rows from every table that has a `user_id` column."""
+        self._remove("user_id", user_id)
+
+    def remove_organization(self, org_id: str) -> None:
+        """Remove what an organisation left in every table that has an `org_id` column."""
+        self._remove("org_id", org_id)
+
+    def _remove(self, column: str, value: str) -> None:
+        tables = [table for table, columns in self._columns().items() if column in columns]
+        self.database.transaction(
+            (
+                sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(sql.Identifier(table), sql.Identifier(column)),
+                (value,),
+            )
+            for table in tables
+        )
+
+    def _columns(self) -> dict[str, set[str]]:
+        if not hasattr(self, "_known"):
+            self._known = self.database.columns()
+        return self._known

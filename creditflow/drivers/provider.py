@@ -1,0 +1,78 @@
+"""The provider stand-in's control interface: its journal of calls, its keys, and troubles for one caller alone.
+
+Only a sandbox has one. On a deployment with a real provider there is no journal, and what needs it says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from creditflow.drivers.http import Http, Reply
+from creditflow.errors import ServiceAway
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call that reached the provider: who asked, which key paid (its fingerprint), and the tokens reported."""
+
+    caller: str
+    request: str
+    provider: str
+    model: str
+    key_fingerprint: str
+    total_tokens: int
+    stream: bool
+    status: int
+    outcome: str
+
+
+class Provider:
+    """The stand-in for OpenRouter and OpenAI, seen from its control interface."""
+
+    def __init__(self, url: str, token: str, timeout_s: float) -> None:
+        self.http = Http("The provider stand-in", url, timeout_s)
+        self._token = token
+
+    def calls(self, caller: str) -> list[Call]:
+        """The calls of one caller, oldest first."""
+        reply = self._control("GET", "/control/calls", params={"caller": caller})
+        names = Call.__dataclass_fields__
+        return [Call(**{name: call[name] for name in names}) for call in reply.body["calls"]]
+
+    def forget(self, caller: str) -> None:
+        """Remove one caller's calls from the journal."""
+        self._control("DELETE", "/control/calls", params={"caller": caller})
+
+    def trouble(self, caller: str, kind: str, seconds: float = 10) -> None:
+        """From now on, answer one caller with a trouble: `bad_key`, `server_error`, `slow`, `broken_stream`, ..."""
+        self._control("PUT", f"/control/troubles/{caller}", body={"kind": kind, "seconds": seconds})
+
+    def end_trouble(self, caller: str) -> None:
+        """Answer one caller normally again."""
+        self._control("DELETE", f"/control/troubles/{caller}")
+
+    def open_account(self, provider: str, key: str, state: str = "good") -> None:
+        """Make a key known to the provider; state `good` or `empty` (out of money)."""
+        self._control("PUT", f"/control/keys/{fingerprint(key)}", body={"provider": provider, "key": key, "state": state})
+
+    def close_account(self, key: str) -> None:
+        """Make a key unknown again."""
+        self._control("DELETE", f"/control/keys/{fingerprint(key)}")
+
+    def check(self) -> None:
+        """Make sure that the control interface answers and takes the token; raises `ServiceAway` otherwise."""
+        self._control("GET", "/control/troubles")
+
+    def _control(self, method: str, path: str, body: Any = None, params: dict[str, str | int] | None = None) -> Reply:
+        reply = self.http.send(method, path, token=self._token, body=body, params=params)
+        if reply.status >= 400 and not (method == "DELETE" and reply.status == 404):
+            what = f"answered {reply.status} to {method} {path}: check PROVIDER_CONTROL_TOKEN"
+            raise ServiceAway(self.http.service, self.http.url, what)
+        return reply
+
+
+def fingerprint(key: str) -> str:
+    """By which a provider key is told apart without showing it: the first 16 hex digits of its SHA-256."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]

@@ -1,0 +1,86 @@
+"""Redis: the usage counters of the contract's section "Redis", and a search for what must not be there."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+
+from creditflow.errors import ServiceAway
+from creditflow.reporting.waits import waits
+
+
+class Counters:
+    """The counters that Ops-Center keeps in Redis.
+
+    Args:
+        url: `redis://[:password@]host:port/db`.
+        timeout_s: deadline of every command, in seconds.
+    """
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        parts = urlsplit(url)
+        self.address = f"{parts.hostname}:{parts.port or 6379}"
+        self._redis: Any = redis.Redis.from_url(
+            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, decode_responses=True,
+            encoding_errors="replace",
+        )  # fmt: skip
+
+    def calls(self, user_id: str, period: str) -> int | None:
+        """The counted calls of a person in a period (`YYYY-MM`, UTC); None when Redis holds no counter."""
+        value = self._ask("get", _counter(user_id, period))
+        return None if value is None else int(value)
+
+    def seconds_to_expiry(self, user_id: str, period: str) -> int:
+        """Seconds until a counter expires; -1 when it never does, -2 when there is none."""
+        return int(self._ask("ttl", _counter(user_id, period)))
+
+    def forget(self, user_id: str) -> int:
+        """Remove every key of a person, as a flush would; returns how many there were."""
+        keys = [*self._scan(f"usage:{user_id}:*"), *self._scan(f"tier:{user_id}")]
+        return int(self._ask("delete", *keys)) if keys else 0
+
+    def keys_holding(self, texts: list[str]) -> list[str]:
+        """The keys whose name or value contains one of the texts."""
+        return [key for key in self._scan("*") if any(t in key or t in self._written(key) for t in texts)]
+
+    def version(self) -> str:
+        """The server's version."""
+        return str(self._ask("info", "server")["redis_version"])
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+    def _scan(self, pattern: str) -> list[str]:
+        with waits.on("Redis"):
+            try:
+                return list(self._redis.scan_iter(match=pattern, count=1000))
+            except redis.RedisError as error:
+                raise self._away(error) from None
+
+    def _written(self, key: str) -> str:
+        read = {
+            "string": lambda: self._ask("get", key),
+            "hash": lambda: self._ask("hgetall", key),
+            "list": lambda: self._ask("lrange", key, 0, -1),
+            "set": lambda: self._ask("smembers", key),
+            "zset": lambda: self._ask("zrange", key, 0, -1),
+            "stream": lambda: self._ask("xrange", key),
+        }.get(str(self._ask("type", key)))
+        return str(read()) if read else ""
+
+    def _ask(self, command: str, *args: Any) -> Any:
+        with waits.on("Redis"):
+            try:
+                return getattr(self._redis, command)(*args)
+            except redis.RedisError as error:
+                raise self._away(error) from None
+
+    def _away(self, error: redis.RedisError) -> ServiceAway:
+        return ServiceAway("Redis", self.address, f"said: {type(error).__name__}")
+
+
+def _counter(user_id: str, period: str) -> str:
+    return f"usage:{user_id}:{period}:calls"

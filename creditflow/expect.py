@@ -1,0 +1,88 @@
+"""Expectations: expected and found are compared exactly, and a mismatch reads as a sentence with what was recorded.
+
+A failure begins with the person and the system, then says what was expected, then what the systems recorded. Figures
+are written as people write them (9,991).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One figure or fact that was looked up.
+
+    Attributes:
+        says: the sentence with `{}` where the found value goes, such as "the individual has {} credits in the API".
+        found: what the target says.
+        expected: what the feature says.
+    """
+
+    says: str
+    found: Any
+    expected: Any
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is exactly what was expected; a truth is no number here."""
+        return type(self.found) is type(self.expected) and bool(self.found == self.expected)
+
+    def sentence(self) -> str:
+        """Found and expected, for a reader."""
+        return f"{self.says.format(written(self.found))}, expected {written(self.expected)}"
+
+
+def agree(findings: Iterable[Finding], recorded: Callable[[], str]) -> None:
+    """Require every finding to be as expected.
+
+    Args:
+        findings: what was looked up, usually the same figure in several systems.
+        recorded: what the systems recorded about it; asked only when something disagrees.
+
+    Raises:
+        AssertionError: with every finding that disagrees, then what was recorded.
+    """
+    wrong = [finding.sentence() for finding in findings if not finding.agrees]
+    if wrong:
+        raise AssertionError("; ".join([*wrong, recorded()]).rstrip("; ") + ".")
+
+
+def holds(condition: bool, sentence: str, recorded: Callable[[], str] = lambda: "") -> None:
+    """Require a condition; the sentence says what is wrong when it does not hold."""
+    if not condition:
+        raise AssertionError("; ".join(part for part in (sentence.rstrip("."), recorded()) if part) + ".")
+
+
+def verdict(check: Callable[[], None]) -> str | None:
+    """What a check says when it is red; None when it is green."""
+    try:
+        check()
+    except AssertionError as red:
+        return str(red)
+    return None
+
+
+def written(value: Any) -> str:
+    """A value as people write it: 9,991; none; a list as words."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, (list, tuple, set)):
+        return " and ".join(written(v) for v in value) if value else "none"
+    return str(value)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number and its thing: "no charges", "1 charge", "9,991 credits"."""
+    return f"{'no' if number == 0 else f'{number:,}'} {thing}{'' if number == 1 else 's'}"
+
+
+def times(number: int) -> str:
+    """How often: never, once, twice, 3 times."""
+    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number:,} times")

@@ -1,0 +1,130 @@
+"""The shape of answers: which fields, and of what kind, as the features' tables state them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from creditflow import period
+from creditflow.cast import Cast
+from creditflow.drivers.http import Reply
+from creditflow.drivers.ops_center import OpsCenter
+from creditflow.expect import Finding, agree, holds
+from creditflow.people import Person
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})*")
+
+
+def holds_fields(reply: Reply, stated: Mapping[str, str], cast: Cast, exactly: bool) -> None:
+    """Require an answer's fields.
+
+    Args:
+        reply: a success; its time stamps are ISO 8601 in UTC and its figures whole numbers.
+        stated: field to value, in the feature's words ("10,000", "yes", "their id", "a UUID", ...).
+        cast: who is meant by "their" and "the member's".
+        exactly: whether no further field may be there.
+    """
+    holds(reply.status in (200, 201), f"Ops-Center answered {reply.status}: {reply.text[:300]}")
+    holds(_UUID.fullmatch(reply.headers.get("X-Request-Id", "")) is not None, "the answer carries no X-Request-Id")
+    body = reply.body
+    findings = []
+    for name, value in stated.items():
+        meaning, check = _meaning(value, cast)
+        findings.append(Finding(f"the field {name} is {{}}", meaning if check(body.get(name)) else body.get(name), meaning))
+    if exactly:
+        findings.append(Finding("the answer has the fields {}", sorted(body), sorted(stated)))
+    agree(findings, lambda: f"the answer reads {reply.text[:300]}")
+
+
+def _meaning(value: str, cast: Cast) -> tuple[Any, Callable[[Any], bool]]:
+    """What a feature's value means: how it is written for the reader, and whether a found one is it."""
+    exact: Any
+    if value == "a UUID":
+        return value, lambda found: isinstance(found, str) and _UUID.fullmatch(found) is not None
+    if value == "a time":
+        return value, lambda found: _is_at(found, None)
+    if value == "the first of this month":
+        return value, lambda found: _is_at(found, period.start())
+    if value == "the first of next month":
+        return value, lambda found: _is_at(found, period.reset())
+    if value == "the key's last four":
+        last = cast.find("they").keys[-1][-4:]
+        return value, lambda found: isinstance(found, str) and found.lstrip(".*…•") == last
+    if value == "their id":
+        exact = cast.find("they").id
+    elif value == "its name":
+        exact = cast.find_organization("the organisation").name
+    elif value == "the organisation's id":
+        exact = cast.find_organization("the organisation").id
+    elif value.endswith("'s e-mail"):
+        exact = cast.someone(value.removesuffix("'s e-mail")).email
+    elif _NUMBER.fullmatch(value):
+        exact = int(value.replace(",", ""))
+    elif value in ("yes", "no"):
+        exact = value == "yes"
+    else:
+        exact = value
+    return exact, lambda found: type(found) is type(exact) and bool(found == exact)
+
+
+def _is_at(found: Any, moment: datetime | None) -> bool:
+    try:
+        at = datetime.fromisoformat(str(found))
+    except ValueError:
+        return False
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return moment is None or at == moment
+
+
+def every_endpoint(ops_center: OpsCenter, token: str | None) -> dict[str, Reply]:
+    """Every endpoint of the plan that needs a token, asked with this one; by what it is for."""
+    nobody = "00000000-0000-4000-8000-000000000000"
+    return {
+        "the balance": ops_center.balance(token),
+        "an organisation's credits": ops_center.organization_credits(token, nobody),
+        "a purchase": ops_center.purchase(token, nobody, 1),
+        "an allocation": ops_center.allocate(token, nobody, "nobody@example.com", 1),
+        "the own allocation": ops_center.my_allocation(token, nobody),
+        "the usage breakdown": ops_center.usage_attribution(token, nobody),
+        "the usage": ops_center.usage(token),
+        "the history": ops_center.history(token),
+        "an LLM request": ops_center.chat(token, {"model": "openai/gpt-4", "messages": []}),
+        "the models": ops_center.models(token),
+        "a new organisation": ops_center.create_organization(token, "Nobody's", "platform"),
+        "an organisation": ops_center.organization(token, nobody),
+        "an invitation": ops_center.invite(token, nobody, "nobody@example.com", "member"),
+        "a new key": ops_center.store_key(token, "openrouter", "no key"),
+        "the keys": ops_center.keys(token),
+        "the removal of a key": ops_center.remove_key(token, "openrouter"),
+        "the removal of an organisation": ops_center.remove_organization(token, nobody),
+    }
+
+
+def all_turned_away(replies: Mapping[str, Reply]) -> None:
+    """Require 401 with a challenge for a bearer token from every endpoint (RFC 6750 section 3)."""
+    findings = []
+    for what, reply in replies.items():
+        challenge = reply.headers.get("WWW-Authenticate", "none").split(" ")[0]
+        findings.append(Finding(f"{what} is answered with {{}}", reply.status, 401))
+        findings.append(Finding(f"{what} asks for {{}}", challenge, "Bearer"))
+    agree(findings, lambda: "")
+
+
+def own_entries(reply: Reply, person: Person, tokens: int, credits: int) -> None:
+    """Require that every entry of a history's page is a request of the person's own, answered, of this size and charge."""
+    own = {answer.request_id for answer in person.answers}
+    agree(
+        [
+            Finding(f"the entry {str(entry.get('request_id'))[:4]} holds {{}}", _entry(entry, own), [True, tokens, credits, 200, True])
+            for entry in reply.body.get("items", [])
+        ],
+        lambda: f"the page reads {reply.text[:300]}",
+    )
+
+
+def _entry(entry: Mapping[str, Any], own: set[str]) -> list[Any]:
+    is_own, at = entry.get("request_id") in own, _is_at(entry.get("timestamp"), None)
+    return [is_own, entry.get("tokens"), entry.get("credits"), entry.get("status"), at]

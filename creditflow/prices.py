@@ -1,0 +1,32 @@
+"""The price list that a feature states, and what a request costs by it.
+
+The list comes from the feature file, never from the system under test (plan, "Credit Costs (100 tokens)").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MODELS = {
+    "GPT-3.5-turbo": "openai/gpt-3.5-turbo",
+    "GPT-4": "openai/gpt-4",
+    "GPT-4-turbo": "openai/gpt-4-turbo",
+    "Claude-3-Sonnet": "anthropic/claude-3-sonnet",
+}
+"""The plan's names of the models, and what the API calls them."""
+
+
+class PriceList:
+    """Credits for 100 tokens, by the plan's name of the model."""
+
+    def __init__(self, credits: Mapping[str, int]) -> None:
+        if unknown := set(credits) - set(MODELS):
+            raise ValueError(f"The price list names {', '.join(sorted(unknown))}; the plan knows {', '.join(MODELS)}.")
+        self.credits = dict(credits)
+
+    def charge(self, model: str, tokens: int) -> int:
+        """Credits that a request of so many tokens costs: half a credit rounds up, and no request is free.
+
+        Contract, "The LLM request", Charge. Raises `KeyError` for a model without a price.
+        """
+        return max(1, (self.credits[model] * tokens + 50) // 100)

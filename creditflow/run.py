@@ -1,0 +1,115 @@
+"""One run: its settings, its target (a named deployment or a sandbox), and what the target can't show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from creditflow import health, waiting
+from creditflow.accounts import Accounts
+from creditflow.cast import PASSWORD, RUN, Cast
+from creditflow.cleanup import Cleanup
+from creditflow.errors import CannotRun, NotTestableHere, ServiceAway
+from creditflow.redaction import redactor
+from creditflow.reporting.environment import environment
+from creditflow.settings import Settings, load
+from creditflow.target import Target
+
+NEEDS = {
+    "needs.journal": ("PROVIDER_URL", "the provider's journal shows which key paid for which call"),
+}
+"""What a scenario may need of a target beyond the plan's systems, by tag: the setting, and what it shows."""
+
+Owe = Callable[[Callable[[], object]], object]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every scenario of a run shares."""
+
+    settings: Settings
+    target: Target
+
+    def soon(self, check: Callable[[], None]) -> None:
+        """Require what comes a moment later: asked again until it holds or the deadline of the settings is over."""
+        waiting.soon(check, self.settings.poll_timeout_s)
+
+    def scene(self, tags: Collection[str], owe: Owe) -> tuple[Cast, Accounts]:
+        """The cast and the accounts of one scenario; what it makes is removed by what `owe` is given.
+
+        Raises:
+            NotTestableHere: the scenario needs what this target can't show.
+        """
+        for tag in tags:
+            setting, what = NEEDS.get(tag, ("", ""))
+            if setting and not self.target.has(setting):
+                raise NotTestableHere(f"here is no system by which {what}", f"set {setting}")
+        cleanup = Cleanup()
+        owe(cleanup.carry_out)
+        cast = Cast(self.target, cleanup, redactor.learn)
+        return cast, Accounts(self.target, cast)
+
+
+def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = print) -> Session:
+    """Read the settings, find or start the target, and make sure that it can be judged.
+
+    Args:
+        userdata: what `behave -D` gave.
+        owe: takes what has to be done when the run ends, the last thing first.
+        tell: shows the reader a line.
+
+    Raises:
+        CannotRun: a setting is wrong, the sandbox does not start, or services or tables are missing (X3, X4).
+    """
+    settings = load(userdata)
+    if not settings.names_a_target:
+        settings = load(userdata, sandbox(owe, tell))
+    redactor.learn(*settings.secrets(), PASSWORD)
+    target = Target(settings)
+    owe(target.close)
+    tell(f"Target {settings.ops_center_url}, run {RUN}")
+    check(target, tell)
+    for limit in target.limits():
+        tell(f"Not testable here: {limit}")
+    return Session(settings, target)
+
+
+def sandbox(owe: Owe, tell: Callable[[str], None]) -> Mapping[str, str]:
+    """Start the sandbox, or take the one that is up; its description in the settings' names.
+
+    Raises:
+        CannotRun: it does not start, with the service and the cure.
+    """
+    try:
+        import sandbox as machine
+        from sandbox.errors import SandboxError
+    except ImportError as missing:
+        raise CannotRun(
+            f"OPS_CENTER_URL names no deployment and the sandbox can't be started ({missing}): "
+            f"run `make setup` first, or set OPS_CENTER_URL."
+        ) from None
+    try:
+        started = machine.start(report=tell)
+    except SandboxError as error:
+        raise CannotRun(str(error)) from None
+    owe(started.stop)
+    return started.settings
+
+
+def check(target: Target, tell: Callable[[str], None]) -> None:
+    """Make sure that every named service is up and every table is there (X3, X4).
+
+    Raises:
+        CannotRun: with the list of all that is missing.
+    """
+    found = health.services(target)
+    wrong = [h.says for h in found if h.state == "down"]
+    if not any(h.state == "down" and h.service == "PostgreSQL" for h in found):
+        try:
+            wrong += health.tables(target)
+        except ServiceAway as away:
+            wrong.append(str(away))
+    if wrong:
+        raise CannotRun("The run can't begin:\n" + "\n".join(f"  - {sentence}" for sentence in wrong))
+    environment.tell({h.service: f"{h.address} {h.says}" for h in found if h.state == "up"})
+    tell("Services: " + ", ".join(f"{h.service} {h.says}" for h in found if h.state == "up"))

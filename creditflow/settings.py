@@ -1,0 +1,184 @@
+"""The settings of a run: one typed object, read from `behave -D`, then the environment, then `.env`.
+
+The names are the plan's (section "Environment Variables"), completed with what the plan leaves open: where the
+databases, Redis, Lago and LiteLLM of a deployment answer. Without `OPS_CENTER_URL` the run starts a sandbox, which
+describes itself in the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from creditflow.errors import CannotRun
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+_HTTP_URLS = ("ops_center_url", "keycloak_url", "litellm_url", "lago_api_url", "provider_url")
+_DATABASE_URLS = ("unicorn_db_url", "unicorn_db_read_url", "lago_db_read_url")
+
+
+class SettingsError(CannotRun):
+    """A setting is missing, malformed or contradicts another; the sentence says which and what to do."""
+
+
+class Settings(BaseSettings):
+    """Where the target's systems answer and with what they are opened; every value of a secret kind is a `SecretStr`.
+
+    Empty means: not named. What a check needs and is not named is said at the start of the run and is never green.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=PROJECT / ".env", env_ignore_empty=True, extra="ignore", case_sensitive=False, frozen=True
+    )
+
+    ops_center_url: str = Field("", description="address of the Ops-Center API, without /api/v1")
+    keycloak_url: str = Field("", description="address of Keycloak")
+    keycloak_realm: str = Field("uchub", description="realm of the people")
+    keycloak_client_id: str = Field("ops-center", description="client that signs people in and may manage users")
+    keycloak_client_secret: SecretStr = Field(SecretStr(""), description="secret of that client")
+    unicorn_db_url: SecretStr = Field(SecretStr(""), description="unicorn_db for grants and removal")
+    unicorn_db_read_url: SecretStr = Field(SecretStr(""), description="unicorn_db for checks, a role that can't write")
+    lago_db_read_url: SecretStr = Field(SecretStr(""), description="Lago's database for checks, a role that can't write")
+    redis_url: SecretStr = Field(SecretStr(""), description="Redis of the usage counters")
+    lago_api_url: str = Field("", description="address of Lago's API")
+    lago_api_key: SecretStr = Field(SecretStr(""), description="key of Lago's API")
+    litellm_url: str = Field("", description="address of the LiteLLM proxy")
+    litellm_master_key: SecretStr = Field(SecretStr(""), description="key of the LiteLLM proxy")
+    provider_url: str = Field("", description="address of a provider stand-in that keeps a journal; empty: a real provider")
+    provider_control_token: SecretStr = Field(SecretStr(""), description="token of the stand-in's control interface")
+    platform_key_fingerprint: str = Field("", description="first 16 hex digits of SHA-256 of the platform's provider key")
+    test_openrouter_key: SecretStr = Field(SecretStr(""), description="an OpenRouter key that may be spent by BYOK checks")
+    http_timeout_s: float = Field(15.0, gt=0, le=300, description="deadline of one request, in seconds")
+    poll_timeout_s: float = Field(10.0, gt=0, le=300, description="deadline for what comes a moment later, in seconds")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: what was typed for this run, the environment, then `.env`."""
+        return init_settings, env_settings, dotenv_settings
+
+    @field_validator(*_HTTP_URLS)
+    @classmethod
+    def _http_address(cls, value: str) -> str:
+        parts = _split(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("is not an http or https address such as http://localhost:8084")
+        if parts.username or parts.password:
+            raise ValueError("carries a user or password; put credentials in their own setting")
+        return value.rstrip("/")
+
+    @field_validator(*_DATABASE_URLS)
+    @classmethod
+    def _database_address(cls, value: SecretStr) -> SecretStr:
+        return _checked(value, ("postgresql", "postgres"), "postgresql://user:password@host:5432/database", path=True)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_address(cls, value: SecretStr) -> SecretStr:
+        return _checked(value, ("redis", "rediss"), "redis://localhost:6379/0")
+
+    @property
+    def names_a_target(self) -> bool:
+        """Whether a deployment is named, so that no sandbox is started."""
+        return bool(self.ops_center_url)
+
+    def secrets(self) -> list[str]:
+        """Every secret value, for the redactor: no report, log or console may show one."""
+        values = [v.get_secret_value() for v in self.__dict__.values() if isinstance(v, SecretStr)]
+        passwords = [urlsplit(v).password or "" for v in values if "://" in v]
+        return [v for v in (*values, *passwords) if v]
+
+    def redacted(self) -> dict[str, str]:
+        """Every setting by its environment name; of a secret only whether it is set, of an address no password."""
+        shown = {}
+        for name, value in self.__dict__.items():
+            if isinstance(value, SecretStr):
+                text = value.get_secret_value()
+                parts = urlsplit(text)
+                shown[name.upper()] = (
+                    f"{parts.scheme}://{parts.hostname}:{parts.port or ''}{parts.path}"
+                    if parts.hostname
+                    else ("set" if text else "")
+                )
+            else:
+                shown[name.upper()] = str(value)
+        return shown
+
+    def missing(self) -> list[str]:
+        """The names without which no scenario can run on a named deployment."""
+        needed = ("keycloak_url", "keycloak_client_secret")
+        return [name.upper() for name in needed if not _plain(getattr(self, name))]
+
+
+def load(userdata: Mapping[str, str] | None = None, described: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        userdata: what `behave -D NAME=value` gave; names in any case, those of no setting are left alone.
+        described: how a sandbox describes itself, environment name to value; overrides every other source
+            but the deadlines.
+
+    Raises:
+        SettingsError: a value is malformed, or a named deployment lacks what every scenario needs.
+    """
+    known = set(Settings.model_fields)
+    given: dict[str, Any] = {k.lower(): v for k, v in (userdata or {}).items() if k.lower() in known}
+    given |= {k.lower(): v for k, v in (described or {}).items() if k.lower() in known}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(" ".join(_sentence(e) for e in error.errors(include_input=False))) from None
+    if settings.names_a_target and (missing := settings.missing()):
+        raise SettingsError(
+            f"OPS_CENTER_URL names the deployment at {settings.ops_center_url}, but {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not set: set {'it' if len(missing) == 1 else 'them'} in the "
+            f"environment or in .env, or unset OPS_CENTER_URL to run on a sandbox."
+        )
+    if not settings.names_a_target and settings.keycloak_url:
+        raise SettingsError(
+            "KEYCLOAK_URL is set but OPS_CENTER_URL is not, so it is not clear which deployment is meant: "
+            "set OPS_CENTER_URL too, or unset KEYCLOAK_URL to run on a sandbox."
+        )
+    return settings
+
+
+def _sentence(error: Any) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else "A setting"
+    reason = error["msg"].removeprefix("Value error, ")
+    where = "in the environment, in .env or with behave -D"
+    if error["type"] == "value_error":
+        return f"{name} {reason}; correct it {where}."
+    return f"{name} is not usable ({reason[0].lower()}{reason[1:]}); correct it {where}."
+
+
+def _checked(value: SecretStr, schemes: tuple[str, ...], example: str, path: bool = False) -> SecretStr:
+    text = value.get_secret_value()
+    parts = _split(text)
+    if text and (parts.scheme not in schemes or not parts.hostname or (path and len(parts.path) < 2)):
+        raise ValueError(f"is not an address such as {example}")
+    return value
+
+
+def _split(value: str) -> Any:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not an address: its host or port can't be read") from None
+    return parts
+
+
+def _plain(value: str | SecretStr) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value

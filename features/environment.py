@@ -1,0 +1,29 @@
+"""The hooks of a run: connect, cast, clean up. Wiring only; what is done stands in `creditflow`."""
+
+from __future__ import annotations
+
+from behave.model import Scenario, Step
+from behave.runner import Context
+
+from creditflow import run
+from creditflow.redaction import redactor
+from features import language
+
+language.speak()
+
+
+def before_all(context: Context) -> None:
+    """Find or start the target, check it (X3, X4), and say what it can't show."""
+    context.session = run.begin(context.config.userdata, context.add_cleanup)
+
+
+def before_scenario(context: Context, scenario: Scenario) -> None:
+    """Give the scenario a cast of its own; whatever it makes is removed when the scenario ends."""
+    context.target = context.session.target
+    context.cast, context.accounts = context.session.scene(scenario.effective_tags, context.add_cleanup)
+
+
+def after_step(context: Context, step: Step) -> None:
+    """Let no secret out through a failure's message."""
+    if step.error_message:
+        step.error_message = redactor.clean(step.error_message)

@@ -1,0 +1,205 @@
+@allure.label.epic:Credit_flow @flow-3 @A3
+Feature: 3 Someone with their own provider key pays the provider and not us
+  A user who brings their own OpenRouter key (BYOK) is not charged a single credit for what that key paid,
+  can go back to platform credits at any time, and can trust that the key is theirs alone.
+
+  Background:
+    Given these prices in credits for 100 tokens
+      | model           | credits |
+      | GPT-3.5-turbo   | 9       |
+      | GPT-4           | 48      |
+      | GPT-4-turbo     | 24      |
+      | Claude-3-Sonnet | 15      |
+
+  Rule: A key is stored once and never shown again
+
+    @F3.P1 @F3.P2 @F3.P3 @F3.P4 @F3.S1 @F3.S2 @EP14 @EP15 @critical
+    Scenario: A user stores an OpenRouter key and sees only its last four characters
+      Given a BYOK user on the Professional plan with 1,000 credits
+      When they store an OpenRouter key
+      Then the key is shown by its last four characters only
+      And their settings list an OpenRouter key
+      And they have 1,000 credits left
+      And they have used 0 of 10,000 calls
+
+    @normal
+    Scenario: Nobody has a key before they store one
+      Given a BYOK user on the Professional plan with 1,000 credits
+      When they sign in
+      Then their settings list no key
+
+    @normal
+    Scenario Outline: <what> is not accepted as a key
+      Given a BYOK user on the Professional plan with 1,000 credits
+      When they try to store <what> as their OpenRouter key
+      Then it is refused as 422 Unprocessable Entity
+      And their settings list no key
+
+      Examples:
+        | what                    |
+        | an empty text           |
+        | "my-openrouter-key"     |
+        | "sk-or-"                |
+        | "sk-or-v1-a b c d e f g" |
+
+  Rule: A request on the user's own key costs no credits
+
+    @F3.S4 @F3.S5 @F3.S6 @F3.S8 @F3.E1 @F3.M1 @A7 @I5 @needs.journal @critical
+    Scenario: The user's own key pays and no credits are deducted
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key
+      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      Then the answer arrives
+      And the answer says that their own key paid
+      And the provider was called once with the BYOK user's own key and never with the platform's
+      And they have 1,000 credits left
+      And no charge is on their account
+
+    @F3.S6 @F3.M1 @A7 @critical
+    Scenario Outline: <model> on the user's own key costs nothing
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key
+      When they ask <model> a question of 1,000 tokens with their own key
+      Then the answer arrives
+      And they have 1,000 credits left
+      And no charge is on their account
+
+      Examples:
+        | model           |
+        | GPT-4           |
+        | GPT-4-turbo     |
+        | Claude-3-Sonnet |
+
+    @F3.S6 @A7 @critical
+    Scenario: Somebody without any credits can use their own key
+      Given a BYOK user on the Professional plan with 0 credits
+      And they have stored an OpenRouter key
+      When they ask GPT-4 a question of 1,000 tokens with their own key
+      Then the answer arrives
+      And they have 0 credits left
+
+    @A7 @critical
+    Scenario: A member's own key spares the organisation
+      Given an organisation with 10,000 credits
+      And a member with an allocation of 2,500 credits
+      And the member has stored an OpenRouter key
+      When the member asks GPT-3.5-turbo a question of 100 tokens with their own key
+      Then the answer arrives
+      And the organisation has 10,000 credits, of which 7,500 are unallocated
+      And the member has 2,500 credits of their allocation left
+
+    @A7 @needs.journal @normal
+    Scenario: A user's OpenAI key pays for OpenAI's models
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenAI key
+      When they ask GPT-4 a question of 100 tokens with their own key
+      Then the answer arrives
+      And the provider was called once with the BYOK user's own key and never with the platform's
+      And they have 1,000 credits left
+
+    @normal
+    Scenario: The history marks what the user's own key paid
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key
+      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      And they ask GPT-3.5-turbo a question of 100 tokens
+      Then their history reads
+        | model         | tokens | credits | own key |
+        | GPT-3.5-turbo | 100    | 9       | no      |
+        | GPT-3.5-turbo | 100    | 0       | yes     |
+
+  Rule: The month's quota holds for the user's own key too
+
+    @F3.S7 @F3.P4 @critical
+    Scenario: A request on the user's own key counts as one call
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key
+      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      Then the answer arrives
+      And it says that 9,999 of 10,000 calls are left until the first of next month
+      And they have used 1 of 10,000 calls
+
+    @F3.E2 @F3.M2 @R2 @critical
+    Scenario: With the quota used up their own key does not help
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key
+      And they have already made 9,999 calls this month
+      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      Then the answer arrives
+      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      Then the request is refused as 429 "quota exceeded"
+      And they have used 10,000 of 10,000 calls
+      And the provider was called 1 time for them
+
+  Rule: A key that the provider refuses fails gracefully and nobody else pays
+
+    @F3.S9 @F3.E3 @needs.journal @critical
+    Scenario: An invalid key is refused, and the platform's key is not tried
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key that the provider does not know
+      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      Then the request is refused as 401 "invalid byok key"
+      And the message asks to check the stored key
+      And the provider was called once with the BYOK user's own key and never with the platform's
+      And they have 1,000 credits left
+      And no charge is on their account
+
+    @F3.S9 @normal
+    Scenario: Platform credits still work beside an invalid key
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key that the provider does not know
+      When they ask GPT-3.5-turbo a question of 100 tokens
+      Then the answer arrives
+      And they have 991 credits left
+
+  Rule: The user chooses for each request who pays
+
+    @F3.S10 @F3.E4 @needs.journal @critical
+    Scenario: Without the BYOK choice platform credits are used
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key
+      When they ask GPT-3.5-turbo a question of 100 tokens
+      Then the answer arrives
+      And they have 991 credits left
+      And one charge of 9 credits is on their account
+      And the provider was called once with the platform's key and never with the BYOK user's own
+
+    @F3.E4 @normal
+    Scenario: The user goes back and forth between their own key and credits
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key
+      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      And they ask GPT-3.5-turbo a question of 100 tokens
+      And they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      Then they have 991 credits left
+      And one charge of 9 credits is on their account
+      And they have used 3 of 10,000 calls
+
+    @H4 @critical
+    Scenario: Whoever stored no key is told so, and platform credits are not used instead
+      Given a BYOK user on the Professional plan with 1,000 credits
+      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      Then the request is refused as 400 "byok key missing"
+      And the message says that no key is stored and asks to store one
+      And they have 1,000 credits left
+      And they have used 0 of 10,000 calls
+      And the provider was not called for them
+
+    @normal
+    Scenario: A removed key is used no more
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key
+      When they remove their OpenRouter key
+      And they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      Then the request is refused as 400 "byok key missing"
+      And their settings list no key
+      And the provider was not called for them
+
+    @needs.journal @normal
+    Scenario: A new key takes the old one's place
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key that the provider does not know
+      And they have stored an OpenRouter key
+      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      Then the answer arrives
+      And the provider was called with the key stored last

@@ -1,0 +1,91 @@
+"""The vocabulary of the features: who, whose, which plan and model, and numbers as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from behave import use_default_step_matcher
+from behave.cucumber_expression import (
+    StepMatcher4CucumberExpressions,
+    define_parameter_type_with,
+    use_step_matcher_for_cucumber_expressions,
+)
+
+from creditflow.acts import ACTS, UNKNOWN
+from creditflow.prices import MODELS
+from creditflow.refusals import Refusal
+
+ROLES = ("individual", "trial user", "BYOK user", "admin", "second member", "member", "colleague", "stranger", "neighbour")
+SERVICES = ("Keycloak", "PostgreSQL", "Redis", "Lago", "LiteLLM", "Ops-Center")
+ORDINALS = ("first", "second", "third")
+PLANS = ("Trial", "Starter", "Professional", "Platform", "Enterprise")
+MANNERS: dict[str, dict[str, bool | str]] = {
+    "with their own key": {"own_key": True},
+    "as a stream": {"stream": True},
+    "as a stream with their own key": {"stream": True, "own_key": True},
+    "as a stream under an idempotency key": {"stream": True, "key": "new"},
+    "under an idempotency key": {"key": "new"},
+    "under the same idempotency key": {"key": "same"},
+}
+"""The ways to ask: what they add to a question."""
+
+TROUBLES = {
+    "answers with a server error": "server_error",
+    "refuses the platform's key": "bad_key",
+    "takes too long to answer": "slow",
+    "breaks streams off": "broken_stream",
+}
+"""What can be wrong with the provider, and what its stand-in calls it."""
+
+_WORDS = {"no": 0, "one": 1, "once": 1, "twice": 2}
+_NUMBER = r"-?\d[\d,]*|no|one"
+_REFUSAL = r'\d{3}(?: "[a-z ]+"| [A-Z][A-Za-z]+(?: [A-Z][A-Za-z]+)*)?'
+
+
+def number(text: str) -> int:
+    """A number as people write it: 10,000; no; one."""
+    return _WORDS[text] if text in _WORDS else int(text.replace(",", ""))
+
+
+def numbers(text: str) -> list[int]:
+    """A list of numbers as people write it: 9, 48 and 15."""
+    return [number(part) for part in text.replace(" and ", ", ").split(", ")]
+
+
+def owner(text: str) -> str:
+    """Who is meant by a possessive: their, the member's."""
+    return "they" if text == "their" else text.removesuffix("'s")
+
+
+def speak() -> None:
+    """Make the vocabulary known to behave, and cucumber expressions the language of the steps."""
+    use_step_matcher_for_cucumber_expressions()
+    use_default_step_matcher(StepMatcher4CucumberExpressions.NAME)
+    roles = "|".join(ROLES)
+    _define("who", f"they|them|the (?:{roles})", str, str)
+    _define("whose", f"their|the (?:{roles})'s", str, owner)
+    _define("role", roles, str, str)
+    _define("organization", "the (?:second )?organisation", str, str)
+    _define("plan", "|".join(PLANS), str, str.lower)
+    _define("model", "|".join(sorted(MODELS, key=len, reverse=True)), str, str)
+    _define("number", _NUMBER, int, number)
+    _define("numbers", rf"\d[\d,]*(?:, \d[\d,]*)* and \d[\d,]*", list, numbers)
+    _define("manner", "|".join(sorted(MANNERS, key=len, reverse=True)), dict, MANNERS.__getitem__)
+    _define("act", "|".join(sorted(ACTS, key=len, reverse=True)), str, str)
+    _define("unknown", "|".join(UNKNOWN), str, str)
+    _define("text", r'an empty text|"[^"]*"', str, lambda text: "" if text == "an empty text" else text.strip('"'))
+    _define("stored", r"no key is stored|a key of \w+ is stored", str, str)
+    _define("service", "|".join(SERVICES), str, str)
+    _define("caller", "somebody (?:with|without) an? [a-z -]+", str, lambda text: text.removeprefix("somebody "))
+    _define("place", "flows|edge_cases|risks|platform", str, str)
+    _define("tag", "@[a-z0-9-]+", str, str)
+    _define("table", "[a-z_]+", str, str)
+    _define("columns", "[a-z_]+(?:, [a-z_]+)+", list, lambda text: text.split(", "))
+    _define("ordinal", "|".join(ORDINALS), int, lambda text: ORDINALS.index(text) + 1)
+    _define("trouble", "|".join(TROUBLES), str, TROUBLES.__getitem__)
+    _define("refusal", _REFUSAL, Refusal, Refusal.of)
+
+
+def _define(name: str, pattern: str, kind: type, read: Callable[[str], Any]) -> None:
+    define_parameter_type_with(name, pattern, kind, read, use_for_snippets=False)

@@ -1,0 +1,75 @@
+@allure.label.epic:Platform
+Feature: The tables that the credit flow writes
+  The books must be readable without the API: what was bought, given, spent and counted stands in the tables,
+  and the rows of one request agree with each other.
+
+  Background:
+    Given these prices in credits for 100 tokens
+      | model         | credits |
+      | GPT-3.5-turbo | 9       |
+
+  Rule: Every table of the plan is there
+
+    @X4 @T1 @T2 @T3 @T4 @T5 @T6 @I2 @critical
+    Scenario Outline: unicorn_db has the table <table>
+      When the tables of unicorn_db are listed
+      Then <table> is there with the columns <columns>
+
+      Examples:
+        | table                | columns                                                                      |
+        | organizations        | id, name, subscription_tier, created_at                                      |
+        | organization_members | id, org_id, user_email, role, allocated_credits, used_credits, joined_at     |
+        | organization_credits | org_id, total_credits, allocated_credits, updated_at                         |
+        | user_credits         | user_id, credits_remaining, credits_allocated, tier, updated_at              |
+        | credit_transactions  | id, user_id, org_id, amount, transaction_type, description, created_at       |
+        | usage_tracking       | id, user_id, org_id, request_id, endpoint, model, tokens, credits, byok, status, created_at |
+
+    @X4 @T7 @T8 @T9 @I4 @critical
+    Scenario Outline: lago has the table <table>
+      When the tables of lago are listed
+      Then <table> is there with the columns <columns>
+
+      Examples:
+        | table         | columns                                    |
+        | customers     | id, external_id, created_at                |
+        | subscriptions | id, customer_id, plan_id, external_id, status |
+        | invoices      | id, customer_id, status, invoice_type, total_amount_cents |
+
+  Rule: What happened can be read in the tables
+
+    @T1 @T2 @T3 @critical
+    Scenario: An organisation, its credits and its people are rows
+      Given an organisation with 10,000 credits
+      And a member with an allocation of 2,500 credits
+      Then unicorn_db records the organisation by its name on the Platform tier
+      And unicorn_db records the admin as admin and the member as member
+      And the organisation has 10,000 credits, of which 7,500 are unallocated
+
+    @T4 @T5 @critical
+    Scenario: A grant and a charge are rows that add up to the balance
+      Given an individual on the Professional plan with 10,000 credits
+      When they ask GPT-3.5-turbo a question of 100 tokens
+      Then their movements in unicorn_db read
+        | kind  | amount |
+        | grant | 10,000 |
+        | usage | -9     |
+      And they have 9,991 credits left
+
+    @T5 @T6 @R1 @critical
+    Scenario: The charge and the counted call name the same request
+      Given an individual on the Professional plan with 10,000 credits
+      When they ask GPT-3.5-turbo a question of 100 tokens
+      Then one charge of 9 credits is on their account
+      And unicorn_db counts one call of theirs with 100 tokens for 9 credits
+
+    @T5 @R4 @critical
+    Scenario: A member's charge names both the organisation and the member
+      Given an organisation with 10,000 credits
+      And a member with an allocation of 2,500 credits
+      When the member asks GPT-3.5-turbo a question of 100 tokens
+      Then the charge of 9 credits names the organisation and the member
+
+    @I2 @normal
+    Scenario: Checks can't write
+      When a check tries to write to unicorn_db
+      Then PostgreSQL refuses it

@@ -1,0 +1,54 @@
+@allure.label.epic:Platform
+Feature: Lago knows every customer, plan and call
+  Billing is Lago's: the subscription decides about the quota, every counted call arrives there as one event,
+  and a plan that is paid in advance brings an invoice.
+
+  Background:
+    Given these prices in credits for 100 tokens
+      | model         | credits |
+      | GPT-3.5-turbo | 9       |
+
+  Rule: A subscriber is a customer with an active subscription
+
+    @T7 @T8 @I4 @F1.P2 @critical
+    Scenario: A Professional subscriber is a customer with an active Professional subscription
+      Given an individual on the Professional plan with 10,000 credits
+      Then Lago knows them as a customer by the same id
+      And Lago has one active Professional subscription for them
+      And lago's tables hold one customer and one active subscription of theirs
+
+    @T9 @I4 @critical
+    Scenario: A plan paid in advance brings an invoice
+      Given an individual on the Professional plan with 10,000 credits
+      Then soon Lago has one finalized invoice for them
+      And lago's tables hold one finalized invoice of theirs
+
+    @I4 @normal
+    Scenario: The subscription decides about the plan
+      Given an individual on the Starter plan with 1,000 credits
+      When they sign in
+      Then their plan is Starter
+      And they have used 0 of 1,000 calls
+
+  Rule: Each counted call is one event
+
+    @I4 @critical
+    Scenario: A request is one event under its own id, and Lago refuses it a second time
+      Given an individual on the Professional plan with 10,000 credits
+      When they ask GPT-3.5-turbo a question of 100 tokens
+      Then soon Lago has an event for their request
+      And Lago refuses the same event a second time
+
+    @I4 @normal
+    Scenario: A request on the user's own key is an event too
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key
+      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      Then soon Lago has an event for their request
+
+    @I4 @normal
+    Scenario: A refused request is no event
+      Given an individual on the Professional plan with 8 credits
+      When they ask GPT-3.5-turbo a question of 100 tokens
+      Then the request is refused as 402 "insufficient credits"
+      And Lago receives no event for their request within 1 second

@@ -1,0 +1,54 @@
+"""What Lago knows: customers, subscriptions, events and invoices, through its API and in its tables."""
+
+from behave import then
+from behave.runner import Context
+
+from creditflow import waiting
+from creditflow.billing import Billing
+
+
+@then("Lago knows {who} as a customer by the same id")
+def knows_customer(context: Context, who: str) -> None:
+    Billing(context.target).customer(context.cast.find(who))
+
+
+@then("Lago has one active {plan} subscription for {who}")
+def active_subscription(context: Context, plan: str, who: str) -> None:
+    Billing(context.target).subscription(context.cast.find(who), plan)
+
+
+@then("lago's tables hold one customer and one active subscription of theirs")
+def customer_and_subscription_rows(context: Context) -> None:
+    Billing(context.target).customer_rows(context.cast.find("they"))
+
+
+@then("soon Lago has one finalized invoice for {who}")
+def invoice_soon(context: Context, who: str) -> None:
+    person = context.cast.find(who)
+    context.session.soon(lambda: Billing(context.target).invoice(person))
+
+
+@then("lago's tables hold one finalized invoice of theirs")
+def invoice_rows(context: Context) -> None:
+    Billing(context.target).invoice_rows(context.cast.find("they"))
+
+
+@then("soon Lago has an event for {whose} request")
+def event_soon(context: Context, who: str) -> None:
+    answer = context.cast.find(who).answers[-1]
+    context.session.soon(lambda: Billing(context.target).event(answer))
+
+
+@then("Lago refuses the same event a second time")
+def event_refused_twice(context: Context) -> None:
+    Billing(context.target).refuses_repetition(context.answer)
+
+
+@then("Lago receives no event for {whose} request within {number} second(s)")
+def no_event(context: Context, who: str, seconds: int) -> None:
+    answer = context.cast.find(who).answers[-1]
+    waiting.never(
+        lambda: context.target.lago.event(answer.request_id) is not None,
+        seconds,
+        f"Lago received an event for the refused request {answer.request_id[:4]}",
+    )

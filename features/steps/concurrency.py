@@ -1,0 +1,70 @@
+"""Many requests at the same moment."""
+
+from behave import then, when
+from behave.runner import Context
+
+from creditflow import expect, questions, story
+from creditflow.expect import Finding
+from creditflow.questions import Question
+from creditflow.refusals import Refusal
+
+
+@when("{who} ask(s) {model} {number} questions of {number} tokens at once")
+def asks_at_once(context: Context, who: str, model: str, count: int, tokens: int) -> None:
+    _at_once(context, [who], model, count, tokens)
+
+
+@when("{who} ask(s) {model} {number} questions of {number} tokens at once, each of which costs {number} credits")
+def asks_priced_at_once(context: Context, who: str, model: str, count: int, tokens: int, credits: int) -> None:
+    context.accounts.priced(model, tokens, credits)
+    _at_once(context, [who], model, count, tokens)
+
+
+@when(
+    "{who} and {who} each ask {model} {number} questions of {number} tokens at once, each of which costs {number} credits"
+)
+def both_ask_at_once(
+    context: Context, who: str, other: str, model: str, count: int, tokens: int, credits: int
+) -> None:
+    context.accounts.priced(model, tokens, credits)
+    _at_once(context, [who, other], model, count, tokens)
+
+
+@when("{who} send(s) the same request of {number} tokens to {model} twice at once")
+def sends_twice_at_once(context: Context, who: str, tokens: int, model: str) -> None:
+    person = context.cast.find(who)
+    question = Question(model, tokens, key=questions.new_key())
+    _keep(context, questions.ask_at_once(context.target.ops_center, [(person, question)] * 2))
+
+
+@when("the admin allocates {number} credits to {who} {number} times at once")
+def allocates_at_once(context: Context, credits: int, who: str, count: int) -> None:
+    organization, person = context.cast.find_organization("the organisation"), context.cast.find(who)
+    token, ops_center = organization.admin.token, context.target.ops_center
+    context.replies = questions.at_once(
+        lambda _: ops_center.allocate(token, organization.id, person.email, credits), range(count)
+    )
+
+
+@then("{number} of them succeed and {number} are refused as {refusal}")
+def some_succeed(context: Context, succeeded: int, refused: int, refusal: Refusal) -> None:
+    replies = context.replies
+    alike = [r for r in replies if r.status == refusal.status and r.body.get("code") == refusal.code]
+    expect.agree(
+        [
+            Finding("{} succeeded", sum(r.status == 200 for r in replies), succeeded),
+            Finding(f"{{}} were refused as {refusal.status} {refusal.words}", len(alike), refused),
+        ],
+        lambda: story.of_organization(context.target, context.cast.find_organization("the organisation")),
+    )
+
+
+def _at_once(context: Context, who: list[str], model: str, count: int, tokens: int) -> None:
+    people = [context.cast.find(alias) for alias in who]
+    asked = [(person, Question(model, tokens)) for _ in range(count) for person in people]
+    _keep(context, questions.ask_at_once(context.target.ops_center, asked))
+
+
+def _keep(context: Context, answers: list[questions.Answer]) -> None:
+    context.answers, context.answer = answers, answers[-1]
+    context.reply = context.answer.reply

@@ -1,0 +1,80 @@
+"""What people hold, and what is charged to them."""
+
+from behave import given, then, when
+from behave.runner import Context
+
+from creditflow import expect, story
+from creditflow.expect import Finding
+from creditflow.prices import PriceList
+from features.language import number
+
+
+@given("these prices in credits for 100 tokens")
+def prices(context: Context) -> None:
+    context.cast.prices = PriceList({row["model"]: number(row["credits"]) for row in context.table})
+
+
+@given("{who} hold(s) {number} credits of their own")
+@when("{who} is/are granted {number} credits")
+def granted(context: Context, who: str, credits: int) -> None:
+    person = context.cast.find(who)
+    context.target.grants.grant(person.id, credits, person.plan)
+
+
+@then("{who} has/have {number} credit(s) left")
+def credits_left(context: Context, who: str, credits: int) -> None:
+    context.accounts.credits(context.cast.find(who), credits)
+
+
+@then("soon {who} has/have {number} credit(s) left")
+def credits_left_soon(context: Context, who: str, credits: int) -> None:
+    context.session.soon(lambda: context.accounts.credits(context.cast.find(who), credits))
+
+
+@then("{number} charge(s) of {number} credit(s) is/are on {whose} account")
+def charges_of(context: Context, count: int, credits: int, who: str) -> None:
+    context.accounts.charges(context.cast.find(who), [credits] * count)
+
+
+@then("charges of {numbers} credits are on {whose} account")
+def different_charges(context: Context, credits: list[int], who: str) -> None:
+    context.accounts.charges(context.cast.find(who), credits)
+
+
+@then("no charge is on {whose} account")
+def no_charge(context: Context, who: str) -> None:
+    context.accounts.charges(context.cast.find(who), [])
+
+
+@then("no organisation paid for {who}")
+def no_organization_paid(context: Context, who: str) -> None:
+    context.accounts.no_organization_charged(context.cast.find(who))
+
+
+@then("nothing moved in {whose} own purse")
+def own_purse_untouched(context: Context, who: str) -> None:
+    context.accounts.no_individual_charged(context.cast.find(who))
+
+
+@then("no credits are held for {who}")
+def nothing_held(context: Context, who: str) -> None:
+    context.accounts.nothing_held(context.cast.find(who))
+
+
+@then("soon no credits are held for {who}")
+def nothing_held_soon(context: Context, who: str) -> None:
+    context.session.soon(lambda: context.accounts.nothing_held(context.cast.find(who)))
+
+
+@then("{whose} usage page shows {number} credit(s) spent since the first of the month")
+def usage_page(context: Context, who: str, credits: int) -> None:
+    context.accounts.spent(context.cast.find(who), credits)
+
+
+@then("{whose} movements in unicorn_db read")
+def movements(context: Context, who: str) -> None:
+    person = context.cast.find(who)
+    rows = context.target.unicorn.movements(user_id=person.id)
+    found = [(row["transaction_type"], row["amount"]) for row in rows]
+    wanted = [(row["kind"], number(row["amount"])) for row in context.table]
+    expect.agree([Finding(f"the movements of {person.alias} are {{}}", found, wanted)], lambda: story.of_person(context.target, person))

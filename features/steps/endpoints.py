@@ -1,0 +1,112 @@
+"""The shape of the answers, and who is let in."""
+
+from behave import then, when
+from behave.runner import Context
+
+from creditflow import expect, forgeries, pages
+from creditflow.expect import Finding
+from creditflow.malformed import MALFORMED
+from creditflow.refusals import Refusal
+
+
+@when("{caller} asks every endpoint")
+def asks_every_endpoint(context: Context, caller: str) -> None:
+    valid = context.cast.find("they").token
+    tokens = {
+        "without a token": None,
+        "with a made-up token": "made-up",
+        "with a changed token": forgeries.changed(valid),
+        "with a token signed by another": forgeries.signed_by_another(valid),
+        "with an unsigned token": forgeries.unsigned(valid),
+    }
+    context.replies = pages.every_endpoint(context.target.ops_center, tokens[caller])
+
+
+@then("every endpoint refuses them as 401 Unauthorized and asks for a bearer token")
+def all_turned_away(context: Context) -> None:
+    pages.all_turned_away(context.replies)
+
+
+@then("each malformed question is refused as {refusal}")
+def malformed_questions(context: Context, refusal: Refusal) -> None:
+    token, ops_center = context.cast.find("they").token, context.target.ops_center
+    found = {row["what is wrong"]: ops_center.chat(token, MALFORMED[row["what is wrong"]]) for row in context.table}
+    expect.agree(
+        [Finding(f"a question with {what} is answered with {{}}", reply.status, refusal.status) for what, reply in found.items()],
+        lambda: "",
+    )
+
+
+@when("{who} look(s) at their balance")
+def looks_at_balance(context: Context, who: str) -> None:
+    context.reply = context.target.ops_center.balance(context.cast.find(who).token)
+
+
+@when("{who} look(s) at their usage")
+def looks_at_usage(context: Context, who: str) -> None:
+    context.reply = context.target.ops_center.usage(context.cast.find(who).token)
+
+
+@when("{who} look(s) at their history, {number} entries from the {ordinal} on")
+def looks_at_history(context: Context, who: str, limit: int, first: int) -> None:
+    context.reply = context.target.ops_center.history(context.cast.find(who).token, limit, first - 1)
+
+
+@when("{who} look(s) at their keys")
+def looks_at_keys(context: Context, who: str) -> None:
+    context.reply = context.target.ops_center.keys(context.cast.find(who).token)
+
+
+@when("{who} look(s) at the organisation's credits")
+def looks_at_organization_credits(context: Context, who: str) -> None:
+    organization = context.cast.find_organization("the organisation")
+    context.reply = context.target.ops_center.organization_credits(context.cast.find(who).token, organization.id)
+
+
+@when("{who} look(s) at their allocation")
+def looks_at_allocation(context: Context, who: str) -> None:
+    organization = context.cast.find_organization("the organisation")
+    context.reply = context.target.ops_center.my_allocation(context.cast.find(who).token, organization.id)
+
+
+@then("it holds exactly")
+def holds_exactly(context: Context) -> None:
+    pages.holds_fields(context.reply, _stated(context), context.cast, exactly=True)
+
+
+@then("it holds at least")
+def holds_at_least(context: Context) -> None:
+    pages.holds_fields(context.reply, _stated(context), context.cast, exactly=False)
+
+
+@then("it shows {number} of {number} entries")
+def shows_entries(context: Context, shown: int, total: int) -> None:
+    expect.agree(
+        [
+            Finding("the page shows {} entries", len(context.reply.body.get("items", [])), shown),
+            Finding("the history has {} entries in all", context.reply.body.get("total"), total),
+        ],
+        lambda: context.reply.text[:300],
+    )
+
+
+@then("every entry is one of their own requests, answered, of {number} tokens for {number} credits")
+def own_entries(context: Context, tokens: int, credits: int) -> None:
+    pages.own_entries(context.reply, context.cast.find("they"), tokens, credits)
+
+
+@then("{whose} plan is {plan}")
+def plan_is(context: Context, who: str, plan: str) -> None:
+    person = context.cast.find(who)
+    balance, usage = context.target.ops_center.balance(person.token), context.target.ops_center.usage(person.token)
+    expect.agree(
+        [
+            Finding(f"the plan of {person.alias} in the balance is {{}}", balance.body.get("tier"), plan),
+            Finding(f"the plan of {person.alias} in the usage is {{}}", usage.body.get("tier"), plan),
+        ],
+        lambda: "",
+    )
+
+
+def _stated(context: Context) -> dict[str, str]:
+    return {row["field"]: row["value"] for row in context.table}
