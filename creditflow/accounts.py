@@ -46,13 +46,21 @@ class Accounts:
         own = [m["amount"] for m in self.target.unicorn.movements(user_id=person.id) if m["org_id"] is None]
         agree(
             [
-                Finding(f"{person.alias} has {{}} credits in the API", self._balance(person).get("credits"), expected),
+                Finding(
+                    f"{person.alias} has {{}} credits in the API",
+                    self._balance(person).get("credits"),
+                    expected,
+                ),
                 Finding(
                     f"{person.alias} has {{}} credits in unicorn_db (user_credits)",
                     purse["credits_remaining"] if purse else 0,
                     expected,
                 ),
-                Finding(f"the movements of {person.alias} add up to {{}} credits (credit_transactions)", sum(own), expected),
+                Finding(
+                    f"the movements of {person.alias} add up to {{}} credits (credit_transactions)",
+                    sum(own),
+                    expected,
+                ),
             ],
             lambda: story.of_person(self.target, person),
         )
@@ -66,12 +74,22 @@ class Accounts:
         answers = [a for a in person.answers if a.reply.status == 200 and not a.question.own_key]
         expected = sorted(self._moved(list(amounts), answers))
         rows = self._usage_rows(person)
-        calls = {str(c["request_id"]): c["credits"] for c in self.target.unicorn.calls(person.id) if c["credits"]}
+        calls = {
+            str(c["request_id"]): c["credits"] for c in self.target.unicorn.calls(person.id) if c["credits"]
+        }
         charged = {str(r["request_id"]): -r["amount"] for r in rows}
         agree(
             [
-                Finding(f"the charges on the account of {person.alias} are {{}}", sorted(-r["amount"] for r in rows), expected),
-                Finding(f"the charged calls of {person.alias} cost {{}} (usage_tracking)", sorted(calls.values()), expected),
+                Finding(
+                    f"the charges on the account of {person.alias} are {{}}",
+                    sorted(-r["amount"] for r in rows),
+                    expected,
+                ),
+                Finding(
+                    f"the charged calls of {person.alias} cost {{}} (usage_tracking)",
+                    sorted(calls.values()),
+                    expected,
+                ),
             ],
             lambda: story.of_person(self.target, person),
         )
@@ -86,7 +104,13 @@ class Accounts:
         """Require that no organisation paid anything for a person."""
         rows = [r for r in self.target.unicorn.movements(user_id=person.id) if r["org_id"] is not None]
         agree(
-            [Finding(f"organisations have {{}} movements for {person.alias} (credit_transactions)", len(rows), 0)],
+            [
+                Finding(
+                    f"organisations have {{}} movements for {person.alias} (credit_transactions)",
+                    len(rows),
+                    0,
+                )
+            ],
             lambda: story.of_person(self.target, person),
         )
 
@@ -97,7 +121,13 @@ class Accounts:
             if r["org_id"] is None and r["transaction_type"] != "grant"
         ]  # fmt: skip
         agree(
-            [Finding(f"{person.alias} has {{}} movements in their own purse (credit_transactions)", len(rows), 0)],
+            [
+                Finding(
+                    f"{person.alias} has {{}} movements in their own purse (credit_transactions)",
+                    len(rows),
+                    0,
+                )
+            ],
             lambda: story.of_person(self.target, person),
         )
 
@@ -107,10 +137,22 @@ class Accounts:
         remaining = None if limit is None else max(0, limit - used)
         findings = [
             Finding(f"{person.alias} has used {{}} calls in the usage", usage.get("api_calls_used"), used),
-            Finding(f"the limit of {person.alias} is {{}} calls in the usage", usage.get("api_calls_limit"), limit),
-            Finding(f"{person.alias} has {{}} calls left in the usage", usage.get("api_calls_remaining"), remaining),
-            Finding(f"{person.alias} has used {{}} calls in the balance", balance.get("api_calls_used"), used),
-            Finding(f"the limit of {person.alias} is {{}} calls in the balance", balance.get("api_calls_limit"), limit),
+            Finding(
+                f"the limit of {person.alias} is {{}} calls in the usage", usage.get("api_calls_limit"), limit
+            ),
+            Finding(
+                f"{person.alias} has {{}} calls left in the usage",
+                usage.get("api_calls_remaining"),
+                remaining,
+            ),
+            Finding(
+                f"{person.alias} has used {{}} calls in the balance", balance.get("api_calls_used"), used
+            ),
+            Finding(
+                f"the limit of {person.alias} is {{}} calls in the balance",
+                balance.get("api_calls_limit"),
+                limit,
+            ),
             Finding(
                 f"{{}} calls of {person.alias} are in unicorn_db (usage_tracking)",
                 len(self.target.unicorn.calls(person.id, period.start().replace(tzinfo=None))),
@@ -136,7 +178,11 @@ class Accounts:
         listed = next((m for m in seen.get("members", []) if m.get("user_email") == person.email), {})
         agree(
             [
-                Finding(f"{person.alias} has {{}} credits of their allocation left in the API", mine.get("remaining"), remaining),
+                Finding(
+                    f"{person.alias} has {{}} credits of their allocation left in the API",
+                    mine.get("remaining"),
+                    remaining,
+                ),
                 Finding(
                     f"{person.alias} has {{}} credits of their allocation left in unicorn_db (organization_members)",
                     row["allocated_credits"] - row["used_credits"],
@@ -157,7 +203,11 @@ class Accounts:
         mine = self._fields(self.target.ops_center.my_allocation(person.token, organization.id))
         agree(
             [
-                Finding(f"{person.alias} has used {{}} credits of their allocation in the API", mine.get("used"), expected),
+                Finding(
+                    f"{person.alias} has used {{}} credits of their allocation in the API",
+                    mine.get("used"),
+                    expected,
+                ),
                 Finding(
                     f"{person.alias} has used {{}} credits in unicorn_db (organization_members)",
                     self._member_row(person, organization)["used_credits"],
@@ -170,21 +220,46 @@ class Accounts:
     def organization(self, organization: Organization, total: int, unallocated: int | None = None) -> None:
         """Require an organisation's credits: the API, `organization_credits`, and the sum of its movements."""
         total += self._drift(self._answers_paid_by(organization))
-        fields = self._fields(self.target.ops_center.organization_credits(organization.admin.token, organization.id))
-        row = self.target.unicorn.organization_credits(organization.id) or {"total_credits": 0, "allocated_credits": 0}
+        fields = self._fields(
+            self.target.ops_center.organization_credits(organization.admin.token, organization.id)
+        )
+        row = self.target.unicorn.organization_credits(organization.id) or {
+            "total_credits": 0,
+            "allocated_credits": 0,
+        }
         moved = sum(m["amount"] for m in self.target.unicorn.movements(org_id=organization.id))
-        left = sum(m["allocated_credits"] - m["used_credits"] for m in self.target.unicorn.members(organization.id))
+        left = sum(
+            m["allocated_credits"] - m["used_credits"] for m in self.target.unicorn.members(organization.id)
+        )
         says = organization.alias
         findings = [
             Finding(f"{says} has {{}} credits in the API", fields.get("total_credits"), total),
-            Finding(f"{says} has {{}} credits in unicorn_db (organization_credits)", row["total_credits"], total),
+            Finding(
+                f"{says} has {{}} credits in unicorn_db (organization_credits)", row["total_credits"], total
+            ),
             Finding(f"the movements of {says} add up to {{}} credits (credit_transactions)", moved, total),
             Finding(f"{says} has {{}} allocated credits in the API", fields.get("allocated_credits"), left),
-            Finding(f"{says} has {{}} allocated credits in unicorn_db (organization_credits)", row["allocated_credits"], left),
+            Finding(
+                f"{says} has {{}} allocated credits in unicorn_db (organization_credits)",
+                row["allocated_credits"],
+                left,
+            ),
         ]
         if unallocated is not None:
-            findings.append(Finding(f"{says} has {{}} unallocated credits in the API", fields.get("unallocated_credits"), unallocated))
-            findings.append(Finding(f"{says} has {{}} unallocated credits in unicorn_db", row["total_credits"] - left, unallocated))
+            findings.append(
+                Finding(
+                    f"{says} has {{}} unallocated credits in the API",
+                    fields.get("unallocated_credits"),
+                    unallocated,
+                )
+            )
+            findings.append(
+                Finding(
+                    f"{says} has {{}} unallocated credits in unicorn_db",
+                    row["total_credits"] - left,
+                    unallocated,
+                )
+            )
         agree(findings, lambda: story.of_organization(self.target, organization))
 
     def attribution(self, organization: Organization, expected: Sequence[tuple[Person, int, int]]) -> None:
@@ -200,7 +275,9 @@ class Accounts:
             findings += [
                 Finding(f"{who} {{}} credits", row.get("credits_used"), credits),
                 Finding(f"{who} {{}} calls", row.get("api_calls"), calls),
-                Finding(f"{who} the user id {{}}", row.get("user_id"), person.id if calls else row.get("user_id")),
+                Finding(
+                    f"{who} the user id {{}}", row.get("user_id"), person.id if calls else row.get("user_id")
+                ),
             ]
         others = [row for row in rows.values() if row.get("credits_used") or row.get("api_calls")]
         findings.append(Finding("the breakdown shows usage of {} others", len(others), 0))
@@ -213,7 +290,13 @@ class Accounts:
         rows = self.target.unicorn.calls(answer.person.id)
         found = [(str(r["request_id"]), r["tokens"], r["credits"], r["byok"], r["status"]) for r in rows]
         agree(
-            [Finding("the counted calls are {} (usage_tracking)", found, [(answer.request_id, tokens, credits - moved, False, 200)])],
+            [
+                Finding(
+                    "the counted calls are {} (usage_tracking)",
+                    found,
+                    [(answer.request_id, tokens, credits - moved, False, 200)],
+                )
+            ],
             lambda: story.of_person(self.target, answer.person),
         )
 
@@ -225,9 +308,19 @@ class Accounts:
         platform = sum(c.key_fingerprint == self.target.settings.platform_key_fingerprint for c in seen)
         agree(
             [
-                Finding(f"the provider was called {{}} times with the own key of {person.alias}", own, own_key),
-                Finding(f"the provider was called {{}} times with the platform's key for {person.alias}", platform, platform_key),
-                Finding(f"the provider was called {{}} times for {person.alias}", len(seen), own_key + platform_key),
+                Finding(
+                    f"the provider was called {{}} times with the own key of {person.alias}", own, own_key
+                ),
+                Finding(
+                    f"the provider was called {{}} times with the platform's key for {person.alias}",
+                    platform,
+                    platform_key,
+                ),
+                Finding(
+                    f"the provider was called {{}} times for {person.alias}",
+                    len(seen),
+                    own_key + platform_key,
+                ),
             ],
             lambda: story.of_person(self.target, person),
         )
@@ -235,7 +328,13 @@ class Accounts:
     def provider_total(self, person: Person, expected: int) -> None:
         """Require how often the provider was called for a person, whichever key paid."""
         agree(
-            [Finding(f"the provider was called {{}} times for {person.alias}", len(self.target.provider.calls(person.name)), expected)],
+            [
+                Finding(
+                    f"the provider was called {{}} times for {person.alias}",
+                    len(self.target.provider.calls(person.name)),
+                    expected,
+                )
+            ],
             lambda: story.of_person(self.target, person),
         )
 
@@ -243,7 +342,9 @@ class Accounts:
         """Require that no reservation of a person is left: every column of theirs that holds credits is at 0."""
         held = self.target.unicorn.held(person.id, person.email)
         if held is None:
-            raise NotTestableHere("unicorn_db has no column that shows reservations", "name such a column '..._reserved'")
+            raise NotTestableHere(
+                "unicorn_db has no column that shows reservations", "name such a column '..._reserved'"
+            )
         agree(
             [Finding(f"{person.alias} has {{}} credits held in unicorn_db", held, 0)],
             lambda: story.of_person(self.target, person),
@@ -264,7 +365,9 @@ class Accounts:
         agree(
             [
                 Finding("the answer says that it cost {} credits", fields.get("cost_credits"), cost - moved),
-                Finding("the answer says that {} credits are left", fields.get("credits_remaining"), left + moved),
+                Finding(
+                    "the answer says that {} credits are left", fields.get("credits_remaining"), left + moved
+                ),
                 Finding("the answer says 'own key used': {}", fields.get("byok_used"), False),
             ],
             lambda: story.of_person(self.target, answer.person),
@@ -276,9 +379,21 @@ class Accounts:
         usage = self._fields(self.target.ops_center.usage(person.token))
         agree(
             [
-                Finding(f"the usage page of {person.alias} shows {{}} credits", usage.get("credits_used"), expected),
-                Finding("the period begins on {}", str(usage.get("period_start", ""))[:10], period.start().date().isoformat()),
-                Finding("the quota starts anew on {}", str(usage.get("reset_date", ""))[:10], period.reset().date().isoformat()),
+                Finding(
+                    f"the usage page of {person.alias} shows {{}} credits",
+                    usage.get("credits_used"),
+                    expected,
+                ),
+                Finding(
+                    "the period begins on {}",
+                    str(usage.get("period_start", ""))[:10],
+                    period.start().date().isoformat(),
+                ),
+                Finding(
+                    "the quota starts anew on {}",
+                    str(usage.get("reset_date", ""))[:10],
+                    period.reset().date().isoformat(),
+                ),
             ],
             lambda: story.of_person(self.target, person),
         )
@@ -305,7 +420,10 @@ class Accounts:
         """Require that by the feature's own price list a request costs what the feature says it does."""
         prices = self._cast.prices
         cost = prices.charge(model, tokens) if prices else None
-        agree([Finding(f"{tokens:,} tokens of {model} cost {{}} by the feature's prices", cost, credits)], lambda: "")
+        agree(
+            [Finding(f"{tokens:,} tokens of {model} cost {{}} by the feature's prices", cost, credits)],
+            lambda: "",
+        )
 
     def _drift(self, answers: Iterable[Answer]) -> int:
         if self.target.provider_is_exact:
@@ -317,7 +435,9 @@ class Accounts:
             return 0
         prices, model = self._cast.prices, answer.question.model
         if prices is None:
-            raise NotTestableHere("the provider counts its own tokens and this feature states no prices", "state them")
+            raise NotTestableHere(
+                "the provider counts its own tokens and this feature states no prices", "state them"
+            )
         return prices.charge(model, answer.question.tokens) - prices.charge(model, answer.reported_tokens)
 
     def _moved(self, amounts: list[int], answers: list[Answer]) -> list[int]:
@@ -335,7 +455,9 @@ class Accounts:
 
     def _paid_by(self, answer: Answer, organization: Organization) -> bool:
         rows = self._usage_rows(answer.person)
-        return any(str(r["request_id"]) == answer.request_id and str(r["org_id"]) == organization.id for r in rows)
+        return any(
+            str(r["request_id"]) == answer.request_id and str(r["org_id"]) == organization.id for r in rows
+        )
 
     def _answers_paid_by(self, organization: Organization) -> list[Answer]:
         people = (organization.admin, *organization.members)
@@ -353,5 +475,8 @@ class Accounts:
         return self._fields_or_fail(reply, 200)
 
     def _fields_or_fail(self, reply: Reply, status: int) -> dict[str, Any]:
-        holds(reply.status == status, f"Ops-Center answered {reply.status} where {status} is due: {reply.text[:200]}")
+        holds(
+            reply.status == status,
+            f"Ops-Center answered {reply.status} where {status} is due: {reply.text[:200]}",
+        )
         return reply.body

@@ -25,7 +25,16 @@ class Billing:
     def customer(self, person: Person) -> None:
         """Require that Lago knows a person as a customer by their Keycloak user id."""
         found = self.target.lago.customer(person.id) or {}
-        agree([Finding(f"Lago's customer for {person.alias} has the external id {{}}", found.get("external_id"), person.id)], _nothing)
+        agree(
+            [
+                Finding(
+                    f"Lago's customer for {person.alias} has the external id {{}}",
+                    found.get("external_id"),
+                    person.id,
+                )
+            ],
+            _nothing,
+        )
 
     def subscription(self, person: Person, plan: str) -> None:
         """Require an active subscription of a plan, and only one."""
@@ -44,9 +53,21 @@ class Billing:
         subscriptions = self.target.lago_db.subscriptions(person.id)
         agree(
             [
-                Finding(f"{{}} customers of {person.alias} are in lago", len(self.target.lago_db.customers(person.id)), 1),
-                Finding("the subscriptions in lago have the status {}", [s["status"] for s in subscriptions], [ACTIVE]),
-                Finding("the subscriptions in lago are of the plan {}", [s["plan_code"] for s in subscriptions], [person.plan]),
+                Finding(
+                    f"{{}} customers of {person.alias} are in lago",
+                    len(self.target.lago_db.customers(person.id)),
+                    1,
+                ),
+                Finding(
+                    "the subscriptions in lago have the status {}",
+                    [s["status"] for s in subscriptions],
+                    [ACTIVE],
+                ),
+                Finding(
+                    "the subscriptions in lago are of the plan {}",
+                    [s["plan_code"] for s in subscriptions],
+                    [person.plan],
+                ),
             ],
             _nothing,
         )
@@ -56,7 +77,11 @@ class Billing:
         invoices = self.target.lago.invoices(person.id)
         agree(
             [
-                Finding(f"Lago's invoices for {person.alias} are {{}}", [i["status"] for i in invoices], ["finalized"]),
+                Finding(
+                    f"Lago's invoices for {person.alias} are {{}}",
+                    [i["status"] for i in invoices],
+                    ["finalized"],
+                ),
                 Finding("they are of the type {}", [i["invoice_type"] for i in invoices], ["subscription"]),
             ],
             _nothing,
@@ -68,7 +93,11 @@ class Billing:
         told = [i["total_amount_cents"] for i in self.target.lago.invoices(person.id)]
         agree(
             [
-                Finding(f"the invoices of {person.alias} in lago have the status {{}}", [r["status"] for r in rows], [FINALIZED]),
+                Finding(
+                    f"the invoices of {person.alias} in lago have the status {{}}",
+                    [r["status"] for r in rows],
+                    [FINALIZED],
+                ),
                 Finding("they are of the type {}", [r["invoice_type"] for r in rows], [SUBSCRIPTION]),
                 Finding("they are over {} cents", [r["total_amount_cents"] for r in rows], told),
             ],
@@ -82,7 +111,9 @@ class Billing:
         agree(
             [
                 Finding("Lago has the event {}", found.get("transaction_id"), answer.request_id),
-                Finding("the event is for the subscription {}", found.get("external_subscription_id"), wanted),
+                Finding(
+                    "the event is for the subscription {}", found.get("external_subscription_id"), wanted
+                ),
             ],
             lambda: story.of_person(self.target, answer.person),
         )
@@ -91,7 +122,9 @@ class Billing:
         """Require that Lago refuses a second event of the same request, so that nothing is billed twice."""
         found = self.target.lago.event(answer.request_id) or {}
         holds(bool(found), f"Lago has no event of the request {answer.request_id[:4]} that could be repeated")
-        status = self.target.lago.repeat_event(answer.person.subscription, answer.request_id, str(found["code"]))
+        status = self.target.lago.repeat_event(
+            answer.person.subscription, answer.request_id, str(found["code"])
+        )
         agree([Finding("Lago answered the repeated event with {}", status, 422)], _nothing)
 
 

@@ -59,6 +59,7 @@ class Cast:
         user_id = keycloak.create_user(name, email, password, {"subscription_tier": plan or "trial"})
         person = Person(alias, name, email, password, user_id, plan, signing_in(keycloak, name, password))
         self._owe_rows(person)
+        person.sign_in_meanwhile()
         if plan:
             self._subscribe(person)
         if credits:
@@ -66,7 +67,9 @@ class Cast:
         self._people[alias] = self._last = person
         return person
 
-    def organization(self, alias: str, admin: Person, tier: str = "platform", credits: int = 0) -> Organization:
+    def organization(
+        self, alias: str, admin: Person, tier: str = "platform", credits: int = 0
+    ) -> Organization:
         """Make an organisation through the API, as its admin, holding purchased credits."""
         name = f"{admin.name} {alias.removeprefix('the ')}"
         made = self.target.ops_center.create_organization(admin.token, name, tier)
@@ -81,8 +84,14 @@ class Cast:
         ops_center = self.target.ops_center
         if self.target.has("UNICORN_DB_URL"):
             grants = self.target.grants
-            self._cleanup.owe(f"the rows of the organisation {name}", lambda: grants.remove_organization(org_id))
-        self._cleanup.owe(f"the organisation {name}", lambda: _gone(ops_center.remove_organization(admin.token, org_id).status))
+            self._cleanup.owe(
+                f"the rows of the organisation {name}", lambda: grants.remove_organization(org_id)
+            )
+        self._cleanup.owe(
+            f"the organisation {name}",
+            lambda: _gone(ops_center.remove_organization(admin.token, org_id).status),
+            alone=True,
+        )
         organization = self._organizations[alias] = Organization(alias, org_id, name, admin)
         if credits:
             bought = ops_center.purchase(admin.token, org_id, credits)
@@ -137,13 +146,17 @@ class Cast:
             return key
         own = self.target.settings.test_openrouter_key.get_secret_value()
         if provider != "openrouter" or not own:
-            raise NotTestableHere(f"a BYOK request needs a key that {provider} takes", "set TEST_OPENROUTER_KEY")
+            raise NotTestableHere(
+                f"a BYOK request needs a key that {provider} takes", "set TEST_OPENROUTER_KEY"
+            )
         return own
 
     def trouble(self, person: Person, kind: str, seconds: float = 30) -> None:
         """Have the provider answer one person with a trouble from now on."""
         stand_in = self.target.provider
-        self._cleanup.owe(f"the provider's trouble for {person.name}", lambda: stand_in.end_trouble(person.name))
+        self._cleanup.owe(
+            f"the provider's trouble for {person.name}", lambda: stand_in.end_trouble(person.name)
+        )
         stand_in.trouble(person.name, kind, seconds)
 
     def find(self, who: str) -> Person:
@@ -171,9 +184,10 @@ class Cast:
 
     def _subscribe(self, person: Person) -> None:
         lago = self.target.lago
-        self._cleanup.owe(f"the Lago customer {person.id}", lambda: lago.remove_customer(person.id))
+        self._cleanup.owe(
+            f"the Lago customer {person.id}", lambda: lago.remove_customer(person.id, person.subscription)
+        )
         lago.create_customer(person.id, person.name, person.email)
-        self._cleanup.owe(f"the subscription {person.subscription}", lambda: lago.unsubscribe(person.subscription))
         lago.subscribe(person.id, person.subscription, person.plan)
 
     def _owe_rows(self, person: Person) -> None:

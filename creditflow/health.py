@@ -65,9 +65,13 @@ def tables(target: Target) -> list[str]:
     """What is missing of the tables that the checks read, a sentence a table; empty when all are there."""
     missing = []
     if target.has("UNICORN_DB_URL"):
-        missing += _missing("unicorn_db", UNICORN_TABLES, target.unicorn.database.columns(), "has Ops-Center created them?")
+        missing += _missing(
+            "unicorn_db", UNICORN_TABLES, target.unicorn.database.columns(), "has Ops-Center created them?"
+        )
     if target.has("LAGO_DB_READ_URL"):
-        missing += _missing("lago", LAGO_TABLES, target.lago_db.database.columns(), "has Lago migrated its database?")
+        missing += _missing(
+            "lago", LAGO_TABLES, target.lago_db.database.columns(), "has Lago migrated its database?"
+        )
     return missing
 
 
@@ -97,9 +101,13 @@ def _ops_center(target: Target) -> tuple[str, str]:
     http = target.ops_center.http
     reply = target.ops_center.status()
     if reply.status != 200 or "services" not in reply.body:
-        raise ServiceAway("Ops-Center", http.url, f"answered {reply.status} when asked for its status; is it Ops-Center?")
+        raise ServiceAway(
+            "Ops-Center", http.url, f"answered {reply.status} when asked for its status; is it Ops-Center?"
+        )
     down = [name for name, state in reply.body["services"].items() if state != "up"]
-    return http.url, f"reports {', '.join(down)} down" if down else str(reply.body.get("version", "all its services up"))
+    return http.url, f"reports {', '.join(down)} down" if down else str(
+        reply.body.get("version", "all its services up")
+    )
 
 
 def _keycloak(target: Target) -> tuple[str, str]:
@@ -125,7 +133,9 @@ def _litellm(target: Target) -> tuple[str, str]:
     if not target.litellm.alive():
         raise ServiceAway("LiteLLM", http.url, "says that it is not ready")
     if not target.litellm.models():
-        raise ServiceAway("LiteLLM", http.url, "lists no model: check LITELLM_MASTER_KEY and its configuration")
+        raise ServiceAway(
+            "LiteLLM", http.url, "lists no model: check LITELLM_MASTER_KEY and its configuration"
+        )
     return http.url, target.litellm.version() or "alive"
 
 

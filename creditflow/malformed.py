@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-_ASKED = {"model": "openai/gpt-3.5-turbo", "messages": [{"role": "user", "content": "Hello, this is a test."}]}
+_ASKED = {
+    "model": "openai/gpt-3.5-turbo",
+    "messages": [{"role": "user", "content": "Hello, this is a test."}],
+}
 
 MALFORMED: dict[str, Any] = {
     "no messages": {"model": "openai/gpt-3.5-turbo"},

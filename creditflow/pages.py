@@ -28,12 +28,19 @@ def holds_fields(reply: Reply, stated: Mapping[str, str], cast: Cast, exactly: b
         exactly: whether no further field may be there.
     """
     holds(reply.status in (200, 201), f"Ops-Center answered {reply.status}: {reply.text[:300]}")
-    holds(_UUID.fullmatch(reply.headers.get("X-Request-Id", "")) is not None, "the answer carries no X-Request-Id")
+    holds(
+        _UUID.fullmatch(reply.headers.get("X-Request-Id", "")) is not None,
+        "the answer carries no X-Request-Id",
+    )
     body = reply.body
     findings = []
     for name, value in stated.items():
         meaning, check = _meaning(value, cast)
-        findings.append(Finding(f"the field {name} is {{}}", meaning if check(body.get(name)) else body.get(name), meaning))
+        findings.append(
+            Finding(
+                f"the field {name} is {{}}", meaning if check(body.get(name)) else body.get(name), meaning
+            )
+        )
     if exactly:
         findings.append(Finding("the answer has the fields {}", sorted(body), sorted(stated)))
     agree(findings, lambda: f"the answer reads {reply.text[:300]}")
@@ -118,7 +125,11 @@ def own_entries(reply: Reply, person: Person, tokens: int, credits: int) -> None
     own = {answer.request_id for answer in person.answers}
     agree(
         [
-            Finding(f"the entry {str(entry.get('request_id'))[:4]} holds {{}}", _entry(entry, own), [True, tokens, credits, 200, True])
+            Finding(
+                f"the entry {str(entry.get('request_id'))[:4]} holds {{}}",
+                _entry(entry, own),
+                [True, tokens, credits, 200, True],
+            )
             for entry in reply.body.get("items", [])
         ],
         lambda: f"the page reads {reply.text[:300]}",

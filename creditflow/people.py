@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from creditflow.drivers.keycloak import Keycloak
+from creditflow.drivers.keycloak import Keycloak, SignInRefused
+from creditflow.errors import ServiceAway
 
 if TYPE_CHECKING:
     from creditflow.questions import Answer
@@ -44,6 +46,14 @@ class Person:
     def subscription(self) -> str:
         """The external id of their subscription in Lago."""
         return f"{self.name}-subscription"
+
+    def sign_in_meanwhile(self) -> None:
+        """Begin to sign in while other things are made; whoever needs the token waits for it."""
+        threading.Thread(target=self._sign_in_quietly, daemon=True).start()
+
+    def _sign_in_quietly(self) -> None:
+        with contextlib.suppress(SignInRefused, ServiceAway):
+            _ = self.token
 
     @property
     def token(self) -> str:

@@ -25,7 +25,10 @@ _TOPICS = {
     "admin": (r"\badmin", "that the organisation's admin can help"),
     "allocation": (r"\balloca", "that an allocation is missing"),
     "no purchase": (r"\b(?:nothing|not|no)\b.*\bpurchase", "that nothing was purchased"),
-    "no key": (r"\b(?:no|not)\b.*\bkey\b.*\bstore|\bkey\b.*\bnot\b.*\bstored", "that no key is stored and how to store one"),
+    "no key": (
+        r"\b(?:no|not)\b.*\bkey\b.*\bstore|\bkey\b.*\bnot\b.*\bstored",
+        "that no key is stored and how to store one",
+    ),
     "check key": (r"\bkey\b", "that the stored key has to be checked"),
     "not charged": (r"\b(?:nothing|not|no)\b.*\bcharged?\b", "that nothing was charged"),
 }
@@ -49,7 +52,9 @@ class Refusal:
         status, _, words = text.partition(" ")
         code = words.startswith('"')
         if words and not code and words != HTTPStatus(int(status)).phrase:
-            raise ValueError(f"The feature calls {status} '{words}'; it is '{HTTPStatus(int(status)).phrase}'.")
+            raise ValueError(
+                f"The feature calls {status} '{words}'; it is '{HTTPStatus(int(status)).phrase}'."
+            )
         return Refusal(int(status), words.strip('"'), code)
 
     @property
@@ -65,7 +70,9 @@ def refused(reply: Reply, wanted: Refusal, who: str, recorded: Callable[[], str]
         if wanted.code:
             findings.append(Finding(f"{who} got the code {{}}", reply.body.get("code"), wanted.code))
         findings.append(Finding("the problem's own status is {}", reply.body.get("status"), wanted.status))
-        findings.append(Finding("the refusal's media type is {}", _media_type(reply), "application/problem+json"))
+        findings.append(
+            Finding("the refusal's media type is {}", _media_type(reply), "application/problem+json")
+        )
     agree(findings, lambda: f"the answer reads: {reply.text[:300] or 'nothing'}; {recorded()}")
 
 
@@ -73,7 +80,10 @@ def clear(reply: Reply) -> None:
     """Require a refusal that a person can act on: a title, a sentence, and nothing of the inside (A11)."""
     detail, title = str(reply.body.get("detail", "")), str(reply.body.get("title", ""))
     holds(bool(title), f"the refusal has no title: {reply.text[:300]}")
-    holds(len(detail.split()) >= 5, f"the refusal says only '{detail}', which is no sentence that tells what to do")
+    holds(
+        len(detail.split()) >= 5,
+        f"the refusal says only '{detail}', which is no sentence that tells what to do",
+    )
     found = _INTERNALS.search(reply.text)
     holds(found is None, f"the refusal gives internals away: '{found.group(0)[:40] if found else ''}'")
 
@@ -82,7 +92,10 @@ def says(reply: Reply, topic: str) -> None:
     """Require that the sentence the user reads speaks of a topic."""
     pattern, meaning = _TOPICS[topic]
     detail = str(reply.body.get("detail", ""))
-    holds(re.search(pattern, detail, re.I | re.S) is not None, f"the message does not say {meaning}: it reads '{detail}'")
+    holds(
+        re.search(pattern, detail, re.I | re.S) is not None,
+        f"the message does not say {meaning}: it reads '{detail}'",
+    )
 
 
 def offers_upgrade(reply: Reply, mentions: str = "") -> None:

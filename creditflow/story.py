@@ -47,7 +47,9 @@ def why_not_deducted(target: Target, person: Person) -> str:
 
 def why_no_organization_credits(target: Target, organization: Organization) -> str:
     """H3: the organisation has no credits because nothing was purchased for it."""
-    bought = [m for m in target.unicorn.movements(org_id=organization.id) if m["transaction_type"] == "purchase"]
+    bought = [
+        m for m in target.unicorn.movements(org_id=organization.id) if m["transaction_type"] == "purchase"
+    ]
     if bought:
         return ""
     return f"nothing was purchased for {organization.alias}: its admin has to purchase credits first"
@@ -67,7 +69,9 @@ def why_unauthorized(target: Target, username: str) -> str:
     if not keycloak.answers():
         return f"Keycloak does not answer at {keycloak.url}: start it, or correct KEYCLOAK_URL"
     if keycloak.find_user(username) is None:
-        return f"Keycloak answers, but the realm {keycloak.realm} has no user {username}: create the user first"
+        return (
+            f"Keycloak answers, but the realm {keycloak.realm} has no user {username}: create the user first"
+        )
     return f"Keycloak answers and the user {username} exists: check the password and the token's expiry"
 
 

@@ -19,7 +19,10 @@ def soon(check: Callable[[], None], seconds: float) -> None:
     """
     try:
         for attempt in Retrying(
-            stop=stop_after_delay(seconds), wait=wait_fixed(0.1), retry=retry_if_exception_type(AssertionError), reraise=True
+            stop=stop_after_delay(seconds),
+            wait=wait_fixed(0.1),
+            retry=retry_if_exception_type(AssertionError),
+            reraise=True,
         ):
             with attempt:
                 check()

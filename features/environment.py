@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from behave.model import Scenario, Step
+from behave.model import Scenario
 from behave.runner import Context
 
 from creditflow import run
-from creditflow.redaction import redactor
 from features import language
 
 language.speak()
@@ -19,11 +18,8 @@ def before_all(context: Context) -> None:
 
 def before_scenario(context: Context, scenario: Scenario) -> None:
     """Give the scenario a cast of its own; whatever it makes is removed when the scenario ends."""
+    if "opt-in" in scenario.effective_tags and not context.config.userdata.getbool("opt_in"):
+        scenario.skip("an opt-in run of its own: behave -D opt_in=yes --tags=@opt-in")
+        return
     context.target = context.session.target
     context.cast, context.accounts = context.session.scene(scenario.effective_tags, context.add_cleanup)
-
-
-def after_step(context: Context, step: Step) -> None:
-    """Let no secret out through a failure's message."""
-    if step.error_message:
-        step.error_message = redactor.clean(step.error_message)

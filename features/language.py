@@ -16,7 +16,17 @@ from creditflow.acts import ACTS, UNKNOWN
 from creditflow.prices import MODELS
 from creditflow.refusals import Refusal
 
-ROLES = ("individual", "trial user", "BYOK user", "admin", "second member", "member", "colleague", "stranger", "neighbour")
+ROLES = (
+    "individual",
+    "trial user",
+    "BYOK user",
+    "admin",
+    "second member",
+    "member",
+    "colleague",
+    "stranger",
+    "neighbour",
+)
 SERVICES = ("Keycloak", "PostgreSQL", "Redis", "Lago", "LiteLLM", "Ops-Center")
 ORDINALS = ("first", "second", "third")
 PLANS = ("Trial", "Starter", "Professional", "Platform", "Enterprise")
@@ -74,10 +84,14 @@ def speak() -> None:
     _define("manner", "|".join(sorted(MANNERS, key=len, reverse=True)), dict, MANNERS.__getitem__)
     _define("act", "|".join(sorted(ACTS, key=len, reverse=True)), str, str)
     _define("unknown", "|".join(UNKNOWN), str, str)
-    _define("text", r'an empty text|"[^"]*"', str, lambda text: "" if text == "an empty text" else text.strip('"'))
+    _define(
+        "text", r'an empty text|"[^"]*"', str, lambda text: "" if text == "an empty text" else text.strip('"')
+    )
     _define("stored", r"no key is stored|a key of \w+ is stored", str, str)
     _define("service", "|".join(SERVICES), str, str)
-    _define("caller", "somebody (?:with|without) an? [a-z -]+", str, lambda text: text.removeprefix("somebody "))
+    _define(
+        "caller", "somebody (?:with|without) an? [a-z -]+", str, lambda text: text.removeprefix("somebody ")
+    )
     _define("place", "flows|edge_cases|risks|platform", str, str)
     _define("tag", "@[a-z0-9-]+", str, str)
     _define("table", "[a-z_]+", str, str)

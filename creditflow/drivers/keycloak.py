@@ -28,9 +28,7 @@ class Keycloak:
     def __init__(self, url: str, realm: str, client: str, secret: str, timeout_s: float) -> None:
         self.url, self.realm, self.client = url, realm, client
         self._secret, self._timeout = secret, max(1, round(timeout_s))
-        self._lock = threading.Lock()
         self._local = threading.local()
-        self._admin: KeycloakAdmin | None = None
         self._ids: dict[str, str] = {}
 
     def create_user(self, username: str, email: str, password: str, attributes: dict[str, str]) -> str:
@@ -110,22 +108,28 @@ class Keycloak:
             return False
 
     def _as_admin(self, what: str, method: str, *args: Any) -> Any:
-        with self._lock, waits.on("Keycloak"):
-            try:
-                self._admin = self._admin or KeycloakAdmin(
-                    server_url=f"{self.url}/",
-                    realm_name=self.realm,
-                    client_id=self.client,
-                    client_secret_key=self._secret,
-                    timeout=self._timeout,
-                    max_retries=0,
-                )
-                return getattr(self._admin, method)(*args)
-            except (KeycloakError, requests.RequestException) as error:
-                self._admin = None
-                code = getattr(error, "response_code", None)
-                said = f"answered {code}" if code else "can't be reached"
-                raise self._away(f"{said} when asked to {what}") from None
+        try:
+            with waits.on("Keycloak"):
+                return getattr(self._admin(), method)(*args)
+        except (KeycloakError, requests.RequestException) as error:
+            self._local.admin = None
+            code = getattr(error, "response_code", None)
+            said = f"answered {code}" if code else "can't be reached"
+            raise self._away(f"{said} when asked to {what}") from None
+
+    def _admin(self) -> KeycloakAdmin:
+        """One a thread: python-keycloak's objects are not made to be shared."""
+        admin: KeycloakAdmin | None = getattr(self._local, "admin", None)
+        if admin is None:
+            admin = self._local.admin = KeycloakAdmin(
+                server_url=f"{self.url}/",
+                realm_name=self.realm,
+                client_id=self.client,
+                client_secret_key=self._secret,
+                timeout=self._timeout,
+                max_retries=0,
+            )
+        return admin
 
     def _openid(self) -> KeycloakOpenID:
         client: KeycloakOpenID | None = getattr(self._local, "client", None)
@@ -149,4 +153,6 @@ def _refusal(error: KeycloakError) -> SignInRefused:
         said = json.loads(error.response_body or b"{}")
     except ValueError:
         said = {}
-    return SignInRefused(said.get("error", f"status {error.response_code}"), said.get("error_description", "no reason"))
+    return SignInRefused(
+        said.get("error", f"status {error.response_code}"), said.get("error_description", "no reason")
+    )

@@ -93,7 +93,9 @@ class Database:
             query = sql.SQL("SELECT 1 AS found FROM {} AS t WHERE t::text LIKE ANY(%s) LIMIT 1").format(
                 sql.Identifier(table)
             )
-            patterns = ["%" + t.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for t in texts]
+            patterns = [
+                "%" + t.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for t in texts
+            ]
             if self.rows(query, patterns):
                 holding.append(table)
         return holding
@@ -111,7 +113,10 @@ class Database:
             if self._read_only:
                 options += " -c default_transaction_read_only=on"
             self._connection = psycopg2.connect(
-                self._url, connect_timeout=max(2, round(self._timeout_s)), options=options, application_name="credit-flow"
+                self._url,
+                connect_timeout=max(2, round(self._timeout_s)),
+                options=options,
+                application_name="credit-flow",
             )
             self._connection.autocommit = True
         return self._connection
@@ -139,11 +144,14 @@ class UnicornDb:
         """
         columns = self.database.columns()
         found = []
-        for table, key, value in (("user_credits", "user_id", user_id), ("organization_members", "user_email", email)):
+        for table, key, value in (
+            ("user_credits", "user_id", user_id),
+            ("organization_members", "user_email", email),
+        ):
             for column in sorted(c for c in columns.get(table, ()) if "reserved" in c):
-                query = sql.SQL("SELECT coalesce(sum({}), 0)::integer AS held FROM {} WHERE {}::text = %s").format(
-                    sql.Identifier(column), sql.Identifier(table), sql.Identifier(key)
-                )
+                query = sql.SQL(
+                    "SELECT coalesce(sum({}), 0)::integer AS held FROM {} WHERE {}::text = %s"
+                ).format(sql.Identifier(column), sql.Identifier(table), sql.Identifier(key))
                 found.append(self.database.rows(query, value)[0]["held"])
         return sum(found) if found else None
 
@@ -175,11 +183,15 @@ class UnicornDb:
 
     def members(self, org_id: str) -> list[Row]:
         """The rows of `organization_members` of an organisation, by e-mail."""
-        return self.database.rows("SELECT * FROM organization_members WHERE org_id = %s ORDER BY user_email", org_id)
+        return self.database.rows(
+            "SELECT * FROM organization_members WHERE org_id = %s ORDER BY user_email", org_id
+        )
 
     def keys(self, user_id: str) -> list[Row]:
         """The rows of `user_byok_keys` of a person."""
-        return self.database.rows("SELECT * FROM user_byok_keys WHERE user_id = %s ORDER BY provider", user_id)
+        return self.database.rows(
+            "SELECT * FROM user_byok_keys WHERE user_id = %s ORDER BY provider", user_id
+        )
 
 
 class LagoDb:
@@ -260,7 +272,9 @@ class Grants:
         tables = [table for table, columns in self._columns().items() if column in columns]
         self.database.transaction(
             (
-                sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(sql.Identifier(table), sql.Identifier(column)),
+                sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(
+                    sql.Identifier(table), sql.Identifier(column)
+                ),
                 (value,),
             )
             for table in tables

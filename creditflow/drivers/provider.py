@@ -55,7 +55,11 @@ class Provider:
 
     def open_account(self, provider: str, key: str, state: str = "good") -> None:
         """Make a key known to the provider; state `good` or `empty` (out of money)."""
-        self._control("PUT", f"/control/keys/{fingerprint(key)}", body={"provider": provider, "key": key, "state": state})
+        self._control(
+            "PUT",
+            f"/control/keys/{fingerprint(key)}",
+            body={"provider": provider, "key": key, "state": state},
+        )
 
     def close_account(self, key: str) -> None:
         """Make a key unknown again."""
@@ -65,7 +69,9 @@ class Provider:
         """Make sure that the control interface answers and takes the token; raises `ServiceAway` otherwise."""
         self._control("GET", "/control/troubles")
 
-    def _control(self, method: str, path: str, body: Any = None, params: dict[str, str | int] | None = None) -> Reply:
+    def _control(
+        self, method: str, path: str, body: Any = None, params: dict[str, str | int] | None = None
+    ) -> Reply:
         reply = self.http.send(method, path, token=self._token, body=body, params=params)
         if reply.status >= 400 and not (method == "DELETE" and reply.status == 404):
             what = f"answered {reply.status} to {method} {path}: check PROVIDER_CONTROL_TOKEN"

@@ -21,7 +21,7 @@ Feature: Case 1 An organisation without enough credits
     And no charge is on the member's account
     And no credits are held for the member
 
-  @C1.E1 @critical
+  @C1.E1 @needs.journal @critical
   Scenario: A refused request is neither counted nor sent
     Given an organisation with 100 credits
     And a member with an allocation of 100 credits

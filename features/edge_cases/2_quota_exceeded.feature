@@ -10,7 +10,7 @@ Feature: Case 2 The month's quota is used up
 
   Rule: The quota is exactly what the plan says
 
-    @C2.S1 @C2.S2 @C2.S3 @C2.S4 @C2.S5 @C2.E1 @A5 @R2 @critical
+    @C2.S1 @C2.S2 @C2.S3 @C2.S4 @C2.S5 @C2.E1 @A5 @R2 @needs.journal @critical
     Scenario: A trial user's 700 requests are answered and the 701st is refused
       Given a trial user on the Trial plan with 10,000 credits
       When they ask GPT-3.5-turbo 700 questions of 100 tokens
@@ -41,7 +41,7 @@ Feature: Case 2 The month's quota is used up
         | Professional | 10,000 | 9,999  |
         | Platform     | 10,000 | 9,999  |
 
-    @A5 @normal
+    @A5 @needs.journal @normal
     Scenario: Somebody without a subscription has the trial's 700 calls
       Given an individual without a subscription, with 1,000 credits
       And they have already made 700 calls this month
@@ -93,7 +93,7 @@ Feature: Case 2 The month's quota is used up
 
   Rule: The quota can't be outrun
 
-    @A5 @A6 @R2 @critical
+    @A5 @A6 @R2 @needs.journal @critical
     Scenario: Ten requests at once with four calls left: four pass
       Given a trial user on the Trial plan with 1,000 credits
       And they have already made 696 calls this month
@@ -103,7 +103,7 @@ Feature: Case 2 The month's quota is used up
       And they have 964 credits left
       And the provider was called 4 times for them
 
-    @A5 @R2 @critical
+    @A5 @R2 @needs.journal @critical
     Scenario: Losing the counter gives nobody a fresh quota
       Given a trial user on the Trial plan with 1,000 credits
       And they have already made 699 calls this month

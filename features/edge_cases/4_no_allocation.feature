@@ -8,7 +8,7 @@ Feature: Case 4 A member to whom nothing was allocated
       | model         | credits |
       | GPT-3.5-turbo | 9       |
 
-  @C4.S1 @C4.S2 @C4.S3 @C4.S4 @C4.S5 @critical
+  @C4.S1 @C4.S2 @C4.S3 @C4.S4 @C4.S5 @needs.journal @critical
   Scenario: The request of a member without an allocation is refused and explained
     Given an organisation with 10,000 credits
     And a member without an allocation

@@ -10,7 +10,7 @@ Feature: Case 5 Many requests at the same moment
 
   Rule: An individual's credits are spent once each
 
-    @C5.S1 @C5.S2 @C5.S3 @C5.S4 @R1 @critical
+    @C5.S1 @C5.S2 @C5.S3 @C5.S4 @R1 @needs.journal @critical
     Scenario: Ten simultaneous requests of 100 credits use 1,000 credits up
       Given an individual on the Professional plan with 1,000 credits
       When they ask GPT-4-turbo 10 questions of 417 tokens at once, each of which costs 100 credits
@@ -21,7 +21,7 @@ Feature: Case 5 Many requests at the same moment
       And no credits are held for them
       And the provider was called 10 times for them
 
-    @C5.S4 @R1 @critical
+    @C5.S4 @R1 @needs.journal @critical
     Scenario: Of twelve simultaneous requests on 1,000 credits ten are answered
       Given an individual on the Professional plan with 1,000 credits
       When they ask GPT-4-turbo 12 questions of 417 tokens at once, each of which costs 100 credits
@@ -33,7 +33,7 @@ Feature: Case 5 Many requests at the same moment
 
   Rule: An organisation's credits are spent once each
 
-    @R1 @F2.M1 @critical
+    @R1 @F2.M1 @needs.journal @critical
     Scenario: Twelve simultaneous requests on one allocation of 1,000 credits: ten are answered
       Given an organisation with 10,000 credits
       And a member with an allocation of 1,000 credits

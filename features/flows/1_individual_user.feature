@@ -127,7 +127,7 @@ Feature: 1 An individual pays for LLM requests with their own credits
       Then the answer arrives
       And they have 0 credits left
 
-    @A8 @critical
+    @A8 @needs.journal @critical
     Scenario: A request that costs one credit more than they hold is refused before the provider is called
       Given an individual on the Professional plan with 8 credits
       When they ask GPT-3.5-turbo a question of 100 tokens
@@ -166,7 +166,7 @@ Feature: 1 An individual pays for LLM requests with their own credits
 
   Rule: The month's quota is a hard stop
 
-    @F1.S7 @F1.S8 @F1.E3 @F1.M3 @A5 @R2 @critical
+    @F1.S7 @F1.S8 @F1.E3 @F1.M3 @A5 @R2 @needs.journal @critical
     Scenario: A Professional subscriber's 10,001st call of the month is refused
       Given an individual on the Professional plan with 10,000 credits
       And they have already made 9,998 calls this month
@@ -179,7 +179,7 @@ Feature: 1 An individual pays for LLM requests with their own credits
       And they have 9,982 credits left
       And the provider was called 2 times for them
 
-    @F1.S7 @F1.S8 @F1.M3 @opt-in @normal
+    @F1.S7 @F1.S8 @F1.M3 @opt-in @needs.journal @normal
     Scenario: All 10,000 calls of a Professional subscriber are answered and the next one is refused
       Given an individual on the Professional plan with 100,000 credits
       When they ask GPT-3.5-turbo 10,000 questions of 100 tokens

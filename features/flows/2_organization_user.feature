@@ -147,7 +147,7 @@ Feature: 2 A member spends what their organisation has allocated to them
 
   Rule: A member can't exceed the allocation
 
-    @F2.S10 @F2.E4 @F2.M3 @critical
+    @F2.S10 @F2.E4 @F2.M3 @needs.journal @critical
     Scenario: A member who has used the allocation up is refused
       Given an organisation with 10,000 credits
       And a member with an allocation of 18 credits
@@ -160,7 +160,7 @@ Feature: 2 A member spends what their organisation has allocated to them
       And the organisation has 9,982 credits, of which 9,982 are unallocated
       And the provider was called 2 times for the member
 
-    @F2.S10 @F2.M3 @critical
+    @F2.S10 @F2.M3 @needs.journal @critical
     Scenario: A request that costs one credit more than the allocation is refused whole
       Given an organisation with 10,000 credits
       And a member with an allocation of 8 credits
@@ -263,7 +263,7 @@ Feature: 2 A member spends what their organisation has allocated to them
       And the second organisation has 4,991 credits, of which 4,000 are unallocated
       And the organisation has 10,000 credits, of which 9,000 are unallocated
 
-    @normal
+    @needs.journal @normal
     Scenario: Without a name the request is refused and nobody pays
       Given an organisation with 10,000 credits
       And a second organisation with 5,000 credits
@@ -274,7 +274,7 @@ Feature: 2 A member spends what their organisation has allocated to them
       And the second organisation has 5,000 credits
       And the provider was not called for the member
 
-    @R4 @critical
+    @R4 @needs.journal @critical
     Scenario: Nobody can name an organisation that they are no member of
       Given an organisation with 10,000 credits
       And a second organisation with 5,000 credits

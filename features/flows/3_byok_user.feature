@@ -119,7 +119,7 @@ Feature: 3 Someone with their own provider key pays the provider and not us
       And it says that 9,999 of 10,000 calls are left until the first of next month
       And they have used 1 of 10,000 calls
 
-    @F3.E2 @F3.M2 @R2 @critical
+    @F3.E2 @F3.M2 @R2 @needs.journal @critical
     Scenario: With the quota used up their own key does not help
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
@@ -175,7 +175,7 @@ Feature: 3 Someone with their own provider key pays the provider and not us
       And one charge of 9 credits is on their account
       And they have used 3 of 10,000 calls
 
-    @H4 @critical
+    @H4 @needs.journal @critical
     Scenario: Whoever stored no key is told so, and platform credits are not used instead
       Given a BYOK user on the Professional plan with 1,000 credits
       When they ask GPT-3.5-turbo a question of 100 tokens with their own key
@@ -185,7 +185,7 @@ Feature: 3 Someone with their own provider key pays the provider and not us
       And they have used 0 of 10,000 calls
       And the provider was not called for them
 
-    @normal
+    @needs.journal @normal
     Scenario: A removed key is used no more
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key

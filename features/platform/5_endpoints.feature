@@ -23,7 +23,7 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | somebody with a token signed by another |
         | somebody with an unsigned token         |
 
-    @A8 @normal
+    @A8 @needs.journal @normal
     Scenario: Malformed requests are refused and never a server error
       Given an individual on the Professional plan with 10,000 credits
       Then each malformed question is refused as 422 Unprocessable Entity

@@ -11,7 +11,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
 
   Rule: The same idempotency key is charged once
 
-    @R1 @critical
+    @R1 @needs.journal @critical
     Scenario: A repeated request gets the first answer again and costs nothing more
       Given an individual on the Professional plan with 10,000 credits
       When they ask GPT-3.5-turbo a question of 100 tokens under an idempotency key
@@ -22,7 +22,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And they have used 1 of 10,000 calls
       And the provider was called 1 time for them
 
-    @R1 @critical
+    @R1 @needs.journal @critical
     Scenario: The same key with another question is refused
       Given an individual on the Professional plan with 10,000 credits
       When they ask GPT-3.5-turbo a question of 100 tokens under an idempotency key
@@ -41,7 +41,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And the individual has 9,991 credits left
       And the neighbour has 452 credits left
 
-    @R1 @critical
+    @R1 @needs.journal @critical
     Scenario: A repetition while the first request still runs is turned away
       Given an individual on the Professional plan with 10,000 credits
       And the provider takes 1 second to answer them
@@ -117,7 +117,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
 
   Rule: What the provider did not deliver is not charged
 
-    @R1 @A8 @critical
+    @R1 @A8 @needs.journal @critical
     Scenario Outline: <trouble> costs the user nothing
       Given an individual on the Professional plan with 10,000 credits
       And for them the provider <trouble>
@@ -133,7 +133,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
         | refuses the platform's key     | 502    | "provider error" |
         | takes too long to answer       | 504    | Gateway Timeout  |
 
-    @R1 @A8 @critical
+    @R1 @A8 @needs.journal @critical
     Scenario: A stream that breaks before its end is not charged
       Given an individual on the Professional plan with 10,000 credits
       And for them the provider breaks streams off
@@ -143,7 +143,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And they have 10,000 credits left
       And no charge is on their account
 
-    @R1 @F2.M1 @critical
+    @R1 @F2.M1 @needs.journal @critical
     Scenario: A failed request gives the member's allocation back whole
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
@@ -154,7 +154,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And the member has 2,500 credits of their allocation left
       And no credits are held for the member
 
-    @R4 @normal
+    @R4 @needs.journal @normal
     Scenario: The provider's trouble with one user does not reach another
       Given an individual on the Professional plan with 10,000 credits
       And a neighbour on the Professional plan with 500 credits

@@ -47,7 +47,7 @@ Feature: Risk 3 A user's provider key is never exposed
 
   Rule: A key works for its owner only
 
-    @R3 @R4 @critical
+    @R3 @R4 @needs.journal @critical
     Scenario: A neighbour's request does not use it
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key

@@ -64,8 +64,13 @@ def hint_says(context: Context, stored: str) -> None:
 @then("the key is shown by its last four characters only")
 def key_preview(context: Context) -> None:
     key = context.cast.find("they").keys[-1]
-    expect.agree([Finding("the preview shows {}", _tail(context.reply.body.get("key_preview")), key[-4:])], lambda: "")
-    expect.holds(not exposure.shown(context.reply.text, key), "the answer shows more of the key than its last four characters")
+    expect.agree(
+        [Finding("the preview shows {}", _tail(context.reply.body.get("key_preview")), key[-4:])], lambda: ""
+    )
+    expect.holds(
+        not exposure.shown(context.reply.text, key),
+        "the answer shows more of the key than its last four characters",
+    )
 
 
 @then("{whose} settings list an OpenRouter key")
@@ -128,7 +133,9 @@ def not_in_answers(context: Context, who: str) -> None:
 
 @then("what is stored for {who} differs")
 def stored_differs(context: Context, who: str) -> None:
-    stored = {row["encrypted_key"] for person in context.pair for row in context.target.unicorn.keys(person.id)}
+    stored = {
+        row["encrypted_key"] for person in context.pair for row in context.target.unicorn.keys(person.id)
+    }
     expect.agree([Finding("{} different encrypted keys are stored", len(stored), 2)], lambda: "")
 
 
@@ -145,7 +152,10 @@ def message_no_key(context: Context) -> None:
 def _store(context: Context, who: str, provider: str, key: str) -> None:
     person = context.cast.find(who)
     context.reply = context.target.ops_center.store_key(person.token, provider, key)
-    expect.agree([Finding("storing the key got the status {}", context.reply.status, 201)], lambda: context.reply.text[:300])
+    expect.agree(
+        [Finding("storing the key got the status {}", context.reply.status, 201)],
+        lambda: context.reply.text[:300],
+    )
     person.keys.append(key)
 
 
@@ -154,7 +164,11 @@ def _settings(context: Context, who: str, providers: list[str]) -> None:
     reply = context.target.ops_center.keys(person.token)
     expect.agree(
         [
-            Finding(f"the settings of {person.alias} list {{}}", [k.get("provider") for k in reply.body.get("keys", [])], providers),
+            Finding(
+                f"the settings of {person.alias} list {{}}",
+                [k.get("provider") for k in reply.body.get("keys", [])],
+                providers,
+            ),
             Finding(
                 f"the settings of {person.alias} say 'OpenRouter configured': {{}}",
                 reply.body.get("openrouter_configured"),

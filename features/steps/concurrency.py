@@ -14,8 +14,12 @@ def asks_at_once(context: Context, who: str, model: str, count: int, tokens: int
     _at_once(context, [who], model, count, tokens)
 
 
-@when("{who} ask(s) {model} {number} questions of {number} tokens at once, each of which costs {number} credits")
-def asks_priced_at_once(context: Context, who: str, model: str, count: int, tokens: int, credits: int) -> None:
+@when(
+    "{who} ask(s) {model} {number} questions of {number} tokens at once, each of which costs {number} credits"
+)
+def asks_priced_at_once(
+    context: Context, who: str, model: str, count: int, tokens: int, credits: int
+) -> None:
     context.accounts.priced(model, tokens, credits)
     _at_once(context, [who], model, count, tokens)
 

@@ -77,4 +77,7 @@ def movements(context: Context, who: str) -> None:
     rows = context.target.unicorn.movements(user_id=person.id)
     found = [(row["transaction_type"], row["amount"]) for row in rows]
     wanted = [(row["kind"], number(row["amount"])) for row in context.table]
-    expect.agree([Finding(f"the movements of {person.alias} are {{}}", found, wanted)], lambda: story.of_person(context.target, person))
+    expect.agree(
+        [Finding(f"the movements of {person.alias} are {{}}", found, wanted)],
+        lambda: story.of_person(context.target, person),
+    )

@@ -30,9 +30,14 @@ def all_turned_away(context: Context) -> None:
 @then("each malformed question is refused as {refusal}")
 def malformed_questions(context: Context, refusal: Refusal) -> None:
     token, ops_center = context.cast.find("they").token, context.target.ops_center
-    found = {row["what is wrong"]: ops_center.chat(token, MALFORMED[row["what is wrong"]]) for row in context.table}
+    found = {
+        row["what is wrong"]: ops_center.chat(token, MALFORMED[row["what is wrong"]]) for row in context.table
+    }
     expect.agree(
-        [Finding(f"a question with {what} is answered with {{}}", reply.status, refusal.status) for what, reply in found.items()],
+        [
+            Finding(f"a question with {what} is answered with {{}}", reply.status, refusal.status)
+            for what, reply in found.items()
+        ],
         lambda: "",
     )
 
@@ -60,7 +65,9 @@ def looks_at_keys(context: Context, who: str) -> None:
 @when("{who} look(s) at the organisation's credits")
 def looks_at_organization_credits(context: Context, who: str) -> None:
     organization = context.cast.find_organization("the organisation")
-    context.reply = context.target.ops_center.organization_credits(context.cast.find(who).token, organization.id)
+    context.reply = context.target.ops_center.organization_credits(
+        context.cast.find(who).token, organization.id
+    )
 
 
 @when("{who} look(s) at their allocation")
@@ -98,7 +105,10 @@ def own_entries(context: Context, tokens: int, credits: int) -> None:
 @then("{whose} plan is {plan}")
 def plan_is(context: Context, who: str, plan: str) -> None:
     person = context.cast.find(who)
-    balance, usage = context.target.ops_center.balance(person.token), context.target.ops_center.usage(person.token)
+    balance, usage = (
+        context.target.ops_center.balance(person.token),
+        context.target.ops_center.usage(person.token),
+    )
     expect.agree(
         [
             Finding(f"the plan of {person.alias} in the balance is {{}}", balance.body.get("tier"), plan),

@@ -18,7 +18,9 @@ def asks(context: Context, who: str, model: str, tokens: int) -> None:
 
 
 @when("{who} ask(s) {model} a question of {number} tokens {manner}")
-def asks_in_a_manner(context: Context, who: str, model: str, tokens: int, manner: dict[str, bool | str]) -> None:
+def asks_in_a_manner(
+    context: Context, who: str, model: str, tokens: int, manner: dict[str, bool | str]
+) -> None:
     if manner.get("key") == "new":
         context.key = questions.new_key()
     key = {"key": context.key} if "key" in manner else {}
@@ -42,7 +44,7 @@ def leaves_early(context: Context, who: str, model: str, tokens: int) -> None:
     _keep(context, [questions.ask_and_leave(context.target.ops_center, context.cast.find(who), question)])
 
 
-@when('{who} ask(s) {model} {string}')
+@when("{who} ask(s) {model} {string}")
 def asks_the_plan_question(context: Context, who: str, model: str, text: str) -> None:
     _ask(context, who, Question(model, 100, text=text))
 
@@ -50,7 +52,10 @@ def asks_the_plan_question(context: Context, who: str, model: str, text: str) ->
 @when("{who} ask(s) {model} {number} questions of {number} tokens")
 def asks_many(context: Context, who: str, model: str, count: int, tokens: int) -> None:
     person = context.cast.find(who)
-    _keep(context, questions.ask_in_turn(context.target.ops_center, person, lambda: Question(model, tokens), count))
+    _keep(
+        context,
+        questions.ask_in_turn(context.target.ops_center, person, lambda: Question(model, tokens), count),
+    )
 
 
 @when("{who} ask(s) for a model that is not on offer")
@@ -116,7 +121,11 @@ def is_refused(context: Context, refusal: Refusal) -> None:
 def all_are_refused(context: Context, refusal: Refusal) -> None:
     alike = [a for a in context.answers if a.reply.status == refusal.status and a.code == refusal.code]
     expect.agree(
-        [Finding(f"the refusals as {refusal.status} {refusal.words} are {{}}", len(alike), len(context.answers))],
+        [
+            Finding(
+                f"the refusals as {refusal.status} {refusal.words} are {{}}", len(alike), len(context.answers)
+            )
+        ],
         lambda: story.of_person(context.target, context.answer.person),
     )
 
@@ -169,9 +178,15 @@ def same_answers(context: Context) -> None:
     expect.agree(
         [
             Finding("the repeated request got the status {}", again.reply.status, first.reply.status),
-            Finding("the repeated request got the answer's id {}", again.fields.get("id"), first.fields.get("id")),
+            Finding(
+                "the repeated request got the answer's id {}", again.fields.get("id"), first.fields.get("id")
+            ),
             Finding("the repeated request got the text '{}'", again.text, first.text),
-            Finding("the repetition says that it cost {}", again.fields.get("cost_credits"), first.fields.get("cost_credits")),
+            Finding(
+                "the repetition says that it cost {}",
+                again.fields.get("cost_credits"),
+                first.fields.get("cost_credits"),
+            ),
         ],
         lambda: story.of_person(context.target, again.person),
     )

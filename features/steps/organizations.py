@@ -42,7 +42,10 @@ def creates_organization(context: Context) -> None:
     admin = context.cast.find("the admin")
     name = f"{admin.name} organisation"
     context.reply = context.target.ops_center.create_organization(admin.token, name, "platform")
-    expect.agree([Finding("the creation got the status {}", context.reply.status, 201)], lambda: context.reply.text[:300])
+    expect.agree(
+        [Finding("the creation got the status {}", context.reply.status, 201)],
+        lambda: context.reply.text[:300],
+    )
     context.cast.adopt("the organisation", context.reply.body["id"], name, admin)
 
 
@@ -65,7 +68,10 @@ def purchases_again(context: Context) -> None:
 
 @when("the admin adds {who} by e-mail")
 def adds_member(context: Context, who: str) -> None:
-    admin, organization = context.cast.someone("the admin"), context.cast.find_organization("the organisation")
+    admin, organization = (
+        context.cast.someone("the admin"),
+        context.cast.find_organization("the organisation"),
+    )
     person = context.cast.find(who)
     context.reply = context.target.ops_center.invite(admin.token, organization.id, person.email, "member")
     organization.members.append(person)
@@ -73,7 +79,10 @@ def adds_member(context: Context, who: str) -> None:
 
 @when("the admin allocates {number} credit(s) to {who}")
 def allocates(context: Context, credits: int, who: str) -> None:
-    admin, organization = context.cast.someone("the admin"), context.cast.find_organization("the organisation")
+    admin, organization = (
+        context.cast.someone("the admin"),
+        context.cast.find_organization("the organisation"),
+    )
     email = context.cast.find(who).email
     context.reply = context.target.ops_center.allocate(admin.token, organization.id, email, credits)
 
@@ -143,7 +152,9 @@ def allocation_used(context: Context, who: str, credits: int) -> None:
 
 @then("the organisation's usage breakdown reads")
 def breakdown(context: Context) -> None:
-    wanted = [(context.cast.someone(r["person"]), number(r["credits"]), number(r["calls"])) for r in context.table]
+    wanted = [
+        (context.cast.someone(r["person"]), number(r["credits"]), number(r["calls"])) for r in context.table
+    ]
     context.accounts.attribution(context.cast.find_organization("the organisation"), wanted)
 
 

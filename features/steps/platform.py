@@ -51,7 +51,11 @@ def models_cost(context: Context) -> None:
     expect.agree(
         [
             Finding("the answer is a {}", context.reply.body.get("object"), "list"),
-            Finding("the models on offer cost {}", {m.get("id"): m.get("credits_per_100_tokens") for m in data}, wanted),
+            Finding(
+                "the models on offer cost {}",
+                {m.get("id"): m.get("credits_per_100_tokens") for m in data},
+                wanted,
+            ),
             Finding("each of them is called a {}", {m.get("object") for m in data}, {"model"}),
         ],
         lambda: "",
@@ -84,4 +88,6 @@ def runs_every_feature(context: Context) -> None:
 @then("it would run scenarios of {place} and of nothing else")
 def runs_only(context: Context, place: str) -> None:
     folders = sorted({found.folder for found in context.selected})
-    expect.agree([Finding("it would run scenarios of {}", folders, [place])], lambda: f"the tag was {context.tag}")
+    expect.agree(
+        [Finding("it would run scenarios of {}", folders, [place])], lambda: f"the tag was {context.tag}"
+    )
