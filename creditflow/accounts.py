@@ -74,9 +74,7 @@ class Accounts:
         answers = [a for a in person.answers if a.reply.status == 200 and not a.question.own_key]
         expected = sorted(self._moved(list(amounts), answers))
         rows = self._usage_rows(person)
-        calls = {
-            str(c["request_id"]): c["credits"] for c in self.target.unicorn.calls(person.id) if c["credits"]
-        }
+        calls = {str(c["request_id"]): c["credits"] for c in self.target.unicorn.calls(person.id) if c["credits"]}
         charged = {str(r["request_id"]): -r["amount"] for r in rows}
         agree(
             [
@@ -137,17 +135,13 @@ class Accounts:
         remaining = None if limit is None else max(0, limit - used)
         findings = [
             Finding(f"{person.alias} has used {{}} calls in the usage", usage.get("api_calls_used"), used),
-            Finding(
-                f"the limit of {person.alias} is {{}} calls in the usage", usage.get("api_calls_limit"), limit
-            ),
+            Finding(f"the limit of {person.alias} is {{}} calls in the usage", usage.get("api_calls_limit"), limit),
             Finding(
                 f"{person.alias} has {{}} calls left in the usage",
                 usage.get("api_calls_remaining"),
                 remaining,
             ),
-            Finding(
-                f"{person.alias} has used {{}} calls in the balance", balance.get("api_calls_used"), used
-            ),
+            Finding(f"{person.alias} has used {{}} calls in the balance", balance.get("api_calls_used"), used),
             Finding(
                 f"the limit of {person.alias} is {{}} calls in the balance",
                 balance.get("api_calls_limit"),
@@ -170,12 +164,12 @@ class Accounts:
         )
 
     def allocation(self, person: Person, organization: Organization, remaining: int) -> None:
-        """Require what is left of a member's allocation: the API, `organization_members` and the organisation's view."""
+        """Require what is left of a member's allocation: the API, `organization_members`, the organisation's page."""
         remaining += self._drift(a for a in person.answers if self._paid_by(a, organization))
         mine = self._fields(self.target.ops_center.my_allocation(person.token, organization.id))
         row = self._member_row(person, organization)
         seen = self._fields(self.target.ops_center.organization(organization.admin.token, organization.id))
-        listed = next((m for m in seen.get("members", []) if m.get("user_email") == person.email), {})
+        listed: dict[str, Any] = next((m for m in seen.get("members", []) if m.get("user_email") == person.email), {})
         agree(
             [
                 Finding(
@@ -220,23 +214,17 @@ class Accounts:
     def organization(self, organization: Organization, total: int, unallocated: int | None = None) -> None:
         """Require an organisation's credits: the API, `organization_credits`, and the sum of its movements."""
         total += self._drift(self._answers_paid_by(organization))
-        fields = self._fields(
-            self.target.ops_center.organization_credits(organization.admin.token, organization.id)
-        )
+        fields = self._fields(self.target.ops_center.organization_credits(organization.admin.token, organization.id))
         row = self.target.unicorn.organization_credits(organization.id) or {
             "total_credits": 0,
             "allocated_credits": 0,
         }
         moved = sum(m["amount"] for m in self.target.unicorn.movements(org_id=organization.id))
-        left = sum(
-            m["allocated_credits"] - m["used_credits"] for m in self.target.unicorn.members(organization.id)
-        )
+        left = sum(m["allocated_credits"] - m["used_credits"] for m in self.target.unicorn.members(organization.id))
         says = organization.alias
         findings = [
             Finding(f"{says} has {{}} credits in the API", fields.get("total_credits"), total),
-            Finding(
-                f"{says} has {{}} credits in unicorn_db (organization_credits)", row["total_credits"], total
-            ),
+            Finding(f"{says} has {{}} credits in unicorn_db (organization_credits)", row["total_credits"], total),
             Finding(f"the movements of {says} add up to {{}} credits (credit_transactions)", moved, total),
             Finding(f"{says} has {{}} allocated credits in the API", fields.get("allocated_credits"), left),
             Finding(
@@ -270,14 +258,12 @@ class Accounts:
         findings = []
         for person, credits, calls in expected:
             row = rows.pop(person.email, {})
-            credits -= self._drift(a for a in person.answers if self._paid_by(a, organization))
+            moved = self._drift(a for a in person.answers if self._paid_by(a, organization))
             who = f"the breakdown gives {person.alias}"
             findings += [
-                Finding(f"{who} {{}} credits", row.get("credits_used"), credits),
+                Finding(f"{who} {{}} credits", row.get("credits_used"), credits - moved),
                 Finding(f"{who} {{}} calls", row.get("api_calls"), calls),
-                Finding(
-                    f"{who} the user id {{}}", row.get("user_id"), person.id if calls else row.get("user_id")
-                ),
+                Finding(f"{who} the user id {{}}", row.get("user_id"), person.id if calls else row.get("user_id")),
             ]
         others = [row for row in rows.values() if row.get("credits_used") or row.get("api_calls")]
         findings.append(Finding("the breakdown shows usage of {} others", len(others), 0))
@@ -308,9 +294,7 @@ class Accounts:
         platform = sum(c.key_fingerprint == self.target.settings.platform_key_fingerprint for c in seen)
         agree(
             [
-                Finding(
-                    f"the provider was called {{}} times with the own key of {person.alias}", own, own_key
-                ),
+                Finding(f"the provider was called {{}} times with the own key of {person.alias}", own, own_key),
                 Finding(
                     f"the provider was called {{}} times with the platform's key for {person.alias}",
                     platform,
@@ -365,9 +349,7 @@ class Accounts:
         agree(
             [
                 Finding("the answer says that it cost {} credits", fields.get("cost_credits"), cost - moved),
-                Finding(
-                    "the answer says that {} credits are left", fields.get("credits_remaining"), left + moved
-                ),
+                Finding("the answer says that {} credits are left", fields.get("credits_remaining"), left + moved),
                 Finding("the answer says 'own key used': {}", fields.get("byok_used"), False),
             ],
             lambda: story.of_person(self.target, answer.person),
@@ -435,9 +417,7 @@ class Accounts:
             return 0
         prices, model = self._cast.prices, answer.question.model
         if prices is None:
-            raise NotTestableHere(
-                "the provider counts its own tokens and this feature states no prices", "state them"
-            )
+            raise NotTestableHere("the provider counts its own tokens and this feature states no prices", "state them")
         return prices.charge(model, answer.question.tokens) - prices.charge(model, answer.reported_tokens)
 
     def _moved(self, amounts: list[int], answers: list[Answer]) -> list[int]:
@@ -455,9 +435,7 @@ class Accounts:
 
     def _paid_by(self, answer: Answer, organization: Organization) -> bool:
         rows = self._usage_rows(answer.person)
-        return any(
-            str(r["request_id"]) == answer.request_id and str(r["org_id"]) == organization.id for r in rows
-        )
+        return any(str(r["request_id"]) == answer.request_id and str(r["org_id"]) == organization.id for r in rows)
 
     def _answers_paid_by(self, organization: Organization) -> list[Answer]:
         people = (organization.admin, *organization.members)

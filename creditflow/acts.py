@@ -32,9 +32,7 @@ def _allocate(target: Target, cast: Cast, who: Person, alias: str, credits: int)
 
 ACTS: dict[str, Act] = {
     "see the organisation": lambda t, c, p: t.ops_center.organization(p.token, _organization(c)),
-    "see the organisation's credits": lambda t, c, p: t.ops_center.organization_credits(
-        p.token, _organization(c)
-    ),
+    "see the organisation's credits": lambda t, c, p: t.ops_center.organization_credits(p.token, _organization(c)),
     "see their allocation": lambda t, c, p: t.ops_center.my_allocation(p.token, _organization(c)),
     "see the usage breakdown": lambda t, c, p: t.ops_center.usage_attribution(p.token, _organization(c)),
     "remove the organisation": lambda t, c, p: t.ops_center.remove_organization(p.token, _organization(c)),
@@ -49,9 +47,7 @@ ACTS: dict[str, Act] = {
     "add the colleague": lambda t, c, p: _invite(t, c, p, "the colleague", "member"),
     "add the member again": lambda t, c, p: _invite(t, c, p, "the member", "member"),
     "give somebody an unknown role": lambda t, c, p: _invite(t, c, p, "the stranger", "owner"),
-    "create one on an unknown tier": lambda t, c, p: t.ops_center.create_organization(
-        p.token, "Nowhere", "golden"
-    ),
+    "create one on an unknown tier": lambda t, c, p: t.ops_center.create_organization(p.token, "Nowhere", "golden"),
 }
 """What somebody may try with an organisation."""
 

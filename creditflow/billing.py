@@ -111,9 +111,7 @@ class Billing:
         agree(
             [
                 Finding("Lago has the event {}", found.get("transaction_id"), answer.request_id),
-                Finding(
-                    "the event is for the subscription {}", found.get("external_subscription_id"), wanted
-                ),
+                Finding("the event is for the subscription {}", found.get("external_subscription_id"), wanted),
             ],
             lambda: story.of_person(self.target, answer.person),
         )
@@ -122,9 +120,7 @@ class Billing:
         """Require that Lago refuses a second event of the same request, so that nothing is billed twice."""
         found = self.target.lago.event(answer.request_id) or {}
         holds(bool(found), f"Lago has no event of the request {answer.request_id[:4]} that could be repeated")
-        status = self.target.lago.repeat_event(
-            answer.person.subscription, answer.request_id, str(found["code"])
-        )
+        status = self.target.lago.repeat_event(answer.person.subscription, answer.request_id, str(found["code"]))
         agree([Finding("Lago answered the repeated event with {}", status, 422)], _nothing)
 
 

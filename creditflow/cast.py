@@ -67,9 +67,7 @@ class Cast:
         self._people[alias] = self._last = person
         return person
 
-    def organization(
-        self, alias: str, admin: Person, tier: str = "platform", credits: int = 0
-    ) -> Organization:
+    def organization(self, alias: str, admin: Person, tier: str = "platform", credits: int = 0) -> Organization:
         """Make an organisation through the API, as its admin, holding purchased credits."""
         name = f"{admin.name} {alias.removeprefix('the ')}"
         made = self.target.ops_center.create_organization(admin.token, name, tier)
@@ -84,9 +82,7 @@ class Cast:
         ops_center = self.target.ops_center
         if self.target.has("UNICORN_DB_URL"):
             grants = self.target.grants
-            self._cleanup.owe(
-                f"the rows of the organisation {name}", lambda: grants.remove_organization(org_id)
-            )
+            self._cleanup.owe(f"the rows of the organisation {name}", lambda: grants.remove_organization(org_id))
         self._cleanup.owe(
             f"the organisation {name}",
             lambda: _gone(ops_center.remove_organization(admin.token, org_id).status),
@@ -146,17 +142,13 @@ class Cast:
             return key
         own = self.target.settings.test_openrouter_key.get_secret_value()
         if provider != "openrouter" or not own:
-            raise NotTestableHere(
-                f"a BYOK request needs a key that {provider} takes", "set TEST_OPENROUTER_KEY"
-            )
+            raise NotTestableHere(f"a BYOK request needs a key that {provider} takes", "set TEST_OPENROUTER_KEY")
         return own
 
     def trouble(self, person: Person, kind: str, seconds: float = 30) -> None:
         """Have the provider answer one person with a trouble from now on."""
         stand_in = self.target.provider
-        self._cleanup.owe(
-            f"the provider's trouble for {person.name}", lambda: stand_in.end_trouble(person.name)
-        )
+        self._cleanup.owe(f"the provider's trouble for {person.name}", lambda: stand_in.end_trouble(person.name))
         stand_in.trouble(person.name, kind, seconds)
 
     def find(self, who: str) -> Person:

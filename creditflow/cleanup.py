@@ -43,15 +43,13 @@ class Cleanup:
         for _, together in groupby(enumerate(owed), key=lambda item: item[0] if item[1][2] else -1):
             failed += [said for said in _hands.map(_attempt, [item for _, item in together]) if said]
         if failed:
-            raise LeftBehind(
-                "This could not be removed and is still on the target: " + "; ".join(failed) + "."
-            )
+            raise LeftBehind("This could not be removed and is still on the target: " + "; ".join(failed) + ".")
 
 
 def _attempt(owed: tuple[str, Removal, bool]) -> str:
     what, removal, _ = owed
     try:
         removal()
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong, the rest is still removed
+    except Exception as error:
         return f"{what} ({error})"
     return ""

@@ -1,4 +1,4 @@
-"""Access tokens that must not open anything: made up, changed, signed by another, unsigned (contract, "Every endpoint")."""
+"""Access tokens that must not open anything: changed, signed by another, unsigned (contract, "Every endpoint")."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def changed(token: str) -> str:
 
 def signed_by_another(token: str) -> str:
     """The same claims and key id, signed with a key that is not the realm's."""
-    header = json.loads(_read(token.split(".")[0]))
+    header = json.loads(_read(token.split(".", maxsplit=1)[0]))
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     claims = json.loads(_read(token.split(".")[1]))
     return jwt.encode(claims, key, algorithm="RS256", headers={"kid": header["kid"]})

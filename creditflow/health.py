@@ -69,9 +69,7 @@ def tables(target: Target) -> list[str]:
             "unicorn_db", UNICORN_TABLES, target.unicorn.database.columns(), "has Ops-Center created them?"
         )
     if target.has("LAGO_DB_READ_URL"):
-        missing += _missing(
-            "lago", LAGO_TABLES, target.lago_db.database.columns(), "has Lago migrated its database?"
-        )
+        missing += _missing("lago", LAGO_TABLES, target.lago_db.database.columns(), "has Lago migrated its database?")
     return missing
 
 
@@ -133,9 +131,7 @@ def _litellm(target: Target) -> tuple[str, str]:
     if not target.litellm.alive():
         raise ServiceAway("LiteLLM", http.url, "says that it is not ready")
     if not target.litellm.models():
-        raise ServiceAway(
-            "LiteLLM", http.url, "lists no model: check LITELLM_MASTER_KEY and its configuration"
-        )
+        raise ServiceAway("LiteLLM", http.url, "lists no model: check LITELLM_MASTER_KEY and its configuration")
     return http.url, target.litellm.version() or "alive"
 
 

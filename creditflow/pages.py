@@ -37,9 +37,7 @@ def holds_fields(reply: Reply, stated: Mapping[str, str], cast: Cast, exactly: b
     for name, value in stated.items():
         meaning, check = _meaning(value, cast)
         findings.append(
-            Finding(
-                f"the field {name} is {{}}", meaning if check(body.get(name)) else body.get(name), meaning
-            )
+            Finding(f"the field {name} is {{}}", meaning if check(body.get(name)) else body.get(name), meaning)
         )
     if exactly:
         findings.append(Finding("the answer has the fields {}", sorted(body), sorted(stated)))
@@ -121,7 +119,7 @@ def all_turned_away(replies: Mapping[str, Reply]) -> None:
 
 
 def own_entries(reply: Reply, person: Person, tokens: int, credits: int) -> None:
-    """Require that every entry of a history's page is a request of the person's own, answered, of this size and charge."""
+    """Require that every entry of a history's page is a person's own answered request of this size and charge."""
     own = {answer.request_id for answer in person.answers}
     agree(
         [

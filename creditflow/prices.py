@@ -21,9 +21,7 @@ class PriceList:
 
     def __init__(self, credits: Mapping[str, int]) -> None:
         if unknown := set(credits) - set(MODELS):
-            raise ValueError(
-                f"The price list names {', '.join(sorted(unknown))}; the plan knows {', '.join(MODELS)}."
-            )
+            raise ValueError(f"The price list names {', '.join(sorted(unknown))}; the plan knows {', '.join(MODELS)}.")
         self.credits = dict(credits)
 
     def charge(self, model: str, tokens: int) -> int:

@@ -131,9 +131,7 @@ class Answer:
 
 def ask(ops_center: OpsCenter, person: Person, question: Question) -> Answer:
     """Ask one question as one person; the answer is kept with the person."""
-    return _kept(
-        person, question, ops_center.chat(person.token, question.body(person.name), question.headers())
-    )
+    return _kept(person, question, ops_center.chat(person.token, question.body(person.name), question.headers()))
 
 
 def new_key() -> str:
@@ -182,13 +180,9 @@ def require_openai_shape(answer: Answer) -> None:
     ids = {e.get("id") for e in events}
     holds(len(ids) == 1 and None not in ids, f"the answer's parts carry {len(ids)} ids where one is due")
     model = MODELS[answer.question.model]
-    holds(
-        events[0].get("model") == model, f"the answer's model is {events[0].get('model')}, expected {model}"
-    )
+    holds(events[0].get("model") == model, f"the answer's model is {events[0].get('model')}, expected {model}")
     reasons = [c["finish_reason"] for e in events for c in e.get("choices", []) if c.get("finish_reason")]
-    holds(
-        reasons[-1:] in (["stop"], ["length"]), f"the answer ends with the reason {reasons[-1:] or 'missing'}"
-    )
+    holds(reasons[-1:] in (["stop"], ["length"]), f"the answer ends with the reason {reasons[-1:] or 'missing'}")
 
 
 def _kept(person: Person, question: Question, reply: Reply) -> Answer:

@@ -49,12 +49,7 @@ class Redactor:
         """
         with self._lock:
             for secret in secrets:
-                if (
-                    not secret
-                    or len(secret) < SHORTEST_SECRET
-                    or secret.isdecimal()
-                    or _UUID.fullmatch(secret)
-                ):
+                if not secret or len(secret) < SHORTEST_SECRET or secret.isdecimal() or _UUID.fullmatch(secret):
                     continue
                 for form in _forms(secret):
                     self._marks.setdefault(form, _mark(secret))
@@ -108,9 +103,7 @@ class RedactingStream:
     Lines listed in ``unsaid`` are left out.
     """
 
-    def __init__(
-        self, beneath: TextIO, clean: Callable[[str], str], unsaid: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, beneath: TextIO, clean: Callable[[str], str], unsaid: frozenset[str] = frozenset()) -> None:
         self._beneath = beneath
         self._clean = clean
         self._unsaid = unsaid

@@ -16,8 +16,8 @@ from creditflow.drivers.http import Reply
 from creditflow.expect import Finding, agree, holds
 
 _INTERNALS = re.compile(
-    r"Traceback|File \"|\bline \d+, in\b|psycopg|asyncpg|sqlalchemy|\bSELECT\b.+\bFROM\b|\bINSERT INTO\b|\bUPDATE\b.+\bSET\b"
-    r"|Bearer [A-Za-z0-9._-]{8}|\beyJ[A-Za-z0-9_-]{8}|\bsk-[A-Za-z0-9_-]{8}|postgres(?:ql)?://|redis://",
+    r"Traceback|File \"|\bline \d+, in\b|psycopg|asyncpg|sqlalchemy"
+    r"|\bSELECT\b.+\bFROM\b|\bINSERT INTO\b|\bUPDATE\b.+\bSET\b|Bearer [A-Za-z0-9._-]{8}|\beyJ[A-Za-z0-9_-]{8}|\bsk-[A-Za-z0-9_-]{8}|postgres(?:ql)?://|redis://",
     re.S,
 )
 _TOPICS = {
@@ -52,9 +52,7 @@ class Refusal:
         status, _, words = text.partition(" ")
         code = words.startswith('"')
         if words and not code and words != HTTPStatus(int(status)).phrase:
-            raise ValueError(
-                f"The feature calls {status} '{words}'; it is '{HTTPStatus(int(status)).phrase}'."
-            )
+            raise ValueError(f"The feature calls {status} '{words}'; it is '{HTTPStatus(int(status)).phrase}'.")
         return Refusal(int(status), words.strip('"'), code)
 
     @property
@@ -70,9 +68,7 @@ def refused(reply: Reply, wanted: Refusal, who: str, recorded: Callable[[], str]
         if wanted.code:
             findings.append(Finding(f"{who} got the code {{}}", reply.body.get("code"), wanted.code))
         findings.append(Finding("the problem's own status is {}", reply.body.get("status"), wanted.status))
-        findings.append(
-            Finding("the refusal's media type is {}", _media_type(reply), "application/problem+json")
-        )
+        findings.append(Finding("the refusal's media type is {}", _media_type(reply), "application/problem+json"))
     agree(findings, lambda: f"the answer reads: {reply.text[:300] or 'nothing'}; {recorded()}")
 
 

@@ -81,8 +81,8 @@ def sandbox(owe: Owe, tell: Callable[[str], None]) -> Mapping[str, str]:
         CannotRun: it does not start, with the service and the cure.
     """
     try:
-        import sandbox as machine
-        from sandbox.errors import SandboxError
+        import sandbox as machine  # noqa: PLC0415 - only where no deployment is named
+        from sandbox.errors import SandboxError  # noqa: PLC0415
     except ImportError as missing:
         raise CannotRun(
             f"OPS_CENTER_URL names no deployment and the sandbox can't be started ({missing}): "

@@ -40,14 +40,10 @@ class Settings(BaseSettings):
     ops_center_url: str = Field("", description="address of the Ops-Center API, without /api/v1")
     keycloak_url: str = Field("", description="address of Keycloak")
     keycloak_realm: str = Field("uchub", description="realm of the people")
-    keycloak_client_id: str = Field(
-        "ops-center", description="client that signs people in and may manage users"
-    )
+    keycloak_client_id: str = Field("ops-center", description="client that signs people in and may manage users")
     keycloak_client_secret: SecretStr = Field(SecretStr(""), description="secret of that client")
     unicorn_db_url: SecretStr = Field(SecretStr(""), description="unicorn_db for grants and removal")
-    unicorn_db_read_url: SecretStr = Field(
-        SecretStr(""), description="unicorn_db for checks, a role that can't write"
-    )
+    unicorn_db_read_url: SecretStr = Field(SecretStr(""), description="unicorn_db for checks, a role that can't write")
     lago_db_read_url: SecretStr = Field(
         SecretStr(""), description="Lago's database for checks, a role that can't write"
     )
@@ -59,9 +55,7 @@ class Settings(BaseSettings):
     provider_url: str = Field(
         "", description="address of a provider stand-in that keeps a journal; empty: a real provider"
     )
-    provider_control_token: SecretStr = Field(
-        SecretStr(""), description="token of the stand-in's control interface"
-    )
+    provider_control_token: SecretStr = Field(SecretStr(""), description="token of the stand-in's control interface")
     platform_key_fingerprint: str = Field(
         "", description="first 16 hex digits of SHA-256 of the platform's provider key"
     )
@@ -69,9 +63,7 @@ class Settings(BaseSettings):
         SecretStr(""), description="an OpenRouter key that may be spent by BYOK checks"
     )
     http_timeout_s: float = Field(15.0, gt=0, le=300, description="deadline of one request, in seconds")
-    poll_timeout_s: float = Field(
-        10.0, gt=0, le=300, description="deadline for what comes a moment later, in seconds"
-    )
+    poll_timeout_s: float = Field(10.0, gt=0, le=300, description="deadline for what comes a moment later, in seconds")
 
     @classmethod
     def settings_customise_sources(
@@ -98,9 +90,7 @@ class Settings(BaseSettings):
     @field_validator(*_DATABASE_URLS)
     @classmethod
     def _database_address(cls, value: SecretStr) -> SecretStr:
-        return _checked(
-            value, ("postgresql", "postgres"), "postgresql://user:password@host:5432/database", path=True
-        )
+        return _checked(value, ("postgresql", "postgres"), "postgresql://user:password@host:5432/database", path=True)
 
     @field_validator("redis_url")
     @classmethod

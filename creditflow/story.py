@@ -1,4 +1,4 @@
-"""What the systems recorded about somebody: the second half of every failure, and the hints of the plan's Appendix C."""
+"""What the systems recorded about somebody, the second half of a failure, with the hints of the plan's Appendix C."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def of_organization(target: Target, organization: Organization) -> str:
     return _joined(
         lambda: _organization_rows(target, organization),
         lambda: why_no_organization_credits(target, organization),
-        *[lambda p=p: of_person(target, p) for p in askers],  # type: ignore[misc]
+        *[lambda p=p: of_person(target, p) for p in askers],
     )
 
 
@@ -47,9 +47,7 @@ def why_not_deducted(target: Target, person: Person) -> str:
 
 def why_no_organization_credits(target: Target, organization: Organization) -> str:
     """H3: the organisation has no credits because nothing was purchased for it."""
-    bought = [
-        m for m in target.unicorn.movements(org_id=organization.id) if m["transaction_type"] == "purchase"
-    ]
+    bought = [m for m in target.unicorn.movements(org_id=organization.id) if m["transaction_type"] == "purchase"]
     if bought:
         return ""
     return f"nothing was purchased for {organization.alias}: its admin has to purchase credits first"
@@ -69,9 +67,7 @@ def why_unauthorized(target: Target, username: str) -> str:
     if not keycloak.answers():
         return f"Keycloak does not answer at {keycloak.url}: start it, or correct KEYCLOAK_URL"
     if keycloak.find_user(username) is None:
-        return (
-            f"Keycloak answers, but the realm {keycloak.realm} has no user {username}: create the user first"
-        )
+        return f"Keycloak answers, but the realm {keycloak.realm} has no user {username}: create the user first"
     return f"Keycloak answers and the user {username} exists: check the password and the token's expiry"
 
 
@@ -93,7 +89,9 @@ def _charges(target: Target, person: Person) -> str:
 
 def _calls(target: Target, person: Person) -> str:
     rows = target.unicorn.calls(person.id)
-    return f"{counted(len(rows), 'call')} of {person.alias} {'is' if len(rows) == 1 else 'are'} counted (usage_tracking)"
+    return (
+        f"{counted(len(rows), 'call')} of {person.alias} {'is' if len(rows) == 1 else 'are'} counted (usage_tracking)"
+    )
 
 
 def _provider(target: Target, person: Person) -> str:

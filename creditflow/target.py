@@ -88,9 +88,7 @@ class Target:
     def provider(self) -> Provider:
         """The provider stand-in with its journal; only a sandbox has one."""
         url = self._named("PROVIDER_URL", self.settings.provider_url)
-        return Provider(
-            url, self.settings.provider_control_token.get_secret_value(), self.settings.http_timeout_s
-        )
+        return Provider(url, self.settings.provider_control_token.get_secret_value(), self.settings.http_timeout_s)
 
     @property
     def provider_is_exact(self) -> bool:

@@ -17,7 +17,7 @@ from creditflow.reporting.waits import waits
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: HTTP status, headers (any case), the body as JSON where it is JSON, and the milliseconds it took."""
+    """What came back: HTTP status, headers (any case), the body as text and JSON, and the milliseconds it took."""
 
     status: int
     headers: Mapping[str, str]
@@ -84,15 +84,11 @@ class Http:
         events = tuple(_events(text)) if _is_stream(response) else ()
         return Reply(response.status_code, response.headers, text, milliseconds, events)
 
-    def leave_early(
-        self, path: str, *, token: str, body: Any, headers: Mapping[str, str] | None = None
-    ) -> Reply:
+    def leave_early(self, path: str, *, token: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
         """Ask for a stream, read its first event and go away; the reply holds what was read until then."""
         started = time.monotonic()
         with waits.on(self.service), self._open("POST", path, token, body, headers, None) as response:
-            first = next(
-                (line for line in response.iter_lines(chunk_size=1) if line.startswith(b"data:")), b""
-            )
+            first = next((line for line in response.iter_lines(chunk_size=1) if line.startswith(b"data:")), b"")
         text = first.decode("utf-8", "replace")
         milliseconds = (time.monotonic() - started) * 1000
         return Reply(response.status_code, response.headers, text, milliseconds, tuple(_events(text)))

@@ -153,6 +153,4 @@ def _refusal(error: KeycloakError) -> SignInRefused:
         said = json.loads(error.response_body or b"{}")
     except ValueError:
         said = {}
-    return SignInRefused(
-        said.get("error", f"status {error.response_code}"), said.get("error_description", "no reason")
-    )
+    return SignInRefused(said.get("error", f"status {error.response_code}"), said.get("error_description", "no reason"))

@@ -1,4 +1,4 @@
-"""The Ops-Center API: the endpoints of the plan's Appendix A, one method each, and nothing about what they should say."""
+"""The Ops-Center API: the endpoints of the plan's Appendix A, one method each, and not what they should say."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ class OpsCenter:
 
     def usage_attribution(self, token: str | None, organization: str) -> Reply:
         """EP6: an organisation's usage by member."""
-        return self.http.send(
-            "GET", f"{BASE}/credits/organization/{organization}/usage-attribution", token=token
-        )
+        return self.http.send("GET", f"{BASE}/credits/organization/{organization}/usage-attribution", token=token)
 
     def usage(self, token: str | None) -> Reply:
         """EP7: the caller's usage of the current period."""
@@ -72,9 +70,7 @@ class OpsCenter:
 
     def create_organization(self, token: str | None, name: str, tier: str) -> Reply:
         """EP11: create an organisation; the caller becomes its admin."""
-        return self.http.send(
-            "POST", f"{BASE}/org", token=token, body={"name": name, "subscription_tier": tier}
-        )
+        return self.http.send("POST", f"{BASE}/org", token=token, body={"name": name, "subscription_tier": tier})
 
     def organization(self, token: str | None, organization: str) -> Reply:
         """EP12: an organisation and its members."""

@@ -93,9 +93,7 @@ class Database:
             query = sql.SQL("SELECT 1 AS found FROM {} AS t WHERE t::text LIKE ANY(%s) LIMIT 1").format(
                 sql.Identifier(table)
             )
-            patterns = [
-                "%" + t.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for t in texts
-            ]
+            patterns = ["%" + t.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for t in texts]
             if self.rows(query, patterns):
                 holding.append(table)
         return holding
@@ -149,9 +147,9 @@ class UnicornDb:
             ("organization_members", "user_email", email),
         ):
             for column in sorted(c for c in columns.get(table, ()) if "reserved" in c):
-                query = sql.SQL(
-                    "SELECT coalesce(sum({}), 0)::integer AS held FROM {} WHERE {}::text = %s"
-                ).format(sql.Identifier(column), sql.Identifier(table), sql.Identifier(key))
+                query = sql.SQL("SELECT coalesce(sum({}), 0)::integer AS held FROM {} WHERE {}::text = %s").format(
+                    sql.Identifier(column), sql.Identifier(table), sql.Identifier(key)
+                )
                 found.append(self.database.rows(query, value)[0]["held"])
         return sum(found) if found else None
 
@@ -166,8 +164,8 @@ class UnicornDb:
     def calls(self, user_id: str, since: datetime | None = None) -> list[Row]:
         """Rows of `usage_tracking` of a person, oldest first; from a moment (UTC) on where one is given."""
         return self.database.rows(
-            "SELECT * FROM usage_tracking WHERE user_id = %s AND (%s::timestamp IS NULL OR created_at >= %s::timestamp) "
-            "ORDER BY created_at, id",
+            "SELECT * FROM usage_tracking WHERE user_id = %s "
+            "AND (%s::timestamp IS NULL OR created_at >= %s::timestamp) ORDER BY created_at, id",
             user_id, since, since,
         )  # fmt: skip
 
@@ -183,15 +181,11 @@ class UnicornDb:
 
     def members(self, org_id: str) -> list[Row]:
         """The rows of `organization_members` of an organisation, by e-mail."""
-        return self.database.rows(
-            "SELECT * FROM organization_members WHERE org_id = %s ORDER BY user_email", org_id
-        )
+        return self.database.rows("SELECT * FROM organization_members WHERE org_id = %s ORDER BY user_email", org_id)
 
     def keys(self, user_id: str) -> list[Row]:
         """The rows of `user_byok_keys` of a person."""
-        return self.database.rows(
-            "SELECT * FROM user_byok_keys WHERE user_id = %s ORDER BY provider", user_id
-        )
+        return self.database.rows("SELECT * FROM user_byok_keys WHERE user_id = %s ORDER BY provider", user_id)
 
 
 class LagoDb:
@@ -202,9 +196,7 @@ class LagoDb:
 
     def customers(self, external_id: str) -> list[Row]:
         """The rows of `customers` that are not removed, by the customer's external id."""
-        return self.database.rows(
-            "SELECT * FROM customers WHERE external_id = %s AND deleted_at IS NULL", external_id
-        )
+        return self.database.rows("SELECT * FROM customers WHERE external_id = %s AND deleted_at IS NULL", external_id)
 
     def subscriptions(self, external_id: str) -> list[Row]:
         """The rows of `subscriptions` of a customer, each with its plan's code, oldest first."""
@@ -237,7 +229,8 @@ class Grants:
                     "INSERT INTO user_credits (user_id, credits_remaining, credits_allocated, tier, updated_at) "
                     "VALUES (%s, %s, %s, %s, now()) ON CONFLICT (user_id) DO UPDATE SET "
                     "credits_remaining = user_credits.credits_remaining + excluded.credits_remaining, "
-                    "credits_allocated = user_credits.credits_allocated + excluded.credits_allocated, updated_at = now()",
+                    "credits_allocated = user_credits.credits_allocated + excluded.credits_allocated, "
+                    "updated_at = now()",
                     (user_id, credits, credits, tier),
                 ),
                 (
@@ -251,11 +244,11 @@ class Grants:
     def place_calls(self, user_id: str, count: int, at: datetime) -> None:
         """Record calls that a person made at a moment (UTC) with their own key, so that they count and cost nothing."""
         self.database.insert_many(
-            "INSERT INTO usage_tracking (id, user_id, request_id, endpoint, model, tokens, credits, byok, status, created_at) "
-            "VALUES %s",
+            "INSERT INTO usage_tracking "
+            "(id, user_id, request_id, endpoint, model, tokens, credits, byok, status, created_at) VALUES %s",
             [
-                (str(uuid.uuid4()), user_id, str(uuid.uuid4()), "placed by the acceptance suite", "openai/gpt-3.5-turbo",
-                 100, 0, True, 200, at)
+                (str(uuid.uuid4()), user_id, str(uuid.uuid4()), "placed by the acceptance suite",
+                 "openai/gpt-3.5-turbo", 100, 0, True, 200, at)
                 for _ in range(count)
             ],
         )  # fmt: skip
@@ -272,9 +265,7 @@ class Grants:
         tables = [table for table, columns in self._columns().items() if column in columns]
         self.database.transaction(
             (
-                sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(
-                    sql.Identifier(table), sql.Identifier(column)
-                ),
+                sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(sql.Identifier(table), sql.Identifier(column)),
                 (value,),
             )
             for table in tables

@@ -69,9 +69,7 @@ class Provider:
         """Make sure that the control interface answers and takes the token; raises `ServiceAway` otherwise."""
         self._control("GET", "/control/troubles")
 
-    def _control(
-        self, method: str, path: str, body: Any = None, params: dict[str, str | int] | None = None
-    ) -> Reply:
+    def _control(self, method: str, path: str, body: Any = None, params: dict[str, str | int] | None = None) -> Reply:
         reply = self.http.send(method, path, token=self._token, body=body, params=params)
         if reply.status >= 400 and not (method == "DELETE" and reply.status == 404):
             what = f"answered {reply.status} to {method} {path}: check PROVIDER_CONTROL_TOKEN"

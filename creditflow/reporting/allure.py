@@ -152,9 +152,7 @@ class RedactingLogger(AllureFileLogger):
     def report_attached_file(self, source: str, file_name: str) -> None:
         """Write a copy of a file, cleaned where it is text."""
         path = Path(source)
-        body: str | bytes = (
-            f"{path.name} is too large to be attached." if path.stat().st_size > LARGEST_TEXT else b""
-        )
+        body: str | bytes = f"{path.name} is too large to be attached." if path.stat().st_size > LARGEST_TEXT else b""
         super().report_attached_data(_clean_body(body or path.read_bytes()), file_name)
 
 
@@ -240,9 +238,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             *_of_this_process(),
         ]
         labels += [Label(LabelType.FEATURE, feature.name if feature else "Outside of features")]
-        labels += [
-            label for tag in (feature.tags if feature else ()) if isinstance(label := _label(tag), Label)
-        ]
+        labels += [label for tag in (feature.tags if feature else ()) if isinstance(label := _label(tag), Label)]
         result = TestResult(
             uuid=uuid4(),
             name=name,
@@ -276,9 +272,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
                 result.steps.insert(at, step)
         printed = "\n".join(text for text in (scenario.captured.stdout, scenario.captured.log) if text)
         if outcome.kind.is_red and printed:
-            self.logger.attach_data(
-                uuid4(), printed, name="Printed and logged", attachment_type=AttachmentType.TEXT
-            )
+            self.logger.attach_data(uuid4(), printed, name="Printed and logged", attachment_type=AttachmentType.TEXT)
 
     def start_behave_step(self, step: Step) -> None:
         """Begin a step, with its docstring or table where a reader sees it."""
@@ -288,9 +282,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         if step.text:
             self.logger.attach_data(uuid4(), str(step.text), name="Text", attachment_type=AttachmentType.TEXT)
         if step.table:
-            self.logger.attach_data(
-                uuid4(), step_table(step), name="Table", attachment_type=AttachmentType.CSV
-            )
+            self.logger.attach_data(uuid4(), step_table(step), name="Table", attachment_type=AttachmentType.CSV)
 
     def stop_behave_step(self, result: Step) -> None:
         """End a step with what became of it."""

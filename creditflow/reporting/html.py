@@ -133,9 +133,7 @@ def _allure(tool: Path, arguments: list[str], folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise NotDrawn(
-            f"Allure did not draw the report within {DEADLINE_S} s; run `make report` again."
-        ) from None
+        raise NotDrawn(f"Allure did not draw the report within {DEADLINE_S} s; run `make report` again.") from None
     if done.returncode or not (folder / "page" / "index.html").is_file():
         said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         raise NotDrawn(f"Allure could not draw the report: {said[0] if said else 'it did not say why'}.")

@@ -41,9 +41,7 @@ class Reporter(JUnitReporter):
         """Write what failed before the first and after the last feature."""
         if not self._report.problems:
             return
-        suite = Element(
-            "testsuite", name="run", tests=str(len(self._report.problems)), failures="0", skipped="0"
-        )
+        suite = Element("testsuite", name="run", tests=str(len(self._report.problems)), failures="0", skipped="0")
         suite.set("errors", str(len(self._report.problems)))
         suite.extend(_clean(_case("run", problem)) for problem in self._report.problems)
         folder = Path(str(self.config.junit_directory))

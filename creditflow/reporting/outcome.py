@@ -159,9 +159,7 @@ def of_scenario(scenario: Scenario, run_problems: Iterable[Problem] = ()) -> Out
             return Outcome(Kind.UNDEFINED, reason="The scenario has no steps, so nothing was checked.")
         return Outcome(Kind.PASSED)
     if status is Status.skipped:
-        return Outcome(
-            Kind.SKIPPED, reason=scenario.skip_reason or "It was skipped, and no reason was given."
-        )
+        return Outcome(Kind.SKIPPED, reason=scenario.skip_reason or "It was skipped, and no reason was given.")
     if status.is_untested():
         return Outcome(Kind.UNTESTED, reason=_why_untested(scenario, run_problems))
     return Outcome(Kind.ERROR, reason=f"It ended as {status.name}, and no error was recorded.")
@@ -179,9 +177,7 @@ def of_step(step: Step) -> list[Problem]:
     elif step.status is Status.pending_warn:
         own = [Problem(Kind.PENDING, sentence_of_step, "The step is not written yet.")]
     elif step.exception is not None and all(step.exception is not p.error for p in hooks):
-        of_a_hook = (
-            step.status is Status.hook_error and not hooks and not isinstance(step.exception, AssertionError)
-        )
+        of_a_hook = step.status is Status.hook_error and not hooks and not isinstance(step.exception, AssertionError)
         own = [Problem.of(step.exception, sentence_of_step, Kind.HOOK_ERROR if of_a_hook else None)]
     elif step.status.has_failed() and not hooks:
         own = [
@@ -252,15 +248,11 @@ def route(error: BaseException, steps: int) -> str:
     """The last places on the way to an error: file, line, function and the line's text."""
     told = traceback.TracebackException.from_exception(error)
     _trim(told)
-    return _relative(
-        "\n".join(f"at {f.filename}:{f.lineno} in {f.name}: {f.line}" for f in told.stack[-steps:])
-    )
+    return _relative("\n".join(f"at {f.filename}:{f.lineno} in {f.name}: {f.line}" for f in told.stack[-steps:]))
 
 
 def _trim(told: traceback.TracebackException) -> None:
-    told.stack = traceback.StackSummary.from_list(
-        [f for f in told.stack if not f.filename.endswith(_RUNNERS_OWN)]
-    )
+    told.stack = traceback.StackSummary.from_list([f for f in told.stack if not f.filename.endswith(_RUNNERS_OWN)])
     for chained in (told.__cause__, told.__context__):
         if chained is not None:
             _trim(chained)

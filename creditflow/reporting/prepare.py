@@ -115,9 +115,7 @@ def _why(said: str) -> str:
     for codes, cure in _CURES:
         if any(code in said for code in codes):
             return cure
-    lines = [
-        line.removeprefix("npm error ").strip() for line in said.splitlines() if line.startswith("npm error ")
-    ]
+    lines = [line.removeprefix("npm error ").strip() for line in said.splitlines() if line.startswith("npm error ")]
     return f"it said “{lines[0]}”" if lines else "it did not say why"
 
 

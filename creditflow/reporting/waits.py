@@ -32,9 +32,7 @@ class Waits:
     def longest_first(self) -> list[tuple[str, float, int]]:
         """Each system with its seconds and its number of calls."""
         with self._lock:
-            return [
-                (name, float(seconds), self._calls[name]) for name, seconds in self._seconds.most_common()
-            ]
+            return [(name, float(seconds), self._calls[name]) for name, seconds in self._seconds.most_common()]
 
 
 waits = Waits()

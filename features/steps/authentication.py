@@ -45,17 +45,13 @@ def sign_in_refused(context: Context) -> None:
 @then("the hint says that Keycloak answers but has no such user")
 def hint_no_user(context: Context) -> None:
     hint = story.why_unauthorized(context.target, context.username)
-    expect.holds(
-        f"has no user {context.username}" in hint and "create the user" in hint, f"the hint reads '{hint}'"
-    )
+    expect.holds(f"has no user {context.username}" in hint and "create the user" in hint, f"the hint reads '{hint}'")
 
 
 @then("the hint says that Keycloak answers and the user exists")
 def hint_user_exists(context: Context) -> None:
     hint = story.why_unauthorized(context.target, context.username)
-    expect.holds(
-        "Keycloak answers and the user" in hint and "check the password" in hint, f"the hint reads '{hint}'"
-    )
+    expect.holds("Keycloak answers and the user" in hint and "check the password" in hint, f"the hint reads '{hint}'")
 
 
 @then("Keycloak knows {who} by their user id")

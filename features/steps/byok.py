@@ -3,7 +3,7 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from creditflow import exposure, expect, refusals, story
+from creditflow import expect, exposure, refusals, story
 from creditflow.drivers.provider import fingerprint
 from creditflow.expect import Finding
 
@@ -64,9 +64,7 @@ def hint_says(context: Context, stored: str) -> None:
 @then("the key is shown by its last four characters only")
 def key_preview(context: Context) -> None:
     key = context.cast.find("they").keys[-1]
-    expect.agree(
-        [Finding("the preview shows {}", _tail(context.reply.body.get("key_preview")), key[-4:])], lambda: ""
-    )
+    expect.agree([Finding("the preview shows {}", _tail(context.reply.body.get("key_preview")), key[-4:])], lambda: "")
     expect.holds(
         not exposure.shown(context.reply.text, key),
         "the answer shows more of the key than its last four characters",
@@ -133,9 +131,7 @@ def not_in_answers(context: Context, who: str) -> None:
 
 @then("what is stored for {who} differs")
 def stored_differs(context: Context, who: str) -> None:
-    stored = {
-        row["encrypted_key"] for person in context.pair for row in context.target.unicorn.keys(person.id)
-    }
+    stored = {row["encrypted_key"] for person in context.pair for row in context.target.unicorn.keys(person.id)}
     expect.agree([Finding("{} different encrypted keys are stored", len(stored), 2)], lambda: "")
 
 

@@ -7,6 +7,7 @@ from creditflow import expect, questions, story
 from creditflow.expect import Finding
 from creditflow.questions import Question
 from creditflow.refusals import Refusal
+from features.memory import keep
 
 
 @when("{who} ask(s) {model} {number} questions of {number} tokens at once")
@@ -14,22 +15,17 @@ def asks_at_once(context: Context, who: str, model: str, count: int, tokens: int
     _at_once(context, [who], model, count, tokens)
 
 
-@when(
-    "{who} ask(s) {model} {number} questions of {number} tokens at once, each of which costs {number} credits"
-)
-def asks_priced_at_once(
-    context: Context, who: str, model: str, count: int, tokens: int, credits: int
-) -> None:
+@when("{who} ask(s) {model} {number} questions of {number} tokens at once, each of which costs {number} credits")
+def asks_priced_at_once(context: Context, who: str, model: str, count: int, tokens: int, credits: int) -> None:
     context.accounts.priced(model, tokens, credits)
     _at_once(context, [who], model, count, tokens)
 
 
 @when(
-    "{who} and {who} each ask {model} {number} questions of {number} tokens at once, each of which costs {number} credits"
+    "{who} and {who} each ask {model} {number} questions of {number} tokens at once, "
+    "each of which costs {number} credits"
 )
-def both_ask_at_once(
-    context: Context, who: str, other: str, model: str, count: int, tokens: int, credits: int
-) -> None:
+def both_ask_at_once(context: Context, who: str, other: str, model: str, count: int, tokens: int, credits: int) -> None:
     context.accounts.priced(model, tokens, credits)
     _at_once(context, [who, other], model, count, tokens)
 
@@ -38,7 +34,7 @@ def both_ask_at_once(
 def sends_twice_at_once(context: Context, who: str, tokens: int, model: str) -> None:
     person = context.cast.find(who)
     question = Question(model, tokens, key=questions.new_key())
-    _keep(context, questions.ask_at_once(context.target.ops_center, [(person, question)] * 2))
+    keep(context, questions.ask_at_once(context.target.ops_center, [(person, question)] * 2))
 
 
 @when("the admin allocates {number} credits to {who} {number} times at once")
@@ -66,9 +62,4 @@ def some_succeed(context: Context, succeeded: int, refused: int, refusal: Refusa
 def _at_once(context: Context, who: list[str], model: str, count: int, tokens: int) -> None:
     people = [context.cast.find(alias) for alias in who]
     asked = [(person, Question(model, tokens)) for _ in range(count) for person in people]
-    _keep(context, questions.ask_at_once(context.target.ops_center, asked))
-
-
-def _keep(context: Context, answers: list[questions.Answer]) -> None:
-    context.answers, context.answer = answers, answers[-1]
-    context.reply = context.answer.reply
+    keep(context, questions.ask_at_once(context.target.ops_center, asked))

@@ -20,9 +20,7 @@ def lists_lago_tables(context: Context) -> None:
 
 @then("{table} is there with the columns {columns}")
 def table_is_there(context: Context, table: str, columns: list[str]) -> None:
-    expect.holds(
-        table in context.tables, f"there is no table {table}, only {expect.written(sorted(context.tables))}"
-    )
+    expect.holds(table in context.tables, f"there is no table {table}, only {expect.written(sorted(context.tables))}")
     lacking = [column for column in columns if column not in context.tables[table]]
     expect.holds(not lacking, f"the table {table} lacks the columns {expect.written(lacking)}")
 
@@ -45,9 +43,7 @@ def member_rows(context: Context, admin: str, member: str) -> None:
     organization = context.cast.find_organization("the organisation")
     wanted = {context.cast.someone(admin).email: "admin", context.cast.someone(member).email: "member"}
     found = {row["user_email"]: row["role"] for row in context.target.unicorn.members(organization.id)}
-    expect.agree(
-        [Finding("the people in unicorn_db (organization_members) are {}", found, wanted)], lambda: ""
-    )
+    expect.agree([Finding("the people in unicorn_db (organization_members) are {}", found, wanted)], lambda: "")
 
 
 @then("unicorn_db counts one call of theirs with {number} tokens for {number} credits")

@@ -30,9 +30,7 @@ def all_turned_away(context: Context) -> None:
 @then("each malformed question is refused as {refusal}")
 def malformed_questions(context: Context, refusal: Refusal) -> None:
     token, ops_center = context.cast.find("they").token, context.target.ops_center
-    found = {
-        row["what is wrong"]: ops_center.chat(token, MALFORMED[row["what is wrong"]]) for row in context.table
-    }
+    found = {row["what is wrong"]: ops_center.chat(token, MALFORMED[row["what is wrong"]]) for row in context.table}
     expect.agree(
         [
             Finding(f"a question with {what} is answered with {{}}", reply.status, refusal.status)
@@ -65,9 +63,7 @@ def looks_at_keys(context: Context, who: str) -> None:
 @when("{who} look(s) at the organisation's credits")
 def looks_at_organization_credits(context: Context, who: str) -> None:
     organization = context.cast.find_organization("the organisation")
-    context.reply = context.target.ops_center.organization_credits(
-        context.cast.find(who).token, organization.id
-    )
+    context.reply = context.target.ops_center.organization_credits(context.cast.find(who).token, organization.id)
 
 
 @when("{who} look(s) at their allocation")

@@ -67,9 +67,7 @@ def message_names(context: Context, found: int, wanted: int) -> None:
 
 @then("its message says that the credit middleware may be off")
 def message_middleware(context: Context) -> None:
-    expect.holds(
-        "the credit middleware may be off" in context.verdict, f"the message reads '{context.verdict}'"
-    )
+    expect.holds("the credit middleware may be off" in context.verdict, f"the message reads '{context.verdict}'")
 
 
 @then("its message says that nothing was purchased for the organisation")

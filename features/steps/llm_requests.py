@@ -10,6 +10,7 @@ from creditflow.prices import MODELS
 from creditflow.questions import Question
 from creditflow.refusals import Refusal
 from features.language import number
+from features.memory import keep
 
 
 @when("{who} ask(s) {model} a question of {number} tokens")
@@ -18,9 +19,7 @@ def asks(context: Context, who: str, model: str, tokens: int) -> None:
 
 
 @when("{who} ask(s) {model} a question of {number} tokens {manner}")
-def asks_in_a_manner(
-    context: Context, who: str, model: str, tokens: int, manner: dict[str, bool | str]
-) -> None:
+def asks_in_a_manner(context: Context, who: str, model: str, tokens: int, manner: dict[str, bool | str]) -> None:
     if manner.get("key") == "new":
         context.key = questions.new_key()
     key = {"key": context.key} if "key" in manner else {}
@@ -41,7 +40,7 @@ def asks_in_the_name_of(context: Context, who: str, model: str, tokens: int, org
 @when("{who} ask(s) {model} a question of {number} tokens as a stream and leave(s) after the first words")
 def leaves_early(context: Context, who: str, model: str, tokens: int) -> None:
     question = Question(model, tokens, stream=True)
-    _keep(context, [questions.ask_and_leave(context.target.ops_center, context.cast.find(who), question)])
+    keep(context, [questions.ask_and_leave(context.target.ops_center, context.cast.find(who), question)])
 
 
 @when("{who} ask(s) {model} {string}")
@@ -52,7 +51,7 @@ def asks_the_plan_question(context: Context, who: str, model: str, text: str) ->
 @when("{who} ask(s) {model} {number} questions of {number} tokens")
 def asks_many(context: Context, who: str, model: str, count: int, tokens: int) -> None:
     person = context.cast.find(who)
-    _keep(
+    keep(
         context,
         questions.ask_in_turn(context.target.ops_center, person, lambda: Question(model, tokens), count),
     )
@@ -121,11 +120,7 @@ def is_refused(context: Context, refusal: Refusal) -> None:
 def all_are_refused(context: Context, refusal: Refusal) -> None:
     alike = [a for a in context.answers if a.reply.status == refusal.status and a.code == refusal.code]
     expect.agree(
-        [
-            Finding(
-                f"the refusals as {refusal.status} {refusal.words} are {{}}", len(alike), len(context.answers)
-            )
-        ],
+        [Finding(f"the refusals as {refusal.status} {refusal.words} are {{}}", len(alike), len(context.answers))],
         lambda: story.of_person(context.target, context.answer.person),
     )
 
@@ -178,9 +173,7 @@ def same_answers(context: Context) -> None:
     expect.agree(
         [
             Finding("the repeated request got the status {}", again.reply.status, first.reply.status),
-            Finding(
-                "the repeated request got the answer's id {}", again.fields.get("id"), first.fields.get("id")
-            ),
+            Finding("the repeated request got the answer's id {}", again.fields.get("id"), first.fields.get("id")),
             Finding("the repeated request got the text '{}'", again.text, first.text),
             Finding(
                 "the repetition says that it cost {}",
@@ -207,9 +200,4 @@ def history_reads(context: Context, who: str) -> None:
 
 
 def _ask(context: Context, who: str, question: Question) -> None:
-    _keep(context, [questions.ask(context.target.ops_center, context.cast.find(who), question)])
-
-
-def _keep(context: Context, answers: list[questions.Answer]) -> None:
-    context.answers, context.answer = answers, answers[-1]
-    context.reply = context.answer.reply
+    keep(context, [questions.ask(context.target.ops_center, context.cast.find(who), question)])

@@ -152,9 +152,7 @@ def allocation_used(context: Context, who: str, credits: int) -> None:
 
 @then("the organisation's usage breakdown reads")
 def breakdown(context: Context) -> None:
-    wanted = [
-        (context.cast.someone(r["person"]), number(r["credits"]), number(r["calls"])) for r in context.table
-    ]
+    wanted = [(context.cast.someone(r["person"]), number(r["credits"]), number(r["calls"])) for r in context.table]
     context.accounts.attribution(context.cast.find_organization("the organisation"), wanted)
 
 

@@ -88,6 +88,4 @@ def runs_every_feature(context: Context) -> None:
 @then("it would run scenarios of {place} and of nothing else")
 def runs_only(context: Context, place: str) -> None:
     folders = sorted({found.folder for found in context.selected})
-    expect.agree(
-        [Finding("it would run scenarios of {}", folders, [place])], lambda: f"the tag was {context.tag}"
-    )
+    expect.agree([Finding("it would run scenarios of {}", folders, [place])], lambda: f"the tag was {context.tag}")

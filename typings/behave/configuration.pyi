@@ -3,6 +3,7 @@ from behave.userdata import UserData
 from typing import Any
 
 class Configuration:
+    lang: str
     userdata: UserData
     reporters: list[Reporter]
     format: list[str]
@@ -17,5 +18,6 @@ class Configuration:
     tags: Any
     name: list[str] | None
     base_dir: str
+    def __init__(self, command_args: list[str] | str | None = ..., load_config: bool = ..., **kwargs: Any) -> None: ...
     def has_colored_mode(self, file: Any = ...) -> bool: ...
     def setup_logging(self, level: int | None = ..., **kwargs: Any) -> None: ...

@@ -9,7 +9,7 @@ class Context:
     feature: Feature
     rule: Rule
     scenario: Scenario
-    table: Table | None
+    table: Table
     text: Text | None
     tags: set[str]
     aborted: bool
