@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+_SETTINGS = {
+    "Ops-Center": "OPS_CENTER_URL",
+    "Keycloak": "KEYCLOAK_URL",
+    "PostgreSQL (unicorn_db)": "UNICORN_DB_URL and UNICORN_DB_READ_URL",
+    "PostgreSQL (lago)": "LAGO_DB_READ_URL",
+    "Redis": "REDIS_URL",
+    "Lago": "LAGO_API_URL",
+    "LiteLLM": "LITELLM_URL",
+    "The provider stand-in": "PROVIDER_URL",
+}
+"""The setting that names a service."""
+
 
 class ServiceAway(Exception):  # noqa: N818 - a state of the target, named as the contract names it
-    """A system of the target does not answer, or answers so that nothing can be read from it."""
+    """A system of the target does not answer, or answers so that nothing can be read from it.
 
-    def __init__(self, service: str, address: str, what: str) -> None:
+    Args:
+        service: its name, such as "Keycloak" or "PostgreSQL (lago)".
+        address: where it was asked.
+        what: what happened, in words that follow "Keycloak at http://...".
+        cure: what to try next; by default to start it, look into its log or correct the setting that names it.
+    """
+
+    def __init__(self, service: str, address: str, what: str, cure: str = "") -> None:
         self.service, self.address = service, address
-        super().__init__(f"{service} at {address} {what}. See `make doctor` for what to try next.")
+        setting = _SETTINGS.get(service, "the setting that names it")
+        super().__init__(
+            f"{service} at {address} {what}: {cure or f'start it, look into its log, or correct {setting}'}."
+        )
 
 
 class NotTestableHere(AssertionError):  # noqa: N818 - a verdict of its own kind: red, never green

@@ -99,9 +99,8 @@ def _ops_center(target: Target) -> tuple[str, str]:
     http = target.ops_center.http
     reply = target.ops_center.status()
     if reply.status != 200 or "services" not in reply.body:
-        raise ServiceAway(
-            "Ops-Center", http.url, f"answered {reply.status} when asked for its status; is it Ops-Center?"
-        )
+        what = f"answered {reply.status} when asked for its status, not as Ops-Center does"
+        raise ServiceAway("Ops-Center", http.url, what)
     down = [name for name, state in reply.body["services"].items() if state != "up"]
     return http.url, f"reports {', '.join(down)} down" if down else str(
         reply.body.get("version", "all its services up")
@@ -131,7 +130,7 @@ def _litellm(target: Target) -> tuple[str, str]:
     if not target.litellm.alive():
         raise ServiceAway("LiteLLM", http.url, "says that it is not ready")
     if not target.litellm.models():
-        raise ServiceAway("LiteLLM", http.url, "lists no model: check LITELLM_MASTER_KEY and its configuration")
+        raise ServiceAway("LiteLLM", http.url, "lists no model", "correct LITELLM_MASTER_KEY or its configuration")
     return http.url, target.litellm.version() or "alive"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from creditflow import health, waiting
+from creditflow import health, machine, waiting
 from creditflow.accounts import Accounts
 from creditflow.cast import PASSWORD, RUN, Cast
 from creditflow.cleanup import Cleanup
@@ -63,7 +63,7 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     """
     settings = load(userdata)
     if not settings.names_a_target:
-        settings = load(userdata, sandbox(owe, tell))
+        settings = load(userdata, machine.start(owe, tell))
     redactor.learn(*settings.secrets(), PASSWORD)
     target = Target(settings)
     owe(target.close)
@@ -72,28 +72,6 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     for limit in target.limits():
         tell(f"Not testable here: {limit}")
     return Session(settings, target)
-
-
-def sandbox(owe: Owe, tell: Callable[[str], None]) -> Mapping[str, str]:
-    """Start the sandbox, or take the one that is up; its description in the settings' names.
-
-    Raises:
-        CannotRun: it does not start, with the service and the cure.
-    """
-    try:
-        import sandbox as machine  # noqa: PLC0415 - only where no deployment is named
-        from sandbox.errors import SandboxError  # noqa: PLC0415
-    except ImportError as missing:
-        raise CannotRun(
-            f"OPS_CENTER_URL names no deployment and the sandbox can't be started ({missing}): "
-            f"run `make setup` first, or set OPS_CENTER_URL."
-        ) from None
-    try:
-        started = machine.start(report=tell)
-    except SandboxError as error:
-        raise CannotRun(str(error)) from None
-    owe(started.stop)
-    return started.settings
 
 
 def check(target: Target, tell: Callable[[str], None]) -> None:

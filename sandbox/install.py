@@ -84,6 +84,7 @@ def _install_packages(files: Sequence[str]) -> None:
             began = time.monotonic()
             step()
             print(f"{time.monotonic() - began:.0f} s", flush=True)
+        _make_importable(target)
         (target / marker.name).write_text(json.dumps({**(known if usable else {}), **needed}, indent=2))
         if not usable:
             _give_name(target)
@@ -179,6 +180,12 @@ def _run(command: list[str | Path], tool: str) -> None:
             f"{tool} could not install the packages ({_last_line(ran.stdout)}): check the network and the "
             "room on the disk, then run bootstrap.py again."
         )
+
+
+def _make_importable(target: Path) -> None:
+    """Let the environment's Python find the project's own packages from every folder, for `behave` as for pytest."""
+    packages = target / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    (packages / "credit_flow_acceptance.pth").write_text(f"{PROJECT}\n")
 
 
 def _last_line(output: str | bytes | None) -> str:

@@ -90,10 +90,11 @@ class Keycloak:
             raise self._away("can't be reached") from None
         except KeycloakError as error:
             if error.response_code == 404:
-                raise self._away(f"has no realm {self.realm}: correct KEYCLOAK_REALM") from None
+                raise self._away(f"has no realm {self.realm}", "correct KEYCLOAK_REALM") from None
             raise self._away(
-                f"refuses the client {self.client}: correct KEYCLOAK_CLIENT_ID or KEYCLOAK_CLIENT_SECRET, "
-                f"and give the client a service account that may manage users"
+                f"refuses the client {self.client}",
+                "correct KEYCLOAK_CLIENT_ID or KEYCLOAK_CLIENT_SECRET, and give the client a service account "
+                "that may manage users",
             ) from None
         except requests.RequestException:
             raise self._away("did not answer in time") from None
@@ -144,8 +145,8 @@ class Keycloak:
             )
         return client
 
-    def _away(self, what: str) -> ServiceAway:
-        return ServiceAway("Keycloak", self.url, what)
+    def _away(self, what: str, cure: str = "") -> ServiceAway:
+        return ServiceAway("Keycloak", self.url, what, cure)
 
 
 def _refusal(error: KeycloakError) -> SignInRefused:

@@ -113,10 +113,10 @@ class Lago:
             except LagoApiError as error:
                 if error.status_code == 404 and what.startswith(("read", "end", "remove")):
                     raise _Unknown from None
-                hint = ": check LAGO_API_KEY" if error.status_code == 401 else ""
+                cure = "correct LAGO_API_KEY" if error.status_code == 401 else ""
                 reason = error.response.get("code", "") if isinstance(error.response, dict) else ""
                 said = f"answered {error.status_code} {reason}".strip()
-                raise ServiceAway("Lago", self.url, f"{said} when asked to {what}{hint}") from None
+                raise ServiceAway("Lago", self.url, f"{said} when asked to {what}", cure) from None
             except httpx.HTTPError as error:
                 raise ServiceAway("Lago", self.url, f"can't be reached to {what} ({type(error).__name__})") from None
 

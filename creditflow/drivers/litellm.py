@@ -28,5 +28,6 @@ class LiteLLM:
         return self.http.send("POST", "/v1/chat/completions", token=self._key, body=body).status
 
     def version(self) -> str:
-        """The proxy's version as its answers carry it, or an empty string."""
-        return self.http.send("GET", "/health/readiness").headers.get("x-litellm-version", "")
+        """The proxy's version, or an empty string where it does not tell."""
+        reply = self.http.send("GET", "/health/readiness/details", token=self._key)
+        return str(reply.body.get("litellm_version", ""))

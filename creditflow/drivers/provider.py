@@ -72,8 +72,8 @@ class Provider:
     def _control(self, method: str, path: str, body: Any = None, params: dict[str, str | int] | None = None) -> Reply:
         reply = self.http.send(method, path, token=self._token, body=body, params=params)
         if reply.status >= 400 and not (method == "DELETE" and reply.status == 404):
-            what = f"answered {reply.status} to {method} {path}: check PROVIDER_CONTROL_TOKEN"
-            raise ServiceAway(self.http.service, self.http.url, what)
+            cure = "correct PROVIDER_CONTROL_TOKEN" if reply.status == 401 else ""
+            raise ServiceAway(self.http.service, self.http.url, f"answered {reply.status} ({method} {path})", cure)
         return reply
 
 

@@ -79,7 +79,11 @@ class Counters:
                 raise self._away(error) from None
 
     def _away(self, error: redis.RedisError) -> ServiceAway:
-        return ServiceAway("Redis", self.address, f"said: {type(error).__name__}")
+        return (
+            ServiceAway("Redis", self.address, "refuses its password", "correct REDIS_URL")
+            if isinstance(error, redis.AuthenticationError)
+            else ServiceAway("Redis", self.address, f"can't be asked ({type(error).__name__})")
+        )
 
 
 def _counter(user_id: str, period: str) -> str:

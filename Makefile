@@ -1,0 +1,37 @@
+# Each target is one command that a person could type.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: acceptance test setup setup-tests lint sandbox sandbox-stop report doctor clean
+
+acceptance: ## install what is missing, start a sandbox or take the named deployment, run every feature, draw the report
+	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
+
+test: setup-tests lint ## the suite's own tests
+	$(BIN)/python -m pytest
+
+setup: ## install what the features need
+	@$(PYTHON) bootstrap.py
+
+setup-tests: ## install what the suite's own tests need
+	@$(PYTHON) bootstrap.py --tests
+
+lint: ## style, types and the features' own rules
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m creditflow.featurelint
+
+sandbox: ## start the sandbox and keep it
+	$(BIN)/python -m sandbox up --keep
+
+sandbox-stop: ## end the sandbox
+	$(BIN)/python -m sandbox down
+
+report: ## draw the report of the last run
+	$(BIN)/python -m creditflow.reporting.html
+
+doctor: ## every service of the target: address, up or down, version, what to try next
+	@$(BIN)/python -m creditflow doctor
+
+clean: sandbox-stop ## remove everything that was installed or made
+	rm -rf .venv .sandbox allure-report allure-results/*

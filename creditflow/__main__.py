@@ -1,0 +1,76 @@
+"""The command line: `python -m creditflow doctor`."""
+
+from __future__ import annotations
+
+import contextlib
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from creditflow import health, machine
+from creditflow.errors import CannotRun, ServiceAway
+from creditflow.redaction import redactor
+from creditflow.settings import Settings, load
+from creditflow.target import Target
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+_MARKS = {"up": "[green]up[/]", "down": "[red]down[/]", "not named": "[yellow]not named[/]"}
+
+
+@app.callback()
+def main() -> None:
+    """Look at the target of the acceptance suite."""
+
+
+@app.command()
+def doctor() -> None:
+    """Ask every service of the target how it is, and say for each that is wrong what to try next.
+
+    Exit status 0 when all is well, 1 when something is wrong, 2 when the settings can't be used.
+    """
+    console = Console(highlight=False)
+    with contextlib.ExitStack() as owed:
+        try:
+            settings = _settings(owed, console)
+        except CannotRun as error:
+            console.print(redactor.clean(str(error)), markup=False)
+            raise typer.Exit(2) from None
+        redactor.learn(*settings.secrets())
+        target = Target(settings)
+        owed.callback(target.close)
+        found = health.services(target)
+        console.print(_table(found))
+        missing = _missing_tables(target, found)
+        for sentence in missing:
+            console.print(redactor.clean(sentence), markup=False)
+    wrong = sum(h.state == "down" for h in found) + len(missing)
+    console.print(f"{wrong} thing{'s' if wrong != 1 else ''} to put right." if wrong else "All is well.")
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _settings(owed: contextlib.ExitStack, console: Console) -> Settings:
+    settings = load()
+    if settings.names_a_target:
+        return settings
+    return load(described=machine.start(owed.callback, console.print))
+
+
+def _missing_tables(target: Target, found: list[health.Health]) -> list[str]:
+    if any(h.service == "PostgreSQL" and h.state == "down" for h in found):
+        return []
+    try:
+        return health.tables(target)
+    except ServiceAway as away:
+        return [str(away)]
+
+
+def _table(found: list[health.Health]) -> Table:
+    table = Table("service", "address", "state", "version, or what to try next", box=None, pad_edge=False)
+    for service in found:
+        table.add_row(service.service, service.address, _MARKS[service.state], redactor.clean(service.says))
+    return table
+
+
+if __name__ == "__main__":
+    app()

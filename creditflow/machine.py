@@ -1,0 +1,33 @@
+"""The sandbox as the suite uses it where no deployment is named; nothing else here knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from creditflow.errors import CannotRun
+
+
+def start(owe: Callable[[Callable[[], object]], object], tell: Callable[[str], None]) -> Mapping[str, str]:
+    """Start the sandbox, or take the one that is up; its description in the settings' names.
+
+    Args:
+        owe: takes what ends it again, unless it is kept or others need it.
+        tell: shows the reader how far it is.
+
+    Raises:
+        CannotRun: it does not start, with the service and the cure.
+    """
+    try:
+        import sandbox  # noqa: PLC0415 - needed only where no deployment is named
+        from sandbox.errors import SandboxError  # noqa: PLC0415
+    except ImportError as missing:
+        raise CannotRun(
+            f"OPS_CENTER_URL names no deployment and the sandbox can't be started ({missing}): "
+            f"run `make setup` first, or set OPS_CENTER_URL."
+        ) from None
+    try:
+        started = sandbox.start(report=tell)
+    except SandboxError as error:
+        raise CannotRun(str(error)) from None
+    owe(started.stop)
+    return started.settings
