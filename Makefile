@@ -21,17 +21,18 @@ lint: ## style, types and the features' own rules
 	$(BIN)/mypy
 	$(BIN)/python -m creditflow.featurelint
 
-sandbox: ## start the sandbox and keep it
+sandbox: setup ## start the sandbox and keep it
 	$(BIN)/python -m sandbox up --keep
 
-sandbox-stop: ## end the sandbox
+sandbox-stop: ## end the sandbox that is kept
 	$(BIN)/python -m sandbox down
 
-report: ## draw the report of the last run
+report: setup ## draw the report of the last run
 	$(BIN)/python -m creditflow.reporting.html
 
-doctor: ## every service of the target: address, up or down, version, what to try next
+doctor: setup ## every service of the target: address, up or down, version, what to try next
 	@$(BIN)/python -m creditflow doctor
 
-clean: sandbox-stop ## remove everything that was installed or made
+clean: ## remove everything that was installed or made
+	-$(BIN)/python -m sandbox down
 	rm -rf .venv .sandbox allure-report allure-results/*

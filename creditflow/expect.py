@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 
@@ -73,9 +74,16 @@ def written(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    if isinstance(value, (list, tuple, set)):
-        return " and ".join(written(v) for v in value) if value else "none"
+    if isinstance(value, list | tuple | set):
+        return _listed([written(v) for v in value])
     return str(value)
+
+
+def _listed(parts: list[str]) -> str:
+    """Parts in their order, those that repeat with their number: "9, 48 and 10 times 100"."""
+    runs = [(part, len(list(same))) for part, same in groupby(parts)]
+    said = [part if number == 1 else f"{number:,} times {part}" for part, number in runs]
+    return " and ".join(part for part in (", ".join(said[:-1]), *said[-1:]) if part) or "none"
 
 
 def counted(number: int, thing: str) -> str:

@@ -1,0 +1,169 @@
+"""How figures are compared, how a mismatch reads, and how long is waited for what comes later."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from creditflow import waiting
+from creditflow.expect import Finding, agree, counted, holds, times, verdict, written
+
+
+def never_asked() -> str:
+    raise AssertionError("what was recorded is asked only when something disagrees")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("9991", 9991),
+        (9991.0, 9991),
+        (True, 1),
+        (False, 0),
+        (None, 0),
+        (0, None),
+        ("", None),
+        ([9], (9,)),
+        ([9, 9], [9]),
+        ([], [9]),
+        ("9,991", "9991"),
+        ([9, 48], [48, 9]),
+    ],
+)
+def test_what_only_resembles_the_expected_is_red(found: Any, expected: Any) -> None:
+    with pytest.raises(AssertionError):
+        agree([Finding("{}", found, expected)], str)
+
+
+@pytest.mark.parametrize("value", [9991, 0, "9991", None, True, [9, 48], (9,), []])
+def test_the_same_is_green_and_nothing_more_is_looked_up(value: Any) -> None:
+    agree([Finding("{}", value, value)], never_asked)
+
+
+def test_a_mismatch_says_found_and_expected_and_then_what_was_recorded() -> None:
+    asked: list[str] = []
+
+    def recorded() -> str:
+        asked.append("once")
+        return "unicorn_db has 2 charges of 9"
+
+    with pytest.raises(AssertionError) as red:
+        agree(
+            [
+                Finding("the individual has {} credits in the API", 9982, 9991),
+                Finding("the individual has {} calls left", 9999, 9999),
+                Finding("the individual has {} credits in unicorn_db", None, 9991),
+            ],
+            recorded,
+        )
+    assert str(red.value) == (
+        "the individual has 9,982 credits in the API, expected 9,991; "
+        "the individual has none credits in unicorn_db, expected 9,991; unicorn_db has 2 charges of 9."
+    )
+    assert asked == ["once"]
+
+
+def test_a_mismatch_about_which_nothing_is_recorded_ends_as_a_sentence() -> None:
+    with pytest.raises(AssertionError) as red:
+        agree([Finding("X is {}", True, 1)], str)
+    assert str(red.value) == "X is yes, expected 1."
+
+
+def test_a_condition_that_does_not_hold_is_told_with_what_was_recorded() -> None:
+    holds(True, "never said", never_asked)
+    with pytest.raises(AssertionError) as red:
+        holds(False, "the answer carries no id.", lambda: "it reads {}")
+    assert str(red.value) == "the answer carries no id; it reads {}."
+    with pytest.raises(AssertionError, match=r"^the answer carries no id\.$"):
+        holds(False, "the answer carries no id")
+
+
+def test_a_verdict_is_the_sentence_of_a_red_check_and_nothing_of_a_green_one() -> None:
+    assert verdict(lambda: None) is None
+    assert verdict(lambda: holds(False, "it is wrong")) == "it is wrong."
+    with pytest.raises(KeyError):
+        verdict(lambda: {}["a fault of the suite is no verdict"])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (9991, "9,991"),
+        (-5, "-5"),
+        (None, "none"),
+        (True, "yes"),
+        (False, "no"),
+        ([], "none"),
+        ([9, 48, 1000], "9 and 48 and 1,000"),
+        ("a UUID", "a UUID"),
+        ([("a", 9, None)], "a and 9 and none"),
+    ],
+)
+def test_a_value_is_written_as_people_write_it(value: Any, text: str) -> None:
+    assert written(value) == text
+
+
+def test_a_count_and_a_frequency_read_as_words() -> None:
+    assert [counted(n, "charge") for n in (0, 1, 9991)] == ["no charges", "1 charge", "9,991 charges"]
+    assert [times(n) for n in (0, 1, 2, 3, 1000)] == ["never", "once", "twice", "3 times", "1,000 times"]
+
+
+def test_what_comes_a_moment_later_is_waited_for_and_not_longer() -> None:
+    asked: list[int] = []
+
+    def third_time() -> None:
+        asked.append(1)
+        holds(len(asked) >= 3, "not yet")
+
+    began = time.monotonic()
+    waiting.soon(third_time, 5)
+    assert len(asked) == 3
+    assert time.monotonic() - began < 2
+
+
+def test_what_does_not_come_is_red_at_the_deadline_with_the_last_that_was_said() -> None:
+    asked: list[int] = []
+
+    def never_holds() -> None:
+        asked.append(1)
+        holds(False, f"asked {len(asked)} times")
+
+    began = time.monotonic()
+    with pytest.raises(AssertionError) as red:
+        waiting.soon(never_holds, 0.5)
+    assert 0.3 < time.monotonic() - began < 2
+    assert str(red.value) == f"within 0.5 s: asked {len(asked)} times."
+    assert len(asked) > 1
+
+
+def test_an_error_that_is_no_verdict_ends_the_waiting_at_once() -> None:
+    began = time.monotonic()
+    with pytest.raises(LookupError):
+        waiting.soon(lambda: {}["a fault"], 5)
+    assert time.monotonic() - began < 1
+
+
+def test_what_must_not_come_is_watched_for_all_of_the_time() -> None:
+    looked: list[float] = []
+
+    def happened() -> bool:
+        looked.append(time.monotonic())
+        return False
+
+    waiting.never(happened, 0.5, "it came")
+    assert looked[-1] - looked[0] > 0.3
+    assert len(looked) > 2
+
+
+def test_what_must_not_come_and_came_late_is_red_with_its_sentence() -> None:
+    looked: list[int] = []
+
+    def happened() -> bool:
+        looked.append(1)
+        return len(looked) == 3
+
+    with pytest.raises(AssertionError, match=r"^a second event came$"):
+        waiting.never(happened, 5, "a second event came")
+    assert len(looked) == 3
