@@ -15,6 +15,10 @@ def never_asked() -> str:
     raise AssertionError("what was recorded is asked only when something disagrees")
 
 
+def a_fault_of_the_suite() -> None:
+    raise KeyError("no verdict about the target")
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
@@ -84,7 +88,7 @@ def test_a_verdict_is_the_sentence_of_a_red_check_and_nothing_of_a_green_one() -
     assert verdict(lambda: None) is None
     assert verdict(lambda: holds(False, "it is wrong")) == "it is wrong."
     with pytest.raises(KeyError):
-        verdict(lambda: {}["a fault of the suite is no verdict"])
+        verdict(a_fault_of_the_suite)
 
 
 @pytest.mark.parametrize(
@@ -96,9 +100,9 @@ def test_a_verdict_is_the_sentence_of_a_red_check_and_nothing_of_a_green_one() -
         (True, "yes"),
         (False, "no"),
         ([], "none"),
-        ([9, 48, 1000], "9 and 48 and 1,000"),
+        ([9, 48, 1000], "9, 48 and 1,000"),
         ("a UUID", "a UUID"),
-        ([("a", 9, None)], "a and 9 and none"),
+        ([("a", 9, None)], "a, 9 and none"),
     ],
 )
 def test_a_value_is_written_as_people_write_it(value: Any, text: str) -> None:
@@ -141,7 +145,7 @@ def test_what_does_not_come_is_red_at_the_deadline_with_the_last_that_was_said()
 def test_an_error_that_is_no_verdict_ends_the_waiting_at_once() -> None:
     began = time.monotonic()
     with pytest.raises(LookupError):
-        waiting.soon(lambda: {}["a fault"], 5)
+        waiting.soon(a_fault_of_the_suite, 5)
     assert time.monotonic() - began < 1
 
 
