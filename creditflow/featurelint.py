@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from behave import step_registry
-from behave.model import Feature, Scenario, ScenarioOutline, Step
+from behave.model import Feature, Rule, Scenario, ScenarioOutline, Step
 from behave.parser import ParserError, parse_feature
 from behave.runner_util import exec_file, load_step_modules
 
@@ -109,7 +109,7 @@ class Suite:
     def coverage(self) -> str:
         """How much of the plan the scenarios carry, in one line."""
         ids, carried = {item.id for item in self.items}, self.carried()
-        carriers = sum(1 for s in self.scenarios() if ids & set(tags_of(s)))
+        carriers = sum(1 for s in self.scenarios() if ids & set(tags_of(s)) and OPT_IN not in tags_of(s))
         return (
             f"{len(carried)} of {len(ids)} plan items are carried by {carriers} scenarios, "
             f"{len(self.later)} are for later"
@@ -268,18 +268,19 @@ def descriptions_are_prose(suite: Suite) -> Iterator[Finding]:
     for feature in suite.features:
         if not feature.description:
             yield Finding(place(feature), f"'{feature.name}' has no description: say why the business cares")
-        for part in (feature, *feature.rules):
+        titled: list[Feature | Rule] = [feature, *feature.rules]
+        for part in titled:
             for line in filter(_LIKE_A_KEYWORD.match, part.description):
                 yield Finding(
                     place(part),
                     f"'{line}' is read as description of '{part.name}', not as a step or keyword: "
-                    "correct the keyword above it or its own, or begin the sentence otherwise",
+                    "correct its keyword or the one before it, or begin the sentence otherwise",
                 )
-        backgrounds = [getattr(part, "background", None) for part in (feature, *feature.rules)]
-        for part in (*filter(None, backgrounds), *_scenarios_written(feature)):
-            for line in part.description:
+        backgrounds = filter(None, (getattr(part, "background", None) for part in titled))
+        for with_steps in (*backgrounds, *_scenarios_written(feature)):
+            for line in with_steps.description:
                 yield Finding(
-                    place(part),
+                    place(with_steps),
                     f"'{line}' is read as description and never run: begin it with Given, When, Then, And or But, "
                     "or make it a comment",
                 )
@@ -290,7 +291,7 @@ def steps_are_defined_once(suite: Suite) -> Iterator[Finding]:
     used: set[int] = set()
     for kind, name, where in _sentences(suite):
         fitting = [d for d in (*suite.steps.steps[kind], *suite.steps.steps["step"]) if d.match(name)]
-        used |= {id(definition) for definition in fitting[:1]}
+        used |= {id(definition) for definition in fitting}
         if not fitting:
             yield Finding(where, f"no definition fits the step '{name}': use a sentence of the others, or define it")
         if len(fitting) > 1:
