@@ -1,0 +1,199 @@
+"""One whole run on the sandbox: green when all is right, red and readable when Ops-Center is wrong."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from behave.parser import parse_file
+from keycloak import KeycloakAdmin
+
+ROOT = Path(__file__).parents[2]
+CASE_1 = ROOT / "features" / "edge_cases" / "1_insufficient_organization_credits.feature"
+FLOW_1 = ROOT / "features" / "flows" / "1_individual_user.feature"
+FLOW_3 = ROOT / "features" / "flows" / "3_byok_user.feature"
+SMALL_REQUEST = "A small GPT-3.5 request costs nine credits"
+SECONDS = 20
+
+
+@dataclass
+class Told:
+    """What one run told."""
+
+    status: int
+    console: str
+    errors: str
+    results: list[dict[str, Any]]
+
+    @property
+    def lines(self) -> list[str]:
+        return self.console.rstrip().splitlines()
+
+    @property
+    def run(self) -> str:
+        """The name that the run gave everything it made."""
+        found = re.search(r"^Target \S+, run (cf-\w+)$", self.console, re.MULTILINE)
+        assert found, self.console
+        return found.group(1)
+
+
+def run_behave(folder: Path, target: Mapping[str, str], *arguments: str) -> Told:
+    """Run behave on a target as the project's behave.ini says, but with its results in a folder of the test."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "behave.ini")
+    config["behave"].update(paths=str(ROOT / "features"), outfiles=str(folder / "allure-results"))
+    with (folder / "behave.ini").open("w") as file:
+        config.write(file)
+    done = subprocess.run(
+        [sys.executable, "-m", "behave", *arguments],
+        cwd=folder,
+        env={**os.environ, **target, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    results = [json.loads(f.read_text("utf-8")) for f in (folder / "allure-results").glob("*-result.json")]
+    return Told(done.returncode, done.stdout, done.stderr, results)
+
+
+@contextmanager
+def ops_center_that_charges_double(target: Mapping[str, str], log: Path) -> Iterator[str]:
+    """Run a broken Ops-Center beside the deployment's own, on the same systems; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "OPS_DATABASE_URL": target["UNICORN_DB_URL"],
+        "OPS_REDIS_URL": target["REDIS_URL"],
+        "OPS_KEYCLOAK_URL": target["KEYCLOAK_URL"],
+        "OPS_KEYCLOAK_REALM": target["KEYCLOAK_REALM"],
+        "OPS_KEYCLOAK_AUDIENCE": target["KEYCLOAK_CLIENT_ID"],
+        "OPS_LITELLM_URL": target["LITELLM_URL"],
+        "OPS_LITELLM_KEY": target["LITELLM_MASTER_KEY"],
+        "OPS_LAGO_URL": target["LAGO_API_URL"],
+        "OPS_LAGO_KEY": target["LAGO_API_KEY"],
+        "OPS_BYOK_SECRET": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+    }
+    module = Path(__file__).with_name("ops_center_that_charges_double.py")
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, str(module), "--port", str(port)], cwd=ROOT, env=environment, stderr=file
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the Ops-Center ended: {log.read_text()[-2000:]}"
+        try:
+            requests.get(f"{url}/api/v1/system/status", timeout=5)
+        except requests.ConnectionError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail(f"the Ops-Center did not answer within {SECONDS} s: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def green(deployment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """A run of an edge case and a flow on the deployment as it should be."""
+    return run_behave(tmp_path_factory.mktemp("green"), deployment, str(CASE_1), str(FLOW_3))
+
+
+@pytest.fixture(scope="module")
+def red(deployment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """A run of one scenario on an Ops-Center that charges the double."""
+    folder = tmp_path_factory.mktemp("red")
+    with ops_center_that_charges_double(deployment, folder / "ops-center.log") as url:
+        return run_behave(folder, {**deployment, "OPS_CENTER_URL": url}, str(FLOW_1), "--name", f"^{SMALL_REQUEST}$")
+
+
+def test_a_whole_run_on_the_sandbox_is_green(green: Told) -> None:
+    selected = sum(len(parse_file(str(path)).walk_scenarios()) for path in (CASE_1, FLOW_3))
+
+    assert green.status == 0, green.console
+    assert green.lines[-1] == f"{selected} passed, 0 failed"
+    assert not green.errors
+
+
+def test_every_scenario_is_in_the_results_as_passed(green: Told) -> None:
+    titles = {s.name for path in (CASE_1, FLOW_3) for s in parse_file(str(path)).walk_scenarios()}
+    number = int(green.lines[-1].split()[0])
+
+    assert len(green.results) == number == len(titles)
+    assert {result["status"] for result in green.results} == {"passed"}
+
+
+def test_a_run_tells_its_slowest_scenarios_and_whom_it_waited_for(green: Told) -> None:
+    first = green.lines.index("Slowest scenarios:") + 1
+    waited = next(line for line in green.lines if line.startswith("Waited for: "))
+
+    times = [re.fullmatch(r" +(\d+\.\d\d) s  \S.*", line) for line in green.lines[first : first + 10]]
+    assert all(times), green.lines[first : first + 10]
+    seconds = [float(found.group(1)) for found in times if found]
+    assert seconds == sorted(seconds, reverse=True)
+    for service in ("Keycloak", "Lago", "Ops-Center", "PostgreSQL", "Redis"):
+        assert re.search(rf"\b{service} \d+\.\d s \(\d+x\)", waited), waited
+
+
+def test_a_run_leaves_nobody_in_keycloak(green: Told, red: Told, deployment: dict[str, str]) -> None:
+    keycloak = KeycloakAdmin(
+        server_url=deployment["KEYCLOAK_URL"],
+        realm_name=deployment["KEYCLOAK_REALM"],
+        client_id=deployment["KEYCLOAK_CLIENT_ID"],
+        client_secret_key=deployment["KEYCLOAK_CLIENT_SECRET"],
+    )
+
+    left = [user["username"] for told in (green, red) for user in keycloak.get_users({"search": told.run})]
+
+    assert not left
+
+
+def test_a_double_charge_is_red(red: Told) -> None:
+    assert red.status == 1, red.console
+    assert red.lines[-1] == "0 passed, 1 failed"
+    assert [(result["name"], result["status"]) for result in red.results] == [(SMALL_REQUEST, "failed")]
+
+
+def test_a_double_charge_is_told_by_person_found_expected_and_what_was_recorded(red: Told) -> None:
+    message = red.results[0]["statusDetails"]["message"]
+
+    assert "the individual" in message
+    assert "18 credits" in message or "9,982" in message
+    assert "expected 9" in message
+    assert "unicorn_db has 1 charge of 18" in message
+    assert "(credit_transactions)" in message
+    assert "the provider was called once with the platform's key" in message
+    assert message in " ".join(red.console.split()), red.console
+
+
+def test_the_sentence_comes_before_any_trace(red: Told) -> None:
+    before, _, _ = red.console.partition("the individual")
+
+    assert "Traceback" not in before
+    assert not red.errors
