@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from creditflow import health, machine, waiting
 from creditflow.accounts import Accounts
 from creditflow.cast import PASSWORD, RUN, Cast
 from creditflow.cleanup import Cleanup
-from creditflow.errors import CannotRun, NotTestableHere, ServiceAway
+from creditflow.errors import CannotRun, ServiceAway
 from creditflow.redaction import redactor
 from creditflow.reporting.environment import environment
 from creditflow.settings import Settings, load
 from creditflow.target import Target
 
-NEEDS = {
-    "needs.journal": ("PROVIDER_URL", "the provider's journal shows which key paid for which call"),
-}
-"""What a scenario may need of a target beyond the plan's systems, by tag: the setting, and what it shows."""
+NEEDS = {"needs.journal": "PROVIDER_URL"}
+"""What a scenario may need of a target beyond the plan's systems, by tag, and the setting that names it.
+
+Where it is not named, the step that needs it is red as "Not testable here"; `--tags="not @needs.journal"` leaves such
+scenarios out knowingly.
+"""
 
 Owe = Callable[[Callable[[], object]], object]
 
@@ -34,16 +36,8 @@ class Session:
         """Require what comes a moment later: asked again until it holds or the deadline of the settings is over."""
         waiting.soon(check, self.settings.poll_timeout_s)
 
-    def scene(self, tags: Collection[str], owe: Owe) -> tuple[Cast, Accounts]:
-        """The cast and the accounts of one scenario; what it makes is removed by what `owe` is given.
-
-        Raises:
-            NotTestableHere: the scenario needs what this target can't show.
-        """
-        for tag in tags:
-            setting, what = NEEDS.get(tag, ("", ""))
-            if setting and not self.target.has(setting):
-                raise NotTestableHere(f"here is no system by which {what}", f"set {setting}")
+    def scene(self, owe: Owe) -> tuple[Cast, Accounts]:
+        """The cast and the accounts of one scenario; what it makes is removed by what `owe` is given."""
         cleanup = Cleanup()
         owe(cleanup.carry_out)
         cast = Cast(self.target, cleanup, redactor.learn)
@@ -71,6 +65,9 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     check(target, tell)
     for limit in target.limits():
         tell(f"Not testable here: {limit}")
+    for tag, setting in NEEDS.items():
+        if not target.has(setting):
+            tell(f"Scenarios that need it will be red; --tags='not @{tag}' leaves them out.")
     return Session(settings, target)
 
 

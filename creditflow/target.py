@@ -119,5 +119,5 @@ class Target:
     def _named(self, setting: str, value: str | SecretStr) -> str:
         address = value.get_secret_value() if isinstance(value, SecretStr) else value
         if not address:
-            raise NotTestableHere(f"this target names nothing that shows {_SHOWS[setting]}", f"set {setting}")
+            raise NotTestableHere(f"nothing on this target shows {_SHOWS[setting]}", f"set {setting}")
         return address

@@ -22,4 +22,4 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
         scenario.skip("an opt-in run of its own: behave -D opt_in=yes --tags=@opt-in")
         return
     context.target = context.session.target
-    context.cast, context.accounts = context.session.scene(scenario.effective_tags, context.add_cleanup)
+    context.cast, context.accounts = context.session.scene(context.add_cleanup)
