@@ -11,9 +11,10 @@ feature's price for the tokens that the provider reported, and the sentence says
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from creditflow import period, story
+from creditflow import pages, period, story
 from creditflow.cast import Cast
 from creditflow.drivers.http import Reply
 from creditflow.drivers.postgres import Row
@@ -345,12 +346,12 @@ class Accounts:
     def stated(self, answer: Answer, cost: int, left: int) -> None:
         """Require what an answer itself says of its cost and of what the subject has left."""
         moved = self._drift([answer])
-        fields = answer.fields
+        fields, who = answer.fields, f"{answer.person.alias} reads in the answer that"
         agree(
             [
-                Finding("the answer says that it cost {} credits", fields.get("cost_credits"), cost - moved),
-                Finding("the answer says that {} credits are left", fields.get("credits_remaining"), left + moved),
-                Finding("the answer says 'own key used': {}", fields.get("byok_used"), False),
+                Finding(f"{who} it cost {{}} credits", fields.get("cost_credits"), cost - moved),
+                Finding(f"{who} {{}} credits are left", fields.get("credits_remaining"), left + moved),
+                Finding(f"{who} their own key paid: {{}}", fields.get("byok_used"), False),
             ],
             lambda: story.of_person(self.target, answer.person),
         )
@@ -385,18 +386,37 @@ class Accounts:
         reply = self.target.ops_center.history(person.token)
         items = self._fields(reply).get("items", [])
         found = [Entry(i.get("model"), i.get("tokens"), i.get("credits"), i.get("byok")) for i in items]
+        answers = [a for a in reversed(person.answers) if a.reply.status == 200]
+        expected = [self._measured(entry, a) for entry, a in zip_longest(expected, answers) if entry]
         agree(
             [
-                Finding(f"the history of {person.alias} reads {{}}", found, list(expected)),
+                Finding(f"the history of {person.alias} reads {{}}", found, expected),
                 Finding("the history says that it has {} entries", reply.body.get("total"), len(expected)),
                 Finding(
                     "the history's requests are {}",
                     [i.get("request_id") for i in items],
-                    [a.request_id for a in reversed(person.answers) if a.reply.status == 200],
+                    [a.request_id for a in answers],
                 ),
             ],
             lambda: story.of_person(self.target, person),
         )
+
+    def page(self, person: Person, reply: Reply, tokens: int, credits: int) -> None:
+        """Require that every entry of a history's page is a person's own answered request of this size and charge."""
+        own = {a.request_id: a for a in person.answers}
+        findings = []
+        for item in reply.body.get("items", []):
+            answer = own.get(str(item.get("request_id")))
+            wanted = self._measured(Entry(str(item.get("model")), tokens, credits, False), answer)
+            what = f"the entry {str(item.get('request_id'))[:4]} of {person.alias}'s history"
+            findings += [
+                Finding(f"{what} is a request of theirs: {{}}", answer is not None, True),
+                Finding(f"{what} has {{}} tokens", item.get("tokens"), wanted.tokens),
+                Finding(f"{what} cost {{}} credits", item.get("credits"), wanted.credits),
+                Finding(f"{what} has the status {{}}", item.get("status"), 200),
+                Finding(f"{what} says when it was: {{}}", pages.is_time(item.get("timestamp")), True),
+            ]
+        agree(findings, lambda: f"the page reads {reply.text[:300]}")
 
     def priced(self, model: str, tokens: int, credits: int) -> None:
         """Require that by the feature's own price list a request costs what the feature says it does."""
@@ -406,6 +426,13 @@ class Accounts:
             [Finding(f"{tokens:,} tokens of {model} cost {{}} by the feature's prices", cost, credits)],
             lambda: "",
         )
+
+    def _measured(self, entry: Entry, answer: Answer | None) -> Entry:
+        """An entry of a history by the tokens that the provider reported, where it counts its own."""
+        if self.target.provider_is_exact or answer is None:
+            return entry
+        moved = self._drift([answer])
+        return entry._replace(tokens=answer.reported_tokens or 0, credits=entry.credits - moved)
 
     def _drift(self, answers: Iterable[Answer]) -> int:
         if self.target.provider_is_exact:

@@ -12,7 +12,6 @@ from creditflow.cast import Cast
 from creditflow.drivers.http import Reply
 from creditflow.drivers.ops_center import OpsCenter
 from creditflow.expect import Finding, agree, holds
-from creditflow.people import Person
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})*")
@@ -50,7 +49,7 @@ def _meaning(value: str, cast: Cast) -> tuple[Any, Callable[[Any], bool]]:
     if value == "a UUID":
         return value, lambda found: isinstance(found, str) and _UUID.fullmatch(found) is not None
     if value == "a time":
-        return value, lambda found: _is_at(found, None)
+        return value, is_time
     if value == "the first of this month":
         return value, lambda found: _is_at(found, period.start())
     if value == "the first of next month":
@@ -73,6 +72,11 @@ def _meaning(value: str, cast: Cast) -> tuple[Any, Callable[[Any], bool]]:
     else:
         exact = value
     return exact, lambda found: type(found) is type(exact) and bool(found == exact)
+
+
+def is_time(found: Any) -> bool:
+    """Whether a value is a moment in ISO 8601."""
+    return _is_at(found, None)
 
 
 def _is_at(found: Any, moment: datetime | None) -> bool:
@@ -116,24 +120,3 @@ def all_turned_away(replies: Mapping[str, Reply]) -> None:
         findings.append(Finding(f"{what} is answered with {{}}", reply.status, 401))
         findings.append(Finding(f"{what} asks for {{}}", challenge, "Bearer"))
     agree(findings, lambda: "")
-
-
-def own_entries(reply: Reply, person: Person, tokens: int, credits: int) -> None:
-    """Require that every entry of a history's page is a person's own answered request of this size and charge."""
-    own = {answer.request_id for answer in person.answers}
-    agree(
-        [
-            Finding(
-                f"the entry {str(entry.get('request_id'))[:4]} holds {{}}",
-                _entry(entry, own),
-                [True, tokens, credits, 200, True],
-            )
-            for entry in reply.body.get("items", [])
-        ],
-        lambda: f"the page reads {reply.text[:300]}",
-    )
-
-
-def _entry(entry: Mapping[str, Any], own: set[str]) -> list[Any]:
-    is_own, at = entry.get("request_id") in own, _is_at(entry.get("timestamp"), None)
-    return [is_own, entry.get("tokens"), entry.get("credits"), entry.get("status"), at]

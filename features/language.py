@@ -88,7 +88,7 @@ def speak() -> None:
     _define("stored", r"no key is stored|a key of \w+ is stored", str, str)
     _define("service", "|".join(SERVICES), str, str)
     _define("caller", "somebody (?:with|without) an? [a-z -]+", str, lambda text: text.removeprefix("somebody "))
-    _define("place", "flows|edge_cases|risks|platform", str, str)
+    _define("place", "flows|edge cases|risks|platform", str, lambda text: text.replace(" ", "_"))
     _define("tag", "@[a-z0-9-]+", str, str)
     _define("table", "[a-z_]+", str, str)
     _define("columns", "[a-z_]+(?:, [a-z_]+)+", list, lambda text: text.split(", "))

@@ -33,6 +33,8 @@ from creditflow.reporting.outcome import Kind, Problem, Run, note
 from creditflow.reporting.results import folder_of, forget
 from creditflow.reporting.summary import Summary
 
+ALLURE = "creditflow.reporting.allure:Formatter"
+
 _UNSAID = frozenset({"ABORTED: By user."})
 """behave prints it also when ``before_all`` failed; the summary says what really ended the run."""
 
@@ -42,6 +44,7 @@ class Runner(StockRunner):
 
     def __init__(self, config: Configuration, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
+        _leave_one_allure(config)
         self.report = Run()
         self.summary = Summary(self.report, config)
         if not config.dry_run:
@@ -155,6 +158,16 @@ class Runner(StockRunner):
             self.report.problems.append(problem)
         else:
             note(statement, problem)
+
+
+def _leave_one_allure(config: Configuration) -> None:
+    """Let `-f creditflow.reporting.allure:Formatter -o FOLDER` take the place of the one in `behave.ini`.
+
+    behave adds what is typed to what is configured; two of them would remove each other's results.
+    """
+    places = [index for index, name in enumerate(config.format) if name == ALLURE]
+    for index in reversed(places[:-1]):
+        del config.format[index], config.outputs[index]
 
 
 @contextmanager

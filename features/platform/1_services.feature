@@ -60,4 +60,4 @@ Feature: The services behind the credit flow
         | individual flow   | @flow-1     | flows      |
         | organisation flow | @flow-2     | flows      |
         | BYOK flow         | @flow-3     | flows      |
-        | edge cases        | @edge-cases | edge_cases |
+        | edge cases        | @edge-cases | edge cases |

@@ -95,7 +95,7 @@ def shows_entries(context: Context, shown: int, total: int) -> None:
 
 @then("every entry is one of their own requests, answered, of {number} tokens for {number} credits")
 def own_entries(context: Context, tokens: int, credits: int) -> None:
-    pages.own_entries(context.reply, context.cast.find("they"), tokens, credits)
+    context.accounts.page(context.cast.find("they"), context.reply, tokens, credits)
 
 
 @then("{whose} plan is {plan}")

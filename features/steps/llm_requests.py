@@ -84,7 +84,14 @@ def provider_slow(context: Context, seconds: int, who: str) -> None:
 def provider_asked_past_ops_center(context: Context, who: str) -> None:
     person = context.cast.find(who)
     status = context.target.litellm.chat(Question("GPT-3.5-turbo", 100).body(person.name))
-    expect.agree([Finding("LiteLLM answered with status {}", status, 200)], lambda: "")
+    calls = context.target.provider.calls(person.name)
+    expect.agree(
+        [
+            Finding("LiteLLM answered with status {}", status, 200),
+            Finding("the provider was called {} times", len(calls), 1),
+        ],
+        lambda: "",
+    )
 
 
 @then("the answer arrives")
