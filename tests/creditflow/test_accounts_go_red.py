@@ -99,6 +99,7 @@ CHECKS: dict[str, Callable[[Books], None]] = {
     "stated": lambda b: b.accounts.stated(b.answer, 9, 9_991),
     "spent": lambda b: b.accounts.spent(b.individual, 9),
     "history": lambda b: b.accounts.history(b.individual, [Entry(MODEL, 100, 9, False)]),
+    "page": lambda b: b.accounts.page(b.individual, b.target.ops_center.history(b.individual.token), 100, 9),
     "nothing held": lambda b: b.accounts.nothing_held(b.individual),
     "nothing held for the member": lambda b: b.accounts.nothing_held(b.member),
     "no organisation charged": lambda b: b.accounts.no_organization_charged(b.individual),
@@ -229,6 +230,12 @@ DAMAGES = [
     changed(
         "history", "another model", CALL, "model = 'openai/gpt-4'", f"model = '{MODEL}'",
         "the history of the individual reads openai/gpt-4", f"expected {MODEL}",
+    ),
+    changed("page", "other tokens", CALL, "tokens = 101", "tokens = 100", " has 101 tokens, expected 100"),
+    changed("page", "another cost", CALL, "credits = 8", "credits = 9", " cost 8 credits, expected 9"),
+    changed(
+        "page", "somebody else's call", MEMBER_CALL, "user_id = '{individual}'", "user_id = '{member}'",
+        "the individual's history is a request of theirs: no, expected yes",
     ),
     changed(
         "spent", "a call of another cost", CALL, "credits = 8", "credits = 9",
@@ -365,10 +372,10 @@ def test_the_wrong_key_is_red(books: Books) -> None:
 @pytest.mark.parametrize(
     ("check", "field", "value", "says"),
     [
-        ("stated", "cost_credits", 10, "the answer says that it cost 10 credits, expected 9"),
-        ("stated", "cost_credits", "9", "the answer says that it cost 9 credits, expected 9"),
-        ("stated", "credits_remaining", 9_990, "the answer says that 9,990 credits are left, expected 9,991"),
-        ("stated", "byok_used", True, "the answer says 'own key used': yes, expected no"),
+        ("stated", "cost_credits", 10, "it cost 10 credits, expected 9"),
+        ("stated", "cost_credits", "9", "it cost 9 credits, expected 9"),
+        ("stated", "credits_remaining", 9_990, "9,990 credits are left, expected 9,991"),
+        ("stated", "byok_used", True, ": yes, expected no"),
         ("exact", "usage", {"total_tokens": 99}, "the provider reported 99 tokens, expected 100"),
         ("exact", "usage", None, "the provider reported none tokens, expected 100"),
     ],
@@ -380,7 +387,8 @@ def test_an_answer_that_states_something_else_is_red(
     answer = replace(books.answer, reply=replace(books.answer.reply, text=text))
     with pytest.raises(AssertionError) as red:
         CHECKS[check](replace(books, answer=answer))
-    assert str(red.value).startswith(says)
+    assert says in str(red.value)
+    assert "unicorn_db has 1 charge of 9" in str(red.value)
 
 
 def test_a_cost_that_is_not_the_price_list_s_is_a_mistake_in_the_feature(books: Books) -> None:
