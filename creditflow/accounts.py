@@ -10,7 +10,7 @@ feature's price for the tokens that the provider reported, and the sentence says
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -222,33 +222,26 @@ class Accounts:
         }
         moved = sum(m["amount"] for m in self.target.unicorn.movements(org_id=organization.id))
         left = sum(m["allocated_credits"] - m["used_credits"] for m in self.target.unicorn.members(organization.id))
-        says = organization.alias
+        who, allocated = organization.alias, row["allocated_credits"]
         findings = [
-            Finding(f"{says} has {{}} credits in the API", fields.get("total_credits"), total),
-            Finding(f"{says} has {{}} credits in unicorn_db (organization_credits)", row["total_credits"], total),
-            Finding(f"the movements of {says} add up to {{}} credits (credit_transactions)", moved, total),
-            Finding(f"{says} has {{}} allocated credits in the API", fields.get("allocated_credits"), left),
-            Finding(
-                f"{says} has {{}} allocated credits in unicorn_db (organization_credits)",
-                row["allocated_credits"],
-                left,
-            ),
+            Finding(f"{who} has {{}} credits in the API", fields.get("total_credits"), total),
+            Finding(f"{who} has {{}} credits in unicorn_db (organization_credits)", row["total_credits"], total),
+            Finding(f"the movements of {who} add up to {{}} credits (credit_transactions)", moved, total),
         ]
-        if unallocated is not None:
-            findings.append(
+        if unallocated is None:
+            same = fields.get("allocated_credits") == allocated == left
+            told = f"the API, organization_credits and the members of {who} agree on what is allocated: {{}}"
+            findings.append(Finding(told, same, True))
+        else:
+            wanted = total - unallocated
+            findings += [
                 Finding(
-                    f"{says} has {{}} unallocated credits in the API",
-                    fields.get("unallocated_credits"),
-                    unallocated,
-                )
-            )
-            findings.append(
-                Finding(
-                    f"{says} has {{}} unallocated credits in unicorn_db",
-                    row["total_credits"] - left,
-                    unallocated,
-                )
-            )
+                    f"{who} has {{}} unallocated credits in the API", fields.get("unallocated_credits"), unallocated
+                ),
+                Finding(f"{who} has {{}} allocated credits in the API", fields.get("allocated_credits"), wanted),
+                Finding(f"{who} has {{}} allocated credits in unicorn_db (organization_credits)", allocated, wanted),
+                Finding(f"the members of {who} have {{}} credits to spend (organization_members)", left, wanted),
+            ]
         agree(findings, lambda: story.of_organization(self.target, organization))
 
     def attribution(self, organization: Organization, expected: Sequence[tuple[Person, int, int]]) -> None:
@@ -464,9 +457,9 @@ class Accounts:
         rows = self._usage_rows(answer.person)
         return any(str(r["request_id"]) == answer.request_id and str(r["org_id"]) == organization.id for r in rows)
 
-    def _answers_paid_by(self, organization: Organization) -> list[Answer]:
+    def _answers_paid_by(self, organization: Organization) -> Iterator[Answer]:
         people = (organization.admin, *organization.members)
-        return [a for p in people for a in p.answers if self._paid_by(a, organization)]
+        return (a for p in people for a in p.answers if self._paid_by(a, organization))
 
     def _member_row(self, person: Person, organization: Organization) -> Row:
         rows = self.target.unicorn.members(organization.id)

@@ -68,7 +68,7 @@ class Formatter(BehaveFormatter):
         if outcome.kind.is_red:
             self._line(8, place(scenario))
             self._failure(outcome)
-        elif outcome.reason:
+        elif outcome.reason and not self.config.dry_run:
             self._line(8, outcome.reason)
 
     def eof(self) -> None:
