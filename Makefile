@@ -1,8 +1,10 @@
 # Each target is one command that a person could type.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	--no-emit-find-links --no-emit-index-url --upgrade
 
-.PHONY: acceptance test setup setup-tests lint sandbox sandbox-stop report doctor clean
+.PHONY: acceptance test setup setup-tests lint sandbox sandbox-stop report doctor pins clean
 
 acceptance: ## install what is missing, start a sandbox or take the named deployment, run every feature, draw the report
 	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
@@ -32,6 +34,10 @@ report: setup ## draw the report of the last run
 
 doctor: setup ## every service of the target: address, up or down, version, what to try next
 	@$(BIN)/python -m creditflow doctor
+
+pins: ## pin again what the named packages need themselves, after a change of a requirements file
+	$(PIN) requirements.txt sandbox/requirements.txt tests/requirements.txt -o constraints.txt
+	$(PIN) sandbox/litellm/requirements.txt -o sandbox/litellm/constraints.txt
 
 clean: ## remove everything that was installed or made
 	-$(BIN)/python -m sandbox down

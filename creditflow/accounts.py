@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from creditflow import pages, period, story
+from creditflow import evidence, pages, period, story
 from creditflow.cast import Cast
 from creditflow.drivers.http import Reply
 from creditflow.drivers.postgres import Row
@@ -39,6 +39,7 @@ class Accounts:
 
     def __init__(self, target: Target, cast: Cast) -> None:
         self.target, self._cast = target, cast
+        self._counted_otherwise: dict[str, str] = {}
 
     def credits(self, person: Person, expected: int) -> None:
         """Require a person's individual credits: the API, `user_credits`, and the sum of their own movements."""
@@ -63,7 +64,7 @@ class Accounts:
                     expected,
                 ),
             ],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def charges(self, person: Person, amounts: Sequence[int]) -> None:
@@ -74,29 +75,22 @@ class Accounts:
         """
         answers = [a for a in person.answers if a.reply.status == 200 and not a.question.own_key]
         expected = sorted(self._moved(list(amounts), answers))
-        rows = self._usage_rows(person)
-        calls = {str(c["request_id"]): c["credits"] for c in self.target.unicorn.calls(person.id) if c["credits"]}
-        charged = {str(r["request_id"]): -r["amount"] for r in rows}
+        charged = sorted((str(r["request_id"]), -r["amount"]) for r in self._usage_rows(person))
+        counted = sorted(
+            (str(c["request_id"]), c["credits"]) for c in self.target.unicorn.calls(person.id) if c["credits"]
+        )
         agree(
             [
-                Finding(
-                    f"the charges on the account of {person.alias} are {{}}",
-                    sorted(-r["amount"] for r in rows),
-                    expected,
-                ),
-                Finding(
-                    f"the charged calls of {person.alias} cost {{}} (usage_tracking)",
-                    sorted(calls.values()),
-                    expected,
-                ),
+                Finding(f"the charges on the account of {person.alias} are {{}}", _credits(charged), expected),
+                Finding(f"the charged calls of {person.alias} cost {{}} (usage_tracking)", _credits(counted), expected),
             ],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
         holds(
-            charged == calls,
+            charged == counted,
             f"the charges of {person.alias} (credit_transactions) and their charged calls (usage_tracking) "
             f"are not of the same requests",
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def no_organization_charged(self, person: Person) -> None:
@@ -110,7 +104,7 @@ class Accounts:
                     0,
                 )
             ],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def no_individual_charged(self, person: Person) -> None:
@@ -127,7 +121,7 @@ class Accounts:
                     0,
                 )
             ],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def calls(self, person: Person, used: int, limit: int | None) -> None:
@@ -154,14 +148,14 @@ class Accounts:
                 used,
             ),
         ]
-        agree(findings, lambda: story.of_person(self.target, person))
+        agree(findings, lambda: self._story(person))
 
     def counter(self, person: Person, expected: int) -> None:
         """Require the period's counter in Redis."""
         found = self.target.counters.calls(person.id, period.name())
         agree(
             [Finding(f"the counter of {person.alias} is at {{}} (Redis)", found, expected)],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def allocation(self, person: Person, organization: Organization, remaining: int) -> None:
@@ -189,7 +183,7 @@ class Accounts:
                     remaining,
                 ),
             ],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def used(self, person: Person, organization: Organization, expected: int) -> None:
@@ -209,7 +203,7 @@ class Accounts:
                     expected,
                 ),
             ],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def organization(self, organization: Organization, total: int, unallocated: int | None = None) -> None:
@@ -277,7 +271,7 @@ class Accounts:
                     [(answer.request_id, tokens, credits - moved, False, 200)],
                 )
             ],
-            lambda: story.of_person(self.target, answer.person),
+            lambda: self._story(answer.person),
         )
 
     def provider_calls(self, person: Person, own_key: int, platform_key: int) -> None:
@@ -300,7 +294,7 @@ class Accounts:
                     own_key + platform_key,
                 ),
             ],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def provider_total(self, person: Person, expected: int) -> None:
@@ -313,7 +307,7 @@ class Accounts:
                     expected,
                 )
             ],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def nothing_held(self, person: Person) -> None:
@@ -325,7 +319,7 @@ class Accounts:
             )
         agree(
             [Finding(f"{person.alias} has {{}} credits held in unicorn_db", held, 0)],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def exact(self, answer: Answer) -> None:
@@ -333,7 +327,7 @@ class Accounts:
         if self.target.provider_is_exact:
             agree(
                 [Finding("the provider reported {} tokens", answer.reported_tokens, answer.question.tokens)],
-                lambda: story.of_person(self.target, answer.person),
+                lambda: self._story(answer.person),
             )
 
     def stated(self, answer: Answer, cost: int, left: int) -> None:
@@ -346,7 +340,7 @@ class Accounts:
                 Finding(f"{who} {{}} credits are left", fields.get("credits_remaining"), left + moved),
                 Finding(f"{who} their own key paid: {{}}", fields.get("byok_used"), False),
             ],
-            lambda: story.of_person(self.target, answer.person),
+            lambda: self._story(answer.person),
         )
 
     def spent(self, person: Person, expected: int) -> None:
@@ -371,7 +365,7 @@ class Accounts:
                     period.reset().date().isoformat(),
                 ),
             ],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def history(self, person: Person, expected: Sequence[Entry]) -> None:
@@ -391,14 +385,16 @@ class Accounts:
                     [a.request_id for a in answers],
                 ),
             ],
-            lambda: story.of_person(self.target, person),
+            lambda: self._story(person),
         )
 
     def page(self, person: Person, reply: Reply, tokens: int, credits: int) -> None:
         """Require that every entry of a history's page is a person's own answered request of this size and charge."""
         own = {a.request_id: a for a in person.answers}
+        items = reply.body.get("items", [])
+        holds(bool(items), f"the page of {person.alias}'s history is empty: {reply.text[:300]}")
         findings = []
-        for item in reply.body.get("items", []):
+        for item in items:
             answer = own.get(str(item.get("request_id")))
             wanted = self._measured(Entry(str(item.get("model")), tokens, credits, False), answer)
             what = f"the entry {str(item.get('request_id'))[:4]} of {person.alias}'s history"
@@ -420,6 +416,10 @@ class Accounts:
             lambda: "",
         )
 
+    def _story(self, person: Person) -> str:
+        """What the systems recorded, and where the provider counted otherwise than the feature announces."""
+        return "; ".join([story.of_person(self.target, person), *self._counted_otherwise.values()])
+
     def _measured(self, entry: Entry, answer: Answer | None) -> Entry:
         """An entry of a history by the tokens that the provider reported, where it counts its own."""
         if self.target.provider_is_exact or answer is None:
@@ -438,7 +438,16 @@ class Accounts:
         prices, model = self._cast.prices, answer.question.model
         if prices is None:
             raise NotTestableHere("the provider counts its own tokens and this feature states no prices", "state them")
-        return prices.charge(model, answer.question.tokens) - prices.charge(model, answer.reported_tokens)
+        announced, due = (prices.charge(model, n) for n in (answer.question.tokens, answer.reported_tokens))
+        if answer.reported_tokens != answer.question.tokens and answer.request_id not in self._counted_otherwise:
+            told = (
+                f"the provider reported {answer.reported_tokens:,} tokens for request {answer.request_id[:4]} "
+                f"where the feature announces {answer.question.tokens:,}, "
+                f"so that {due:,} credits are due instead of {announced:,}"
+            )
+            self._counted_otherwise[answer.request_id] = told
+            evidence.attach_text("The provider's own count", told)
+        return announced - due
 
     def _moved(self, amounts: list[int], answers: list[Answer]) -> list[int]:
         if self.target.provider_is_exact or len(amounts) != len(answers):
@@ -478,3 +487,7 @@ class Accounts:
             f"Ops-Center answered {reply.status} where {status} is due: {reply.text[:200]}",
         )
         return reply.body
+
+
+def _credits(charges: list[tuple[str, int]]) -> list[int]:
+    return sorted(credits for _, credits in charges)

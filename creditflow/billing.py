@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from creditflow import story
+from creditflow import story, waiting
 from creditflow.expect import Finding, agree, holds
 from creditflow.people import Person
 from creditflow.questions import Answer
@@ -114,6 +114,16 @@ class Billing:
                 Finding("the event is for the subscription {}", found.get("external_subscription_id"), wanted),
             ],
             lambda: story.of_person(self.target, answer.person),
+        )
+
+    def no_event(self, answer: Answer, seconds: float) -> None:
+        """Require that no event of a request arrives while it is watched for some seconds."""
+        request = answer.request_id
+        holds(bool(request), "the answer carries no X-Request-Id by which Lago could be asked for an event")
+        waiting.never(
+            lambda: self.target.lago.event(request) is not None,
+            seconds,
+            f"Lago received an event for the request {request[:4]} of {answer.person.alias}",
         )
 
     def refuses_repetition(self, answer: Answer) -> None:

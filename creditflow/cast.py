@@ -12,6 +12,7 @@ import string
 from collections.abc import Callable
 
 from creditflow.cleanup import Cleanup
+from creditflow.drivers.http import Reply
 from creditflow.drivers.provider import fingerprint
 from creditflow.errors import NotTestableHere
 from creditflow.people import Organization, Person, signing_in
@@ -67,36 +68,49 @@ class Cast:
         self._people[alias] = self._last = person
         return person
 
-    def organization(self, alias: str, admin: Person, tier: str = "platform", credits: int = 0) -> Organization:
-        """Make an organisation through the API, as its admin, holding purchased credits."""
-        name = f"{admin.name} {alias.removeprefix('the ')}"
-        made = self.target.ops_center.create_organization(admin.token, name, tier)
+    def organization(self, alias: str, admin: Person, credits: int = 0) -> Organization:
+        """Make an organisation on the Platform tier through the API, as its admin, holding purchased credits."""
+        made = self.create_organization(alias, admin)
         if made.status != 201:
             raise AssertionError(
                 f"{admin.alias} could not create an organisation: Ops-Center answered {made.status} {made.text[:200]}"
             )
-        return self.adopt(alias, made.body["id"], name, admin, credits)
-
-    def adopt(self, alias: str, org_id: str, name: str, admin: Person, credits: int = 0) -> Organization:
-        """Take an organisation that was just created into the cast, register its removal and buy its credits."""
-        ops_center = self.target.ops_center
-        if self.target.has("UNICORN_DB_URL"):
-            grants = self.target.grants
-            self._cleanup.owe(f"the rows of the organisation {name}", lambda: grants.remove_organization(org_id))
-        self._cleanup.owe(
-            f"the organisation {name}",
-            lambda: _gone(ops_center.remove_organization(admin.token, org_id).status),
-            alone=True,
-        )
-        organization = self._organizations[alias] = Organization(alias, org_id, name, admin)
+        organization = self.find_organization(alias)
         if credits:
-            bought = ops_center.purchase(admin.token, org_id, credits)
+            bought = self.target.ops_center.purchase(admin.token, organization.id, credits)
             if bought.status != 201:
                 raise AssertionError(
                     f"{admin.alias} could not purchase {credits:,} credits for {alias}: "
                     f"Ops-Center answered {bought.status} {bought.text[:200]}"
                 )
         return organization
+
+    def create_organization(self, alias: str, admin: Person) -> Reply:
+        """Create an organisation as its admin, its removal registered before; the reply as it came.
+
+        An organisation of which the answer was lost is found by its admin's e-mail when it is removed.
+        """
+        target, name = self.target, f"{admin.name} {alias.removeprefix('the ')}"
+        organization = Organization(alias, "", name, admin)
+
+        def ids() -> list[str]:
+            if organization.id or not target.has("UNICORN_DB_URL"):
+                return [organization.id] if organization.id else []
+            return target.unicorn.organizations_of(admin.email)
+
+        def remove() -> None:
+            for org_id in ids():
+                _gone(target.ops_center.remove_organization(admin.token, org_id).status)
+
+        if target.has("UNICORN_DB_URL"):
+            rows = target.grants.remove_organization
+            self._cleanup.owe(f"the rows of the organisation {name}", lambda: [rows(org_id) for org_id in ids()])
+        self._cleanup.owe(f"the organisation {name}", remove, alone=True)
+        made = target.ops_center.create_organization(admin.token, name, "platform")
+        if made.status == 201:
+            organization.id = str(made.body.get("id", ""))
+            self._organizations[alias] = organization
+        return made
 
     def member(self, role: str, organization: Organization, allocation: int = 0) -> Person:
         """Make a person on the Platform plan and a member of an organisation, with an allocation if it is not 0."""

@@ -33,7 +33,10 @@ class Finding:
 
     def sentence(self) -> str:
         """Found and expected, for a reader."""
-        return f"{self.says.format(written(self.found))}, expected {written(self.expected)}"
+        found, expected = written(self.found), written(self.expected)
+        if found == expected:
+            found = f"'{found}' (of the kind {type(self.found).__name__})"
+        return f"{self.says.format(found)}, expected {expected}"
 
 
 def agree(findings: Iterable[Finding], recorded: Callable[[], str]) -> None:
@@ -67,13 +70,15 @@ def verdict(check: Callable[[], None]) -> str | None:
 
 
 def written(value: Any) -> str:
-    """A value as people write it: 9,991; none; a list as words."""
+    """A value as people write it: 9,991; none; lists and tables as words."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, dict):
+        return _listed([f"{written(k)} {written(v)}" for k, v in value.items()])
     if isinstance(value, list | tuple | set):
         return _listed([written(v) for v in value])
     return str(value)

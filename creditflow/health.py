@@ -62,15 +62,32 @@ def services(target: Target) -> list[Health]:
 
 
 def tables(target: Target) -> list[str]:
-    """What is missing of the tables that the checks read, a sentence a table; empty when all are there."""
+    """What is missing of the tables that the checks read and the suite writes, a sentence each."""
     missing = []
     if target.has("UNICORN_DB_URL"):
-        missing += _missing(
-            "unicorn_db", UNICORN_TABLES, target.unicorn.database.columns(), "has Ops-Center created them?"
-        )
+        found = target.unicorn.database.columns()
+        missing += _missing("unicorn_db", UNICORN_TABLES, found, "has Ops-Center created them?")
+        missing += [] if missing else _unwritable(target)
     if target.has("LAGO_DB_READ_URL"):
-        missing += _missing("lago", LAGO_TABLES, target.lago_db.database.columns(), "has Lago migrated its database?")
+        found = target.lago_db.database.columns()
+        missing += _missing("lago", LAGO_TABLES, found, "has Lago migrated its database?")
     return missing
+
+
+def _unwritable(target: Target) -> list[str]:
+    """Why the suite could not grant credits or remove its rows, before it makes anything."""
+    writing = target.grants.database
+    if not set(UNICORN_TABLES) <= set(writing.columns()):
+        return [
+            f"UNICORN_DB_URL names the database {writing.address}, which is not the unicorn_db of the checks: "
+            f"name the same database there as in UNICORN_DB_READ_URL"
+        ]
+    if not writing.writes(list(UNICORN_TABLES)):
+        return [
+            f"the role of UNICORN_DB_URL may not write at {writing.address}, so that credits can't be granted and "
+            f"rows not be removed: name a role that may insert and delete"
+        ]
+    return []
 
 
 def _look(service: str, ask: Callable[[], tuple[str, str]], setting: str) -> Health:

@@ -80,7 +80,7 @@ def clear(reply: Reply) -> None:
         len(detail.split()) >= 5,
         f"the refusal says only '{detail}', which is no sentence that tells what to do",
     )
-    found = _INTERNALS.search(reply.text)
+    found = _INTERNALS.search("\n".join([reply.text, *map(str, reply.body.values())]))
     holds(found is None, f"the refusal gives internals away: '{found.group(0)[:40] if found else ''}'")
 
 

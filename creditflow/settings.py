@@ -7,6 +7,7 @@ describes itself in the same names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from creditflow.errors import CannotRun
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+_LINE = re.compile(r"\s*(?:#|(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=)")
 
 _HTTP_URLS = ("ops_center_url", "keycloak_url", "litellm_url", "lago_api_url", "provider_url")
 _DATABASE_URLS = ("unicorn_db_url", "unicorn_db_read_url", "lago_db_read_url")
@@ -39,8 +42,10 @@ class Settings(BaseSettings):
 
     ops_center_url: str = Field("", description="address of the Ops-Center API, without /api/v1")
     keycloak_url: str = Field("", description="address of Keycloak")
-    keycloak_realm: str = Field("uchub", description="realm of the people")
-    keycloak_client_id: str = Field("ops-center", description="client that signs people in and may manage users")
+    keycloak_realm: str = Field("uchub", min_length=1, description="realm of the people")
+    keycloak_client_id: str = Field(
+        "ops-center", min_length=1, description="client that signs people in and may manage users"
+    )
     keycloak_client_secret: SecretStr = Field(SecretStr(""), description="secret of that client")
     unicorn_db_url: SecretStr = Field(SecretStr(""), description="unicorn_db for grants and removal")
     unicorn_db_read_url: SecretStr = Field(SecretStr(""), description="unicorn_db for checks, a role that can't write")
@@ -83,6 +88,10 @@ class Settings(BaseSettings):
         parts = _split(value)
         if value and (parts.scheme not in ("http", "https") or not parts.hostname):
             raise ValueError("is not an http or https address such as http://localhost:8084")
+        if any(character.isspace() for character in value):
+            raise ValueError("has white space in it")
+        if parts.path.rstrip("/").endswith("/api/v1"):
+            raise ValueError("ends in /api/v1, which the suite adds itself")
         if parts.username or parts.password:
             raise ValueError("carries a user or password; put credentials in their own setting")
         return value.rstrip("/")
@@ -124,6 +133,11 @@ class Settings(BaseSettings):
                 shown[name.upper()] = str(value)
         return shown
 
+    def named_alone(self) -> str:
+        """The first setting that names a system of a deployment although no deployment is named; empty if none does."""
+        systems = [*_HTTP_URLS, *_DATABASE_URLS, "redis_url", "keycloak_client_secret", "lago_api_key"]
+        return next((name.upper() for name in systems if _plain(getattr(self, name))), "")
+
     def missing(self) -> list[str]:
         """The names without which no scenario can run on a named deployment."""
         needed = ("keycloak_url", "keycloak_client_secret")
@@ -141,6 +155,7 @@ def load(userdata: Mapping[str, str] | None = None, described: Mapping[str, str]
     Raises:
         SettingsError: a value is malformed, or a named deployment lacks what every scenario needs.
     """
+    _check_lines(Path(str(Settings.model_config["env_file"])))
     known = set(Settings.model_fields)
     given: dict[str, Any] = {k.lower(): v for k, v in (userdata or {}).items() if k.lower() in known}
     given |= {k.lower(): v for k, v in (described or {}).items() if k.lower() in known}
@@ -148,16 +163,16 @@ def load(userdata: Mapping[str, str] | None = None, described: Mapping[str, str]
         settings = Settings(**given)
     except ValidationError as error:
         raise SettingsError(" ".join(_sentence(e) for e in error.errors(include_input=False))) from None
+    if not settings.names_a_target and (alone := settings.named_alone()):
+        raise SettingsError(
+            f"{alone} is set but OPS_CENTER_URL is not, so it is not clear which deployment is meant: "
+            f"set OPS_CENTER_URL too, or unset {alone} to run on a sandbox."
+        )
     if settings.names_a_target and (missing := settings.missing()):
         raise SettingsError(
             f"OPS_CENTER_URL names the deployment at {settings.ops_center_url}, but {' and '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} not set: set {'it' if len(missing) == 1 else 'them'} in the "
             f"environment or in .env, or unset OPS_CENTER_URL to run on a sandbox."
-        )
-    if not settings.names_a_target and settings.keycloak_url:
-        raise SettingsError(
-            "KEYCLOAK_URL is set but OPS_CENTER_URL is not, so it is not clear which deployment is meant: "
-            "set OPS_CENTER_URL too, or unset KEYCLOAK_URL to run on a sandbox."
         )
     return settings
 
@@ -169,6 +184,21 @@ def _sentence(error: Any) -> str:
     if error["type"] == "value_error":
         return f"{name} {reason}; correct it {where}."
     return f"{name} is not usable ({reason[0].lower()}{reason[1:]}); correct it {where}."
+
+
+def _check_lines(path: Path) -> None:
+    """Make sure that every line of `.env` is a setting, a comment or empty: one that is not would be passed over."""
+    if not path.is_file():
+        return
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{path.name} can't be read ({type(error).__name__}): save it as UTF-8 text that you may read."
+        ) from None
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not _LINE.match(line):
+            raise SettingsError(f"{path.name}, line {number}, is no setting: write NAME=value there, or # before it.")
 
 
 def _checked(value: SecretStr, schemes: tuple[str, ...], example: str, path: bool = False) -> SecretStr:

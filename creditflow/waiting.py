@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_delay, wait_fixed
+
+from creditflow.errors import NotTestableHere
+
+PAUSE = wait_fixed(0.1)
 
 
 def soon(check: Callable[[], None], seconds: float) -> None:
@@ -16,16 +20,12 @@ def soon(check: Callable[[], None], seconds: float) -> None:
 
     Raises:
         AssertionError: what the check said last, and for how long it was asked.
+        NotTestableHere: at once, because waiting does not make it testable.
     """
     try:
-        for attempt in Retrying(
-            stop=stop_after_delay(seconds),
-            wait=wait_fixed(0.1),
-            retry=retry_if_exception_type(AssertionError),
-            reraise=True,
-        ):
-            with attempt:
-                check()
+        Retrying(stop=stop_after_delay(seconds), wait=PAUSE, retry=retry_if_exception(_may_come), reraise=True)(check)
+    except NotTestableHere:
+        raise
     except AssertionError as last:
         raise AssertionError(f"within {seconds:g} s: {last}") from None
 
@@ -34,21 +34,17 @@ def never(happened: Callable[[], bool], seconds: float, sentence: str) -> None:
     """Watch for what must not come, for a stated time.
 
     Raises:
-        AssertionError: with the sentence, when it came.
+        AssertionError: with the sentence, when it came; whatever else keeps it from being seen is raised as it is.
     """
-
-    def watch() -> None:
-        if happened():
-            raise _Came
-        raise AssertionError
-
-    try:
-        soon(watch, seconds)
-    except _Came:
-        raise AssertionError(sentence) from None
-    except AssertionError:
-        return
+    watching = Retrying(
+        stop=stop_after_delay(seconds),
+        wait=PAUSE,
+        retry=retry_if_result(lambda came: not came),
+        retry_error_callback=lambda _: False,
+    )
+    if watching(happened):
+        raise AssertionError(sentence)
 
 
-class _Came(Exception):  # noqa: N818 - what was watched for
-    pass
+def _may_come(error: BaseException) -> bool:
+    return isinstance(error, AssertionError) and not isinstance(error, NotTestableHere)

@@ -22,6 +22,8 @@ ENVIRONMENT = PROJECT / ".venv"
 UV = "uv==0.13.9"
 SUITE = ("requirements.txt", "sandbox/requirements.txt")
 TESTS = ("tests/requirements.txt",)
+CONSTRAINTS = "constraints.txt"
+"""The versions of what the named packages need themselves; see `make pins`."""
 MEGABYTES = 900
 LONGEST_INSTALL = 1800
 """Seconds that the download of all packages may take."""
@@ -62,7 +64,7 @@ def install(arguments: Sequence[str]) -> int:
 
 
 def _install_packages(files: Sequence[str]) -> None:
-    hashes = {name: sha256((PROJECT / name).read_bytes()).hexdigest() for name in files}
+    hashes = {name: sha256((PROJECT / name).read_bytes()).hexdigest() for name in (*files, CONSTRAINTS)}
     needed = {"python": sys.version, "place": str(ENVIRONMENT), "uv": UV, **hashes}
     marker = ENVIRONMENT / ".installed.json"
     known = _known(marker)
@@ -157,6 +159,7 @@ def _install_requirements(target: Path, files: Sequence[str]) -> None:
     ]
     for name in files:
         command += ["-r", PROJECT / name]
+    command += ["-c", PROJECT / CONSTRAINTS]
     _run(command, "uv")
 
 

@@ -90,7 +90,9 @@ class Keycloak:
             raise self._away("can't be reached") from None
         except KeycloakError as error:
             if error.response_code == 404:
-                raise self._away(f"has no realm {self.realm}", "correct KEYCLOAK_REALM") from None
+                raise self._away(
+                    f"has no realm {self.realm}", "correct KEYCLOAK_REALM, or KEYCLOAK_URL if this is no Keycloak"
+                ) from None
             raise self._away(
                 f"refuses the client {self.client}",
                 "correct KEYCLOAK_CLIENT_ID or KEYCLOAK_CLIENT_SECRET, and give the client a service account "

@@ -98,6 +98,13 @@ class Database:
                 holding.append(table)
         return holding
 
+    def writes(self, tables: Sequence[str]) -> bool:
+        """Whether this session may insert into and delete from all of these tables."""
+        if self.rows("SHOW transaction_read_only")[0]["transaction_read_only"] != "off":
+            return False
+        statement = "SELECT has_table_privilege(%s, 'INSERT') AND has_table_privilege(%s, 'DELETE') AS may"
+        return all(self.rows(statement, f"public.{table}", f"public.{table}")[0]["may"] for table in tables)
+
     def close(self) -> None:
         """Close the connection; the next question opens a new one."""
         if self._connection is not None:
@@ -178,6 +185,13 @@ class UnicornDb:
         """The row of `organization_credits`: `total_credits`, `allocated_credits`; None without one."""
         rows = self.database.rows("SELECT * FROM organization_credits WHERE org_id = %s", org_id)
         return rows[0] if rows else None
+
+    def organizations_of(self, email: str) -> list[str]:
+        """The ids of the organisations of which somebody is an admin."""
+        rows = self.database.rows(
+            "SELECT org_id FROM organization_members WHERE user_email = %s AND role = 'admin'", email
+        )
+        return [str(row["org_id"]) for row in rows]
 
     def members(self, org_id: str) -> list[Row]:
         """The rows of `organization_members` of an organisation, by e-mail."""

@@ -27,10 +27,13 @@ class Counters:
             encoding_errors="replace",
         )  # fmt: skip
 
-    def calls(self, user_id: str, period: str) -> int | None:
-        """The counted calls of a person in a period (`YYYY-MM`, UTC); None when Redis holds no counter."""
-        value = self._ask("get", _counter(user_id, period))
-        return None if value is None else int(value)
+    def calls(self, user_id: str, period: str) -> int | str | None:
+        """The counted calls of a person in a period (`YYYY-MM`, UTC).
+
+        None when Redis holds no counter, and the text that stands there when it is no number.
+        """
+        value: str | None = self._ask("get", _counter(user_id, period))
+        return int(value) if value is not None and value.isdecimal() else value
 
     def seconds_to_expiry(self, user_id: str, period: str) -> int:
         """Seconds until a counter expires; -1 when it never does, -2 when there is none."""

@@ -3,7 +3,6 @@
 from behave import then
 from behave.runner import Context
 
-from creditflow import waiting
 from creditflow.billing import Billing
 
 
@@ -46,9 +45,4 @@ def event_refused_twice(context: Context) -> None:
 
 @then("Lago receives no event for {whose} request within {number} second(s)")
 def no_event(context: Context, who: str, seconds: int) -> None:
-    answer = context.cast.find(who).answers[-1]
-    waiting.never(
-        lambda: context.target.lago.event(answer.request_id) is not None,
-        seconds,
-        f"Lago received an event for the refused request {answer.request_id[:4]}",
-    )
+    Billing(context.target).no_event(context.cast.find(who).answers[-1], seconds)

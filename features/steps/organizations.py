@@ -39,14 +39,9 @@ def makes_member_of_both(context: Context, allocation: int) -> None:
 
 @when("the admin creates an organisation")
 def creates_organization(context: Context) -> None:
-    admin = context.cast.find("the admin")
-    name = f"{admin.name} organisation"
-    context.reply = context.target.ops_center.create_organization(admin.token, name, "platform")
-    expect.agree(
-        [Finding("the creation got the status {}", context.reply.status, 201)],
-        lambda: context.reply.text[:300],
-    )
-    context.cast.adopt("the organisation", context.reply.body["id"], name, admin)
+    context.reply = context.cast.create_organization("the organisation", context.cast.find("the admin"))
+    status = context.reply.status
+    expect.agree([Finding("the creation got the status {}", status, 201)], lambda: context.reply.text[:300])
 
 
 @when("the admin purchases {number} credits")

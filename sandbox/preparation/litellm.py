@@ -9,6 +9,8 @@ from sandbox.services.litellm import ENVIRONMENT
 from sandbox.settings import PROJECT
 
 REQUIREMENTS = PROJECT / "sandbox" / "litellm" / "requirements.txt"
+CONSTRAINTS = REQUIREMENTS.with_name("constraints.txt")
+"""The versions of what LiteLLM needs itself; see `make pins`."""
 
 
 class LiteLLMEnvironment(Piece):
@@ -21,7 +23,7 @@ class LiteLLMEnvironment(Piece):
 
     def inputs(self) -> Sequence[str]:
         """Return the requirements and the Python that they are installed for."""
-        return REQUIREMENTS.read_text(), sys.version, sys.base_prefix
+        return REQUIREMENTS.read_text(), CONSTRAINTS.read_text(), sys.version, sys.base_prefix
 
     def make(self, folder: Path) -> None:
         """Install the packages with uv."""
@@ -40,4 +42,5 @@ class LiteLLMEnvironment(Piece):
         ]
         self.run("making the environment", make, 60, cure)
         install = [uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--compile-bytecode"]
-        self.run("installing the packages", [*install, "-r", str(REQUIREMENTS)], 1200, cure)
+        install += ["-r", str(REQUIREMENTS), "-c", str(CONSTRAINTS)]
+        self.run("installing the packages", install, 1200, cure)

@@ -373,7 +373,7 @@ def test_the_wrong_key_is_red(books: Books) -> None:
     ("check", "field", "value", "says"),
     [
         ("stated", "cost_credits", 10, "it cost 10 credits, expected 9"),
-        ("stated", "cost_credits", "9", "it cost 9 credits, expected 9"),
+        ("stated", "cost_credits", "9", "it cost '9' (of the kind str) credits, expected 9"),
         ("stated", "credits_remaining", 9_990, "9,990 credits are left, expected 9,991"),
         ("stated", "byok_used", True, ": yes, expected no"),
         ("exact", "usage", {"total_tokens": 99}, "the provider reported 99 tokens, expected 100"),

@@ -58,7 +58,7 @@ def test_a_refusal_as_the_contract_has_it_is_green(reply: MakeReply) -> None:
         (403, {"status": 403, "code": "insufficient_credits"}, PROBLEM, "got the status 403, expected 402"),
         (402, {"status": 402, "code": "no_allocation"}, PROBLEM, "got the code no_allocation, expected insufficient_"),
         (402, {"status": 402}, PROBLEM, "got the code none, expected insufficient_credits"),
-        (402, {"status": "402", "code": "insufficient_credits"}, PROBLEM, "the problem's own status is 402"),
+        (402, {"status": "402", "code": "insufficient_credits"}, PROBLEM, "the problem's own status is '402'"),
         (402, {"status": 400, "code": "insufficient_credits"}, PROBLEM, "the problem's own status is 400"),
         (402, {"status": 402, "code": "insufficient_credits"}, {"Content-Type": "application/json"}, "media type is a"),
         (402, {"status": 402, "code": "insufficient_credits"}, {}, "media type is "),

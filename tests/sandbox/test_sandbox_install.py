@@ -53,6 +53,7 @@ def clone(tmp_path: Path) -> Path:
     for name in (
         "bootstrap.py",
         "requirements.txt",
+        "constraints.txt",
         "sandbox/requirements.txt",
         "sandbox/install.py",
         "sandbox/__init__.py",
