@@ -32,9 +32,9 @@ def doctor() -> None:
     console = Console(highlight=False)
     with contextlib.ExitStack() as owed:
         try:
-            settings = _settings(owed, console)
+            settings = _settings()
         except CannotRun as error:
-            console.print(redactor.clean(str(error)), markup=False)
+            console.print(redactor.clean(str(error)), markup=False, soft_wrap=True)
             raise typer.Exit(2) from None
         redactor.learn(*settings.secrets())
         target = Target(settings)
@@ -43,17 +43,28 @@ def doctor() -> None:
         console.print(_table(found))
         missing = _missing_tables(target, found)
         for sentence in missing:
-            console.print(redactor.clean(sentence), markup=False)
+            console.print(redactor.clean(sentence), markup=False, soft_wrap=True)
     wrong = sum(h.state == "down" for h in found) + len(missing)
     console.print(f"{wrong} thing{'s' if wrong != 1 else ''} to put right." if wrong else "All is well.")
+    if wrong and not load().names_a_target:
+        console.print(
+            "This is the sandbox: `.venv/bin/python -m sandbox status` names each service and where its log is,"
+        )
+        console.print("`.venv/bin/python -m sandbox restart NAME` starts one anew.")
     raise typer.Exit(1 if wrong else 0)
 
 
-def _settings(owed: contextlib.ExitStack, console: Console) -> Settings:
+def _settings() -> Settings:
     settings = load()
     if settings.names_a_target:
         return settings
-    return load(described=machine.start(owed.callback, console.print))
+    described = machine.running()
+    if described is None:
+        raise CannotRun(
+            "OPS_CENTER_URL names no deployment and no sandbox is up: start one with `make sandbox`, "
+            "or set OPS_CENTER_URL."
+        )
+    return load(described=described)
 
 
 def _missing_tables(target: Target, found: list[health.Health]) -> list[str]:

@@ -31,3 +31,20 @@ def start(owe: Callable[[Callable[[], object]], object], tell: Callable[[str], N
         raise CannotRun(str(error)) from None
     owe(started.stop)
     return started.settings
+
+
+def running() -> Mapping[str, str] | None:
+    """The description of the sandbox that is up, whole or not, in the settings' names; None when there is none.
+
+    Raises:
+        CannotRun: what is known of it can't be read.
+    """
+    try:
+        from sandbox import described  # noqa: PLC0415
+        from sandbox.errors import SandboxError  # noqa: PLC0415
+    except ImportError:
+        return None
+    try:
+        return described()
+    except SandboxError as error:
+        raise CannotRun(str(error)) from None

@@ -4,6 +4,7 @@
 nothing.
 """
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -21,3 +22,19 @@ def start(keep: bool = False, report: Callable[[str], None] = lambda line: None)
     from sandbox.handle import start as start_sandbox  # noqa: PLC0415 - only who starts one pays for it
 
     return start_sandbox(keep, report)
+
+
+def described() -> dict[str, str] | None:
+    """Return the description of the running sandbox without touching it, whole or not; None when none is up.
+
+    Raises `sandbox.errors.SandboxError` when what it wrote about itself can't be read.
+    """
+    from sandbox.settings import sandbox_settings  # noqa: PLC0415
+    from sandbox.state import State  # noqa: PLC0415
+
+    settings = sandbox_settings()
+    state = State.read(settings)
+    if state is None or not state.is_up() or not settings.target.is_file():
+        return None
+    target: dict[str, str] = json.loads(settings.target.read_text())
+    return target

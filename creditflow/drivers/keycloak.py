@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from keycloak import KeycloakAdmin, KeycloakOpenID
@@ -12,6 +12,8 @@ from keycloak.exceptions import KeycloakConnectionError, KeycloakError
 
 from creditflow.errors import ServiceAway
 from creditflow.reporting.waits import waits
+
+Client = TypeVar("Client", KeycloakAdmin, KeycloakOpenID)
 
 
 class SignInRefused(Exception):  # noqa: N818 - what Keycloak did, not a fault of the suite
@@ -68,7 +70,7 @@ class Keycloak:
         """
         try:
             with waits.on("Keycloak"):
-                answer: dict[str, Any] = self._openid().token(username, password)
+                answer: dict[str, Any] = self._client(KeycloakOpenID).token(username, password)
         except KeycloakConnectionError:
             raise self._away("can't be reached (sign-in)") from None
         except KeycloakError as error:
@@ -85,7 +87,7 @@ class Keycloak:
         """
         try:
             with waits.on("Keycloak"):
-                self._openid().token(grant_type="client_credentials")
+                self._client(KeycloakOpenID).token(grant_type="client_credentials")
         except KeycloakConnectionError:
             raise self._away("can't be reached") from None
         except KeycloakError as error:
@@ -113,31 +115,18 @@ class Keycloak:
     def _as_admin(self, what: str, method: str, *args: Any) -> Any:
         try:
             with waits.on("Keycloak"):
-                return getattr(self._admin(), method)(*args)
+                return getattr(self._client(KeycloakAdmin), method)(*args)
         except (KeycloakError, requests.RequestException) as error:
-            self._local.admin = None
+            self._local.KeycloakAdmin = None
             code = getattr(error, "response_code", None)
             said = f"answered {code}" if code else "can't be reached"
             raise self._away(f"{said} when asked to {what}") from None
 
-    def _admin(self) -> KeycloakAdmin:
-        """One a thread: python-keycloak's objects are not made to be shared."""
-        admin: KeycloakAdmin | None = getattr(self._local, "admin", None)
-        if admin is None:
-            admin = self._local.admin = KeycloakAdmin(
-                server_url=f"{self.url}/",
-                realm_name=self.realm,
-                client_id=self.client,
-                client_secret_key=self._secret,
-                timeout=self._timeout,
-                max_retries=0,
-            )
-        return admin
-
-    def _openid(self) -> KeycloakOpenID:
-        client: KeycloakOpenID | None = getattr(self._local, "client", None)
+    def _client(self, kind: type[Client]) -> Client:
+        """One of a kind for each thread: python-keycloak's objects are not made to be shared."""
+        client: Client | None = getattr(self._local, kind.__name__, None)
         if client is None:
-            client = self._local.client = KeycloakOpenID(
+            client = kind(
                 server_url=f"{self.url}/",
                 realm_name=self.realm,
                 client_id=self.client,
@@ -145,6 +134,7 @@ class Keycloak:
                 timeout=self._timeout,
                 max_retries=0,
             )
+            setattr(self._local, kind.__name__, client)
         return client
 
     def _away(self, what: str, cure: str = "") -> ServiceAway:
