@@ -3,8 +3,6 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from creditflow import expect, story
-from creditflow.expect import Finding
 from creditflow.prices import PriceList
 from features.language import number
 
@@ -73,11 +71,5 @@ def usage_page(context: Context, who: str, credits: int) -> None:
 
 @then("{whose} movements in unicorn_db read")
 def movements(context: Context, who: str) -> None:
-    person = context.cast.find(who)
-    rows = context.target.unicorn.movements(user_id=person.id)
-    found = [(row["transaction_type"], row["amount"]) for row in rows]
     wanted = [(row["kind"], number(row["amount"])) for row in context.table]
-    expect.agree(
-        [Finding(f"the movements of {person.alias} are {{}}", found, wanted)],
-        lambda: story.of_person(context.target, person),
-    )
+    context.accounts.movements(context.cast.find(who), wanted)
