@@ -457,6 +457,26 @@ def test_a_real_provider_s_own_count_moves_the_figures_by_the_feature_s_price_an
         Accounts(cast.target, cast).credits(person, 9_982)
 
 
+def test_a_repetition_on_a_real_provider_moves_the_figures_once(cast: Cast, deployment: dict[str, str]) -> None:
+    person = cast.person("individual", "professional", 10_000)
+    question = Question("GPT-3.5-turbo", 200, key="once-and-again", text="Hello, this is a test.")
+    first, again = (ask(cast.target.ops_center, person, question) for _ in range(2))
+    assert (first.reply.status, again.reply.status) == (200, 200)
+    real = Target(load({}, {k: v for k, v in deployment.items() if k not in ("PROVIDER_URL", "UNICORN_DB_URL")}))
+    try:
+        accounts = Accounts(real, cast)
+        accounts.credits(person, 9_982)
+        accounts.charges(person, [18])
+        accounts.spent(person, 18)
+        accounts.movements(person, [("grant", 10_000), ("usage", -18)])
+        with pytest.raises(
+            AssertionError, match="where the feature announces 200, so that 9 credits are due instead of 18"
+        ):
+            accounts.credits(person, 9_973)
+    finally:
+        real.close()
+
+
 def test_what_is_recorded_of_somebody_who_asked_nothing_says_so(books: Books) -> None:
     said = story.of_person(books.target, books.neighbour)
     assert "unicorn_db has no charge (credit_transactions)" in said
