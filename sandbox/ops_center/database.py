@@ -33,10 +33,15 @@ async def _configure(db: Connection) -> None:
     await db.execute("SET timezone = 'UTC'; SET lock_timeout = '4s'; SET statement_timeout = '4s'")
 
 
+def _script(name: str) -> bytes:
+    return Path(__file__).with_name(name).read_bytes()
+
+
 class Database:
     """The pool of connections. Every unit of work has a deadline; PostgreSQL away raises `Unavailable`."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self._pool = AsyncConnectionPool(
             url,
             connection_class=psycopg.AsyncConnection[Row],
@@ -59,14 +64,31 @@ class Database:
     async def open(self) -> None:
         """Connect and bring the tables up. Raises psycopg's errors when PostgreSQL can't be reached."""
         await self._pool.open(wait=True, timeout=START_SECONDS)
+        self._presence = await psycopg.AsyncConnection[Row].connect(
+            self._url, autocommit=True, row_factory=dict_row, connect_timeout=2
+        )
         async with self.transaction() as db:
             await db.execute("SELECT pg_advisory_xact_lock(hashtextextended('ops-center schema', 0))")
-            await db.execute(Path(__file__).with_name("schema.sql").read_bytes())
+            await db.execute(_script("schema.sql"))
+            if await self._is_alone():
+                await db.execute(_script("recovery.sql"))
+
+    async def _is_alone(self) -> bool:
+        """Whether no other Ops-Center works on these tables: what is held then belongs to nobody any more.
+
+        The lock lasts as long as its connection, so that a killed process gives it up.
+        """
+        found = await self._presence.execute(
+            "SELECT pg_try_advisory_lock(hashtextextended('ops-center on ' || current_schema(), 0)) AS alone"
+        )
+        row = await found.fetchone()
+        return bool(row and row["alone"])
 
     async def close(self) -> None:
         """Give up what is still to be done, and disconnect."""
         for task in self._later:
             task.cancel()
+        await self._presence.close()
         await self._pool.close(timeout=2)
 
     @asynccontextmanager

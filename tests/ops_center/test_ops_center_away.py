@@ -346,6 +346,27 @@ def test_what_a_killed_process_held_is_released_at_the_next_start(
     center.always_true()
 
 
+def test_a_second_ops_center_leaves_alone_what_the_first_one_holds(
+    away: Away, center: Deployment, user: Person, eventually: Eventually
+) -> None:
+    center.trouble(user, "slow")
+    answers: list[int] = []
+    asking = threading.Thread(target=lambda: answers.append(user.ask().status_code))
+    asking.start()
+    eventually(lambda: len(center.sql("SELECT 1 FROM credit_reservations")) == 1, "the call is under way")
+
+    second = Away(center)
+    second.start()
+    try:
+        assert len(center.sql("SELECT 1 FROM credit_reservations")) == 1
+        assert center.usage_rows(user)[0]["status"] == 102
+    finally:
+        second.kill()
+        asking.join()
+    assert answers == [504]
+    center.always_true()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [("OPS_LAGO_KEY", None, "OPS_LAGO_KEY"), ("OPS_BYOK_SECRET", "c2hvcnQ=", "32 random bytes")],

@@ -1,0 +1,11 @@
+-- What a process that ended in the middle of a call left behind: nothing stays held.
+INSERT INTO lago_events (request_id, subscription_id, model, tokens, credits, byok, happened_at)
+    SELECT u.request_id, COALESCE(t.subscription_id, u.user_id::text), COALESCE(u.model, ''), 0, 0, u.byok, u.created_at
+    FROM usage_tracking u LEFT JOIN known_tiers t USING (user_id)
+    WHERE u.status = 102;
+UPDATE usage_tracking SET status = 500, tokens = 0 WHERE status = 102;
+UPDATE user_credits SET credits_reserved = 0 WHERE credits_reserved > 0;
+UPDATE organization_members SET reserved_credits = 0 WHERE reserved_credits > 0;
+UPDATE organization_credits SET reserved_credits = 0 WHERE reserved_credits > 0;
+DELETE FROM credit_reservations;
+DELETE FROM idempotency_keys WHERE status IS NULL;
