@@ -6,10 +6,13 @@ are written as people write them (9,991).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
+
+from creditflow.errors import NotTestableHere
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,17 @@ def holds(condition: bool, sentence: str, recorded: Callable[[], str] = lambda: 
     """Require a condition; the sentence says what is wrong when it does not hold."""
     if not condition:
         raise AssertionError("; ".join(part for part in (sentence.rstrip("."), recorded()) if part) + ".")
+
+
+@contextmanager
+def about(who: str, recorded: Callable[[], str]) -> Iterator[None]:
+    """Say of whom a check within speaks when it is red, and what the systems recorded of them."""
+    try:
+        yield
+    except NotTestableHere:
+        raise
+    except AssertionError as red:
+        raise AssertionError(f"{who}: {str(red).rstrip('.')}; {recorded()}.") from None
 
 
 def verdict(check: Callable[[], None]) -> str | None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from behave.runner import Context
 
+from creditflow import expect, story
+from creditflow.drivers.http import Reply
 from creditflow.questions import Answer
 
 
@@ -11,3 +16,11 @@ def keep(context: Context, answers: list[Answer]) -> None:
     """Remember the answers just got: all of them, the last, and its reply."""
     context.answers, context.answer = answers, answers[-1]
     context.reply = context.answer.reply
+
+
+@contextmanager
+def last_reply(context: Context) -> Iterator[Reply]:
+    """The last reply, to be judged within: a red check then says who got it, and what is recorded of them."""
+    person = context.cast.find("they")
+    with expect.about(person.alias, lambda: story.of_person(context.target, person)):
+        yield context.reply

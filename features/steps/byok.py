@@ -6,6 +6,7 @@ from behave.runner import Context
 from creditflow import expect, exposure, refusals, story
 from creditflow.drivers.provider import fingerprint
 from creditflow.expect import Finding
+from features.memory import last_reply
 
 
 @given("{who} has/have stored an OpenRouter key")
@@ -137,12 +138,14 @@ def stored_differs(context: Context, who: str) -> None:
 
 @then("the message asks to check the stored key")
 def message_check_key(context: Context) -> None:
-    refusals.says(context.reply, "check key")
+    with last_reply(context) as reply:
+        refusals.says(reply, "check key")
 
 
 @then("the message says that no key is stored and asks to store one")
 def message_no_key(context: Context) -> None:
-    refusals.says(context.reply, "no key")
+    with last_reply(context) as reply:
+        refusals.says(reply, "no key")
 
 
 def _store(context: Context, who: str, provider: str, key: str) -> None:

@@ -4,42 +4,50 @@ from behave import then, when
 from behave.runner import Context
 
 from creditflow import expect, refusals
+from features.memory import last_reply
 
 
 @then("the message shows where to buy more")
 def message_buy(context: Context) -> None:
-    refusals.offers_upgrade(context.reply)
+    with last_reply(context) as reply:
+        refusals.offers_upgrade(reply)
 
 
 @then("the message shows where the organisation can buy more")
 def message_buy_for_organization(context: Context) -> None:
-    refusals.offers_upgrade(context.reply, context.cast.find_organization("the organisation").id)
+    with last_reply(context) as reply:
+        refusals.offers_upgrade(reply, context.cast.find_organization("the organisation").id)
 
 
 @then("the message asks to turn to the organisation's admin")
 def message_admin(context: Context) -> None:
-    refusals.says(context.reply, "admin")
+    with last_reply(context) as reply:
+        refusals.says(reply, "admin")
 
 
 @then("the message explains the missing allocation")
 def message_allocation(context: Context) -> None:
-    refusals.says(context.reply, "allocation")
-    refusals.clear(context.reply)
+    with last_reply(context) as reply:
+        refusals.says(reply, "allocation")
+        refusals.clear(reply)
 
 
 @then("the message says that nothing was purchased")
 def message_no_purchase(context: Context) -> None:
-    refusals.says(context.reply, "no purchase")
+    with last_reply(context) as reply:
+        refusals.says(reply, "no purchase")
 
 
 @then("the message says that nothing was charged")
 def message_not_charged(context: Context) -> None:
-    refusals.says(context.reply, "not charged")
+    with last_reply(context) as reply:
+        refusals.says(reply, "not charged")
 
 
 @then("the refusal is a clear sentence that gives no internals away")
 def refusal_is_clear(context: Context) -> None:
-    refusals.clear(context.reply)
+    with last_reply(context) as reply:
+        refusals.clear(reply)
 
 
 @when("the suite checks that {who} has/have {number} credits left")

@@ -5,6 +5,7 @@ from behave.runner import Context
 
 from creditflow import period, refusals, story
 from creditflow.expect import counted, holds
+from features.memory import last_reply
 
 
 @given("{who} has/have already made {number} calls this month")
@@ -36,12 +37,14 @@ def calls_used_without_limit(context: Context, who: str, used: int) -> None:
 
 @then("it says that {number} of {number} calls are left until the first of next month")
 def rate_limit(context: Context, remaining: int, limit: int) -> None:
-    refusals.rate_limit(context.reply, remaining, limit)
+    with last_reply(context) as reply:
+        refusals.rate_limit(reply, remaining, limit)
 
 
 @then("the message names the reset date")
 def message_reset_date(context: Context) -> None:
-    refusals.names_reset_date(context.reply)
+    with last_reply(context) as reply:
+        refusals.names_reset_date(reply)
 
 
 @then("the provider was called {number} time(s) for {who}")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from creditflow import waiting
+from creditflow import expect, waiting
+from creditflow.errors import NotTestableHere
 from creditflow.expect import Finding, agree, counted, holds, times, verdict, written
 
 
@@ -171,3 +172,25 @@ def test_what_must_not_come_and_came_late_is_red_with_its_sentence() -> None:
     with pytest.raises(AssertionError, match=r"^a second event came$"):
         waiting.never(happened, 5, "a second event came")
     assert len(looked) == 3
+
+
+def test_a_red_check_about_somebody_begins_with_them_and_ends_with_what_is_recorded() -> None:
+    with (
+        pytest.raises(AssertionError) as red,
+        expect.about("the member", lambda: "unicorn_db has no charge"),
+    ):
+        holds(False, "the upgrade link is not the organisation's own")
+    assert str(red.value) == "the member: the upgrade link is not the organisation's own; unicorn_db has no charge."
+
+
+def test_a_green_check_about_somebody_asks_for_no_record() -> None:
+    def recorded() -> str:
+        pytest.fail("nobody needs to know")
+
+    with expect.about("the member", recorded):
+        holds(True, "never said")
+
+
+def test_what_can_not_be_tested_keeps_its_verdict_also_about_somebody() -> None:
+    with pytest.raises(NotTestableHere), expect.about("the member", lambda: ""):
+        raise NotTestableHere("no system shows it", "set LAGO_API_URL")
