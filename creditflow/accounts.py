@@ -428,7 +428,6 @@ class Accounts:
         cost = prices.charge(model, tokens) if prices else None
         agree(
             [Finding(f"{tokens:,} tokens of {model} cost {{}} by the feature's prices", cost, credits)],
-            lambda: "",
         )
 
     def _story(self, person: Person) -> str:

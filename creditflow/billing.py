@@ -33,7 +33,6 @@ class Billing:
                     person.id,
                 )
             ],
-            _nothing,
         )
 
     def subscription(self, person: Person, plan: str) -> None:
@@ -45,7 +44,6 @@ class Billing:
                 Finding(f"the plan of {person.alias} in Lago is {{}}", found.get("plan_code"), plan),
                 Finding("the subscription's customer is {}", found.get("external_customer_id"), person.id),
             ],
-            _nothing,
         )
 
     def customer_rows(self, person: Person) -> None:
@@ -69,7 +67,6 @@ class Billing:
                     [person.plan],
                 ),
             ],
-            _nothing,
         )
 
     def invoice(self, person: Person) -> None:
@@ -84,7 +81,6 @@ class Billing:
                 ),
                 Finding("they are of the type {}", [i["invoice_type"] for i in invoices], ["subscription"]),
             ],
-            _nothing,
         )
 
     def invoice_rows(self, person: Person) -> None:
@@ -101,7 +97,6 @@ class Billing:
                 Finding("they are of the type {}", [r["invoice_type"] for r in rows], [SUBSCRIPTION]),
                 Finding("they are over {} cents", [r["total_amount_cents"] for r in rows], told),
             ],
-            _nothing,
         )
 
     def event(self, answer: Answer) -> None:
@@ -131,8 +126,4 @@ class Billing:
         found = self.target.lago.event(answer.request_id) or {}
         holds(bool(found), f"Lago has no event of the request {answer.request_id[:4]} that could be repeated")
         status = self.target.lago.repeat_event(answer.person.subscription, answer.request_id, str(found["code"]))
-        agree([Finding("Lago answered the repeated event with {}", status, 422)], _nothing)
-
-
-def _nothing() -> str:
-    return ""
+        agree([Finding("Lago answered the repeated event with {}", status, 422)])

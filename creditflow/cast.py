@@ -70,19 +70,11 @@ class Cast:
 
     def organization(self, alias: str, admin: Person, credits: int = 0) -> Organization:
         """Make an organisation on the Platform tier through the API, as its admin, holding purchased credits."""
-        made = self.create_organization(alias, admin)
-        if made.status != 201:
-            raise AssertionError(
-                f"{admin.alias} could not create an organisation: Ops-Center answered {made.status} {made.text[:200]}"
-            )
+        _done(self.create_organization(alias, admin), 201, f"{admin.alias} could not create an organisation")
         organization = self.find_organization(alias)
         if credits:
             bought = self.target.ops_center.purchase(admin.token, organization.id, credits)
-            if bought.status != 201:
-                raise AssertionError(
-                    f"{admin.alias} could not purchase {credits:,} credits for {alias}: "
-                    f"Ops-Center answered {bought.status} {bought.text[:200]}"
-                )
+            _done(bought, 201, f"{admin.alias} could not purchase {credits:,} credits for {alias}")
         return organization
 
     def create_organization(self, alias: str, admin: Person) -> Reply:
@@ -122,19 +114,11 @@ class Cast:
         """Make somebody a member of an organisation, with an allocation if it is not 0."""
         ops_center, admin = self.target.ops_center, organization.admin
         invited = ops_center.invite(admin.token, organization.id, person.email, "member")
-        if invited.status != 201:
-            raise AssertionError(
-                f"{admin.alias} could not add {person.alias} to {organization.alias}: "
-                f"Ops-Center answered {invited.status} {invited.text[:200]}"
-            )
+        _done(invited, 201, f"{admin.alias} could not add {person.alias} to {organization.alias}")
         organization.members.append(person)
         if allocation:
             given = ops_center.allocate(admin.token, organization.id, person.email, allocation)
-            if given.status != 200:
-                raise AssertionError(
-                    f"{admin.alias} could not allocate {allocation:,} credits to {person.alias}: "
-                    f"Ops-Center answered {given.status} {given.text[:200]}"
-                )
+            _done(given, 200, f"{admin.alias} could not allocate {allocation:,} credits to {person.alias}")
 
     def provider_key(self, provider: str = "openrouter", known: bool = True) -> str:
         """A key that pays at the provider, or one of the right form that the provider does not know.
@@ -204,6 +188,11 @@ class Cast:
             self._cleanup.owe(f"the Redis keys of {person.name}", lambda: target.counters.forget(person.id))
         if target.has("PROVIDER_URL"):
             self._cleanup.owe(f"the journal of {person.name}", lambda: target.provider.forget(person.name))
+
+
+def _done(reply: Reply, status: int, otherwise: str) -> None:
+    if reply.status != status:
+        raise AssertionError(f"{otherwise}: Ops-Center answered {reply.status} {reply.text[:200]}")
 
 
 def _gone(status: int) -> None:

@@ -42,7 +42,7 @@ class Finding:
         return f"{self.says.format(found)}, expected {expected}"
 
 
-def agree(findings: Iterable[Finding], recorded: Callable[[], str]) -> None:
+def agree(findings: Iterable[Finding], recorded: Callable[[], str] = lambda: "") -> None:
     """Require every finding to be as expected.
 
     Args:

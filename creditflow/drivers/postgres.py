@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -276,7 +277,7 @@ class Grants:
         self._remove("org_id", org_id)
 
     def _remove(self, column: str, value: str) -> None:
-        tables = [table for table, columns in self._columns().items() if column in columns]
+        tables = [table for table, columns in self._columns.items() if column in columns]
         self.database.transaction(
             (
                 sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(sql.Identifier(table), sql.Identifier(column)),
@@ -285,7 +286,6 @@ class Grants:
             for table in tables
         )
 
+    @cached_property
     def _columns(self) -> dict[str, set[str]]:
-        if not hasattr(self, "_known"):
-            self._known = self.database.columns()
-        return self._known
+        return self.database.columns()

@@ -120,18 +120,8 @@ def _category(name: str, *kinds: Kind) -> dict[str, Any]:
 
 
 def _allure(tool: Path, arguments: list[str], folder: Path) -> None:
-    command = [str(prepare.node()), str(tool / "node_modules" / "allure" / "cli.js"), *arguments]
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=prepare.environment(),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        done = prepare.run_node(tool / "node_modules" / "allure" / "cli.js", arguments, folder, DEADLINE_S)
     except subprocess.TimeoutExpired:
         raise NotDrawn(f"Allure did not draw the report within {DEADLINE_S} s; run `make report` again.") from None
     if done.returncode or not (folder / "page" / "index.html").is_file():

@@ -88,20 +88,25 @@ def prepare(tool: Path = TOOL) -> None:
     print(f"Report tool: installed in {time.monotonic() - began:.0f} s", flush=True)
 
 
+def run_node(script: Path, arguments: list[str], folder: Path, seconds: float) -> subprocess.CompletedProcess[str]:
+    """Run a script with the suite's own Node in a folder; raises `subprocess.TimeoutExpired` after so many seconds."""
+    return subprocess.run(
+        [str(node()), str(script), *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
 def _npm_ci(tool: Path) -> None:
     npm = node().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     try:
-        done = subprocess.run(
-            command,
-            cwd=tool,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        done = run_node(npm, arguments, tool, DEADLINE_S)
     except subprocess.TimeoutExpired:
         raise NotPrepared(
             f"npm did not install the report tool within {DEADLINE_S} s: see whether the network is slow, "

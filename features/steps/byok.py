@@ -28,7 +28,7 @@ def stores_unknown_key(context: Context, who: str) -> None:
 @given("{who} has/have stored nothing")
 def stores_nothing(context: Context, who: str) -> None:
     rows = context.target.unicorn.keys(context.cast.find(who).id)
-    expect.agree([Finding("{} keys are stored already", len(rows), 0)], lambda: "")
+    expect.agree([Finding("{} keys are stored already", len(rows), 0)])
 
 
 @when("{who} tries/try to store {text} as their OpenRouter key")
@@ -65,7 +65,7 @@ def hint_says(context: Context, stored: str) -> None:
 @then("the key is shown by its last four characters only")
 def key_preview(context: Context) -> None:
     key = context.cast.find("they").keys[-1]
-    expect.agree([Finding("the preview shows {}", _tail(context.reply.body.get("key_preview")), key[-4:])], lambda: "")
+    expect.agree([Finding("the preview shows {}", _tail(context.reply.body.get("key_preview")), key[-4:])])
     expect.holds(
         not exposure.shown(context.reply.text, key),
         "the answer shows more of the key than its last four characters",
@@ -106,7 +106,7 @@ def latest_key_paid(context: Context) -> None:
 def encrypted_key_stored(context: Context, who: str) -> None:
     person = context.cast.find(who)
     rows = context.target.unicorn.keys(person.id)
-    expect.agree([Finding("{} keys are stored in unicorn_db (user_byok_keys)", len(rows), 1)], lambda: "")
+    expect.agree([Finding("{} keys are stored in unicorn_db (user_byok_keys)", len(rows), 1)])
     exposure.require_encrypted(rows[0]["encrypted_key"], person.keys[-1])
 
 
@@ -133,7 +133,7 @@ def not_in_answers(context: Context, who: str) -> None:
 @then("what is stored for {who} differs")
 def stored_differs(context: Context, who: str) -> None:
     stored = {row["encrypted_key"] for person in context.pair for row in context.target.unicorn.keys(person.id)}
-    expect.agree([Finding("{} different encrypted keys are stored", len(stored), 2)], lambda: "")
+    expect.agree([Finding("{} different encrypted keys are stored", len(stored), 2)])
 
 
 @then("the message asks to check the stored key")

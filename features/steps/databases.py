@@ -43,7 +43,7 @@ def member_rows(context: Context, admin: str, member: str) -> None:
     organization = context.cast.find_organization("the organisation")
     wanted = {context.cast.someone(admin).email: "admin", context.cast.someone(member).email: "member"}
     found = {row["user_email"]: row["role"] for row in context.target.unicorn.members(organization.id)}
-    expect.agree([Finding("the people in unicorn_db (organization_members) are {}", found, wanted)], lambda: "")
+    expect.agree([Finding("the people in unicorn_db (organization_members) are {}", found, wanted)])
 
 
 @then("unicorn_db counts one call of theirs with {number} tokens for {number} credits")

@@ -36,7 +36,6 @@ def malformed_questions(context: Context, refusal: Refusal) -> None:
             Finding(f"a question with {what} is answered with {{}}", reply.status, refusal.status)
             for what, reply in found.items()
         ],
-        lambda: "",
     )
 
 
@@ -110,7 +109,6 @@ def plan_is(context: Context, who: str, plan: str) -> None:
             Finding(f"the plan of {person.alias} in the balance is {{}}", balance.body.get("tier"), plan),
             Finding(f"the plan of {person.alias} in the usage is {{}}", usage.body.get("tier"), plan),
         ],
-        lambda: "",
     )
 
 

@@ -90,7 +90,6 @@ def provider_asked_past_ops_center(context: Context, who: str) -> None:
             Finding("LiteLLM answered with status {}", status, 200),
             Finding("the provider was called {} times", len(calls), 1),
         ],
-        lambda: "",
     )
 
 

@@ -130,7 +130,6 @@ def same_purchases(context: Context) -> None:
             Finding("the repeated purchase got the status {}", context.reply.status, context.first.status),
             Finding("the repeated purchase reads {}", context.reply.body, context.first.body),
         ],
-        lambda: "",
     )
 
 

@@ -58,7 +58,6 @@ def models_cost(context: Context) -> None:
             ),
             Finding("each of them is called a {}", {m.get("object") for m in data}, {"model"}),
         ],
-        lambda: "",
     )
 
 
@@ -82,7 +81,7 @@ def asks_selection_for(context: Context, tag: str) -> None:
 @then("it would run every feature of the plan's flows, edge cases, risks and platform")
 def runs_every_feature(context: Context) -> None:
     found = sorted({place.feature for place in context.selected})
-    expect.agree([Finding("it would run {}", found, selection.features())], lambda: "")
+    expect.agree([Finding("it would run {}", found, selection.features())])
 
 
 @then("it would run scenarios of {place} and of nothing else")
