@@ -63,10 +63,13 @@ class ServiceState(BaseModel):
     exit_status: int | None = None
     environment: list[str] = []
     """The names of the environment variables that a restart gave it beyond its own."""
+    fault: str = ""
+    """The deliberate defect that is switched on in it (`sandbox.faults`)."""
 
     def described(self) -> str:
         """Say in a word or three how it is."""
-        return self.phase if self.exit_status is None else f"{self.phase} (exit status {self.exit_status})"
+        said = self.phase if self.exit_status is None else f"{self.phase} (exit status {self.exit_status})"
+        return f"{said}, with the fault {self.fault} switched on" if self.fault else said
 
 
 class State(BaseModel):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sandbox import channel
+from sandbox import channel, faults
 from sandbox.credentials import Credentials
 from sandbox.errors import SandboxError
 from sandbox.files import write_private
@@ -165,6 +165,7 @@ class Supervisor:
             noted = self.state.services[service.name]
             noted.phase, noted.process = "starting", ProcessId.of(running.pid)
             noted.exit_status, noted.environment = None, sorted(environment)
+            noted.fault = environment.get(faults.VARIABLE, "")
             self._note()
         running.wait_until_healthy(lambda: not self._stopping.is_set())
         service.complete()

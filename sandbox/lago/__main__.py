@@ -4,6 +4,8 @@ import argparse
 
 import uvicorn
 
+from sandbox import faults
+
 from .app import create_app
 from .settings import Settings
 
@@ -13,6 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.lago", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="the port on 127.0.0.1")
     arguments = parser.parse_args()
+    faults.switch_on("lago")
     uvicorn.run(
         create_app(Settings()),  # type: ignore[call-arg]  # its values come from the environment
         host="127.0.0.1",

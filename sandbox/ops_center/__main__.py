@@ -8,6 +8,8 @@ import sys
 import uvicorn
 from pydantic import ValidationError
 
+from sandbox import faults
+from sandbox.errors import SandboxError
 from sandbox.ops_center.app import create_app
 from sandbox.ops_center.settings import Settings
 
@@ -23,7 +25,11 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
+        faults.switch_on("ops-center")
         settings = Settings.model_validate({})
+    except SandboxError as error:
+        print(f"Ops-Center: {error}", file=sys.stderr)
+        return 2
     except ValidationError as error:
         for fault in error.errors(include_input=False):
             print(f"Ops-Center: OPS_{str(fault['loc'][0]).upper()}: {fault['msg']}", file=sys.stderr)

@@ -5,6 +5,8 @@ import sys
 
 import uvicorn
 
+from sandbox import faults
+from sandbox.errors import SandboxError
 from sandbox.provider.app import TITLE, make_app
 from sandbox.provider.settings import SettingsError, read_settings
 from sandbox.provider.state import StateError
@@ -16,8 +18,9 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     port: int = parser.parse_args().port
     try:
+        faults.switch_on("provider")
         app = make_app(read_settings())
-    except (SettingsError, StateError) as error:
+    except (SandboxError, SettingsError, StateError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{TITLE} on http://127.0.0.1:{port}", flush=True)
