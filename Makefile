@@ -4,7 +4,10 @@ BIN := .venv/bin
 PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	--no-emit-find-links --no-emit-index-url --upgrade
 
-.PHONY: acceptance test setup setup-tests lint sandbox sandbox-stop report doctor pins clean
+FAULT ?=
+FULL ?=
+
+.PHONY: acceptance test faults setup setup-tests lint sandbox sandbox-stop report doctor pins clean
 
 acceptance: ## install what is missing, start a sandbox or take the named deployment, run every feature, draw the report
 	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
@@ -34,6 +37,9 @@ report: setup ## draw the report of the last run
 
 doctor: setup ## every service of the target: address, up or down, version, what to try next
 	@$(BIN)/python -m creditflow doctor
+
+faults: setup ## deliberate defects, one after the other (FAULT=name: that one; FULL=yes: all features with each)
+	@$(BIN)/python -m sandbox.faults run $(FAULT) $(if $(FULL),--full)
 
 pins: ## pin again what the named packages need themselves, after a change of a requirements file
 	$(PIN) requirements.txt sandbox/requirements.txt tests/requirements.txt -o constraints.txt

@@ -132,6 +132,12 @@ def _take(settings: SandboxSettings, keep: bool, report: Report) -> int | None:
         if left:
             report(f"Ended what an earlier sandbox left running: {', '.join(left)}")
         return None
+    for name, service in state.services.items():
+        if service.fault:
+            raise SandboxError(
+                f"In the sandbox that is running, {name} has the fault {service.fault} switched on: wait until "
+                f"`make faults` has ended, or switch it off with `python -m sandbox restart {name}`."
+            )
     held = channel.hold(settings)
     faults = _faults(settings)
     if held is not None and not faults:

@@ -107,6 +107,7 @@ def service_environment() -> dict[str, str]:
     """
     kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
     own = {name: value for name, value in os.environ.items() if name in kept or name.startswith("SANDBOX_")}
+    own.pop("SANDBOX_FAULT", None)  # a fault is switched on in one service, by its restart
     return own | {
         "LANG": "C.UTF-8",
         "TZ": "UTC",
