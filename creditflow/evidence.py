@@ -7,7 +7,8 @@ an Allure formatter it goes nowhere. Attaching never fails a scenario.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -17,7 +18,7 @@ from allure import attachment_type
 from creditflow.redaction import redactor
 from creditflow.reporting.environment import environment
 
-__all__ = ["attach_json", "attach_table", "attach_text", "describe_target"]
+__all__ = ["attach_json", "attach_table", "attach_text", "describe_target", "section"]
 
 _STYLE = (
     "body{font:14px/1.4 sans-serif;color:#222;background:#fff;margin:8px}"
@@ -57,6 +58,16 @@ def attach_table(
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
     _attach(name, page, attachment_type.HTML)
+
+
+@contextmanager
+def section(title: str) -> Iterator[None]:
+    """Gather what is attached within under a title of its own, in a step or in a hook of the scenario.
+
+    Whatever the body raises is raised; the section is then shown as failed, with the message.
+    """
+    with allure.step(redactor.clean(title)):
+        yield
 
 
 def describe_target(facts: Mapping[str, str]) -> None:

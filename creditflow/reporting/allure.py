@@ -262,11 +262,12 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         result.labels.append(Label(OUTCOME_LABEL, outcome.kind.value))
         result.statusDetails = _details(outcome.message, outcome.trace())
         of_steps = [problem for step in scenario.all_steps for problem in of_step(step)]
+        sentences = [_sentence(step) for step in scenario.all_steps]
+        of_sections = {s.statusDetails.message for s in result.steps if s.name not in sentences and s.statusDetails}
         for problem in outcome.problems:
-            if problem not in of_steps:
-                step = TestStepResult(
-                    name=problem.where, status=AllureStatus.BROKEN, start=result.stop, stop=result.stop
-                )
+            if problem not in of_steps and problem.message not in of_sections:
+                status = _STATUS.get(problem.kind, AllureStatus.BROKEN)
+                step = TestStepResult(name=problem.where, status=status, start=result.stop, stop=result.stop)
                 step.statusDetails = _details(problem.message, problem.trace())
                 at = 0 if problem.where.startswith("before_") else len(result.steps)
                 result.steps.insert(at, step)
@@ -277,8 +278,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
     def start_behave_step(self, step: Step) -> None:
         """Begin a step, with its docstring or table where a reader sees it."""
         self.current_step_uuid = uuid4()
-        name = f"{step.keyword} {step.name}"
-        self.logger.start_step(None, self.current_step_uuid, TestStepResult(name=name, start=now()))
+        self.logger.start_step(None, self.current_step_uuid, TestStepResult(name=_sentence(step), start=now()))
         if step.text:
             self.logger.attach_data(uuid4(), str(step.text), name="Text", attachment_type=AttachmentType.TEXT)
         if step.table:
@@ -296,6 +296,18 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             status = AllureStatus.PASSED if result.status is Status.passed else AllureStatus.SKIPPED
             details = None
         self.logger.stop_step(self.current_step_uuid, stop=now(), status=status, statusDetails=details)
+
+    @allure_commons.hookimpl
+    def stop_step(self, uuid: str, exc_type: Any, exc_val: BaseException | None, exc_tb: Any) -> None:
+        """End a part of a step or hook; what it raised is told in the words of the other outputs."""
+        problem = Problem.of(exc_val, "") if exc_val is not None else None
+        kind = problem.kind if problem else Kind.PASSED
+        self.logger.stop_step(
+            uuid,
+            stop=now(),
+            status=_STATUS.get(kind, AllureStatus.BROKEN),
+            statusDetails=_details(problem.message, problem.trace()) if problem else None,
+        )
 
     @allure_commons.hookimpl
     def add_title(self, test_title: str) -> None:
@@ -359,6 +371,10 @@ def _names(scenario: Scenario) -> list[str]:
     """Feature, rule and title: what a scenario is known by."""
     rule = rule_of(scenario)
     return [scenario.feature.name, rule.name if rule else "", title(scenario)]
+
+
+def _sentence(step: Step) -> str:
+    return f"{step.keyword} {step.name}"
 
 
 def _details(message: str, trace: str) -> StatusDetails | None:

@@ -76,6 +76,20 @@ class Problem:
             kind = Kind.NOT_TESTABLE if isinstance(error, NotTestableHere) else kind
         return cls(kind, where, sentence(error, kind), error)
 
+    @classmethod
+    def of_hook(cls, error: BaseException, hook: str) -> Problem:
+        """The problem that an exception in a hook stands for.
+
+        A check that fails in ``after_scenario`` is a verdict on the target and no accident of the suite; where the
+        error has a ``title``, it stands under it.
+        """
+        if hook.endswith("_scenario") and isinstance(error, NotTestableHere):
+            return cls.of(error, hook)
+        if hook == "after_scenario" and isinstance(error, AssertionError):
+            title = getattr(error, "title", None)
+            return cls.of(error, title if isinstance(title, str) and title else hook)
+        return cls.of(error, hook, Kind.HOOK_ERROR)
+
     def trace(self) -> str:
         """The traceback, innermost last, without behave's own frames."""
         return trace(self.error) if self.error is not None else ""

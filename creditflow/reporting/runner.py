@@ -135,7 +135,7 @@ class Runner(StockRunner):
     def _note(self, name: str, args: tuple[Any, ...], error: BaseException) -> Any:
         """Keep the error where it belongs; returns the statement, none for the run itself."""
         where = f"{name} @{args[0]}" if name.endswith("_tag") else name
-        problem = Problem.of(error, where, Kind.HOOK_ERROR)
+        problem = Problem.of_hook(error, where)
         if name.endswith("_all"):
             self.report.problems.append(problem)
             return None

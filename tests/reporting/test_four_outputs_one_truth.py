@@ -42,6 +42,12 @@ SCENARIOS = {
     "clean-up broke": "clean-up error",
     "fixture's end broke": "clean-up error",
     "check and clean-up broke": "failed",
+    "audit agrees": "passed",
+    "audit differs": "failed",
+    "check and audit differ": "failed",
+    "audit without a section differs": "failed",
+    "audit not possible here": "not testable here",
+    "audit broke": "hook error",
     "never reached in the feature": "untested",
     "passed before the feature's last hook broke": "passed",
     "without steps": "undefined",
@@ -61,6 +67,12 @@ OUTSIDE = {
     "after_feature of “Its last hook and its clean-up break”": "hook error",
     "clean-up broken_removal of “Its last hook and its clean-up break”": "clean-up error",
 }
+UNKNOWN_TO_ANOTHER_RUNNER = (
+    "audit differs",
+    "audit without a section differs",
+    "audit not possible here",
+)
+"""A check that fails after a scenario is a hook error there."""
 ALLURE = {"passed": "passed", "failed": "failed", "skipped": "skipped", "untested": "unknown"}
 NOT_RED = ("passed", "skipped", "untested")
 
@@ -126,10 +138,7 @@ def test_a_failure_reads_as_its_sentence_first(everything: Told) -> None:
 
 
 def test_a_check_without_words_shows_what_it_compared(everything: Told) -> None:
-    assert (
-        "assert found == 9 (features/steps/steps.py:"
-        in everything.results["bare check"]["statusDetails"]["message"]
-    )
+    assert "assert found == 9 (features/steps/steps.py:" in everything.results["bare check"]["statusDetails"]["message"]
 
 
 def test_an_error_shows_its_way_after_its_message_and_a_check_shows_none(everything: Told) -> None:
@@ -142,9 +151,7 @@ def test_an_error_shows_its_way_after_its_message_and_a_check_shows_none(everyth
 def test_two_things_that_went_wrong_are_both_told_and_the_first_leads(everything: Told) -> None:
     first, second = everything.results["check and clean-up broke"]["statusDetails"]["message"].splitlines()
     assert first == "The individual user has 8 credits, expected 9."
-    assert second == (
-        "Then also, in clean-up broken_removal: RuntimeError: the organisation Acme could not be removed"
-    )
+    assert second == ("Then also, in clean-up broken_removal: RuntimeError: the organisation Acme could not be removed")
 
 
 def test_what_did_not_run_says_why(everything: Told) -> None:
@@ -164,9 +171,7 @@ def test_rules_tags_and_labels_reach_the_report(everything: Told) -> None:
     assert everything.label("failed", "host")
     assert everything.label("failed", "thread")
     table, text = (step["attachments"][0] for step in everything.results["passed under a rule"]["steps"])
-    read = [
-        (everything.folder / "allure-results" / part["source"]).read_text("utf-8") for part in (table, text)
-    ]
+    read = [(everything.folder / "allure-results" / part["source"]).read_text("utf-8") for part in (table, text)]
     assert read == ['who,credits\nmember,"2,500"\n', "a question"]
 
 
@@ -178,9 +183,7 @@ def test_what_a_scenario_says_of_itself_while_it_runs_is_kept(everything: Told) 
 
 
 def test_evidence_is_attached_where_it_was_given(everything: Told) -> None:
-    step = next(
-        s for s in everything.results["with evidence"]["steps"] if s["name"] == "When the ledger is attached"
-    )
+    step = next(s for s in everything.results["with evidence"]["steps"] if s["name"] == "When the ledger is attached")
     assert [attachment["name"] for attachment in step["attachments"]] == [
         "Ledger",
         "Answer",
@@ -192,6 +195,40 @@ def test_evidence_is_attached_where_it_was_given(everything: Told) -> None:
         "farewell",
         "farewell to all",
     }
+
+
+@pytest.mark.parametrize(
+    ("title", "status", "message"),
+    [
+        ("audit agrees", "passed", None),
+        ("audit differs", "failed", "Acme has 10,000 credits, expected 9,991."),
+        ("check and audit differ", "failed", "Acme has 10,000 credits, expected 9,991."),
+        ("audit broke", "broken", "ValueError: no such table: purses"),
+    ],
+)
+def test_what_a_hook_shows_in_a_section_stands_under_its_title_in_the_scenario(
+    everything: Told, title: str, status: str, message: str | None
+) -> None:
+    steps = everything.results[title]["steps"]
+    (section,) = [step for step in steps if step["name"] == "The books agree"]
+    assert section["status"] == status
+    assert section.get("statusDetails", {}).get("message") == message
+    (table,) = section["attachments"]
+    assert table["name"] == "Books"
+    assert "9,991" in (everything.folder / "allure-results" / table["source"]).read_text("utf-8")
+    assert "Books" not in {attachment["name"] for attachment in everything.globals}
+
+
+def test_a_check_that_fails_after_the_scenario_is_told_under_its_title(everything: Told) -> None:
+    block = everything.console.split("✗ audit differs  ")[1].splitlines()[1:4]
+    assert [line.strip() for line in block[1:]] == ["The books agree", "Acme has 10,000 credits, expected 9,991."]
+    both = everything.results["check and audit differ"]["statusDetails"]["message"].splitlines()
+    assert both == [
+        "The individual user has 8 credits, expected 9.",
+        "Then also, in The books agree: Acme has 10,000 credits, expected 9,991.",
+    ]
+    (step,) = everything.results["audit without a section differs"]["steps"][1:]
+    assert (step["name"], step["status"]) == ("after_scenario", "failed")
 
 
 def test_a_row_inserted_in_examples_leaves_the_others_their_history(everything: Told, behave: Behave) -> None:
@@ -269,10 +306,11 @@ def test_a_run_that_is_interrupted_tells_what_it_did_and_what_it_did_not(behave:
 def test_under_another_runner_nothing_is_greener(behave: Behave) -> None:
     told = behave("--runner=behave.runner:Runner", "--tags=not @not-chosen and not @ends")
     statuses = {name: result["status"] for name, result in told.results.items()}
-    assert {name: statuses[name] for name in SCENARIOS} == {
-        name: ALLURE.get(kind, "broken") for name, kind in SCENARIOS.items()
+    expected = SCENARIOS | dict.fromkeys(UNKNOWN_TO_ANOTHER_RUNNER, "hook error")
+    assert {name: statuses[name] for name in expected} == {
+        name: ALLURE.get(kind, "broken") for name, kind in expected.items()
     }
-    for title, kind in SCENARIOS.items():
+    for title, kind in expected.items():
         assert told.line(title).endswith(" s" if kind == "passed" else f" s  {kind}")
 
 

@@ -58,9 +58,7 @@ def test_a_secret_with_quotes_is_found_in_json() -> None:
     redactor = Redactor()
     redactor.learn('pass"wörd\\1')
     assert "rd" not in redactor.clean(json.dumps({"p": 'pass"wörd\\1'})).replace("secret", "")
-    assert "rd" not in redactor.clean(json.dumps({"p": 'pass"wörd\\1'}, ensure_ascii=False)).replace(
-        "secret", ""
-    )
+    assert "rd" not in redactor.clean(json.dumps({"p": 'pass"wörd\\1'}, ensure_ascii=False)).replace("secret", "")
 
 
 @pytest.mark.parametrize(

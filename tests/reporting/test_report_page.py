@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,21 +46,30 @@ def test_the_report_is_one_file_that_loads_nothing_from_elsewhere(page: Path) ->
 def test_the_report_counts_what_the_run_told(data: dict[str, str], everything: Told) -> None:
     statistic = json.loads(data["widgets/statistic.json"])
     assert statistic["total"] == len(everything.results)
-    assert statistic["passed"] == 8
-    assert statistic["unknown"] == 2
+    kinds = _kinds(everything)
+    assert statistic["passed"] == kinds["passed"] > 0
+    assert statistic["unknown"] == kinds["untested"] > 0
 
 
-def test_the_report_sorts_failures_by_what_is_to_be_done(data: dict[str, str]) -> None:
+def test_the_report_sorts_failures_by_what_is_to_be_done(data: dict[str, str], everything: Told) -> None:
     nodes: list[dict[str, Any]] = list(json.loads(data["widgets/categories.json"])["nodes"].values())
     totals = {node["name"]: node["statistic"]["total"] for node in nodes if node["type"] == "category"}
+    kinds = _kinds(everything)
     assert totals == {
-        "Product defect: a check failed": 9,
-        "Test broken: an error, an undefined or unwritten step": 5,
-        "Not testable here": 1,
-        "Preparation failed: a hook": 10,
-        "Clean-up failed": 3,
-        "Did not run": 2,
+        "Product defect: a check failed": kinds["failed"],
+        "Test broken: an error, an undefined or unwritten step": (
+            kinds["error"] + kinds["undefined"] + kinds["pending"]
+        ),
+        "Not testable here": kinds["not testable here"],
+        "Preparation failed: a hook": kinds["hook error"],
+        "Clean-up failed": kinds["clean-up error"],
+        "Did not run": kinds["untested"],
     }
+
+
+def _kinds(told: Told) -> Counter[str]:
+    """How many results of each outcome were told."""
+    return Counter(kind for title in told.results for kind in told.label(title, "outcome"))
 
 
 def test_the_report_names_the_target_without_its_secrets(data: dict[str, str]) -> None:
@@ -89,14 +99,10 @@ def test_preparing_twice_installs_once(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == ""
 
 
-def test_without_a_network_preparing_says_so_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_network_preparing_says_so_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
     monkeypatch.setenv("npm_config_fetch_retries", "0")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
-    with pytest.raises(
-        prepare.NotPrepared, match="the npm registry does not answer; see whether this machine has"
-    ):
+    with pytest.raises(prepare.NotPrepared, match="the npm registry does not answer; see whether this machine has"):
         prepare.prepare(tmp_path / "allure")
     assert not prepare.is_prepared(tmp_path / "allure")

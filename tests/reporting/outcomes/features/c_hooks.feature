@@ -36,3 +36,27 @@ Feature: Hooks and clean-up of scenarios
   @cleanup.scenario
   Scenario: check and clean-up broke
     Then the balance is 8, expected 9
+
+  @audit.agrees
+  Scenario: audit agrees
+    Given all is well
+
+  @audit.differs
+  Scenario: audit differs
+    Given all is well
+
+  @audit.differs
+  Scenario: check and audit differ
+    Then the balance is 8, expected 9
+
+  @audit.differs-untitled
+  Scenario: audit without a section differs
+    Given all is well
+
+  @audit.blind
+  Scenario: audit not possible here
+    Given all is well
+
+  @audit.breaks
+  Scenario: audit broke
+    Given all is well

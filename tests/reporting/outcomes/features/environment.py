@@ -9,6 +9,7 @@ from behave.model import Feature, Rule, Scenario, Step
 from behave.runner import Context
 
 from creditflow import evidence
+from creditflow.errors import NotTestableHere
 from creditflow.redaction import redactor
 
 CANARY = "canary-7Hx2/qP+9"
@@ -18,6 +19,27 @@ class UnusableError(Exception):
     """As bad settings are told."""
 
     exit_status = 2
+
+
+class AuditError(AssertionError):
+    """As the audit after a scenario tells that the books do not agree."""
+
+    title = "The books agree"
+
+
+def audit(asked: str) -> None:
+    """An audit as it runs after a scenario: a table in a section of its own, and a verdict."""
+    if asked == "differs-untitled":
+        raise AssertionError("Acme has a row too many.")
+    with evidence.section(AuditError.title):
+        evidence.attach_table("Books", ("who", "found", "expected"), [("Acme", 10000, 9991)])
+        print("the audit looked")
+        if asked == "differs":
+            raise AuditError("Acme has 10,000 credits, expected 9,991.")
+        if asked == "blind":
+            raise NotTestableHere("the provider keeps no journal", "name a provider stand-in in PROVIDER_URL")
+        if asked == "breaks":
+            raise ValueError("no such table: purses")
 
 
 def fail(name: str) -> None:
@@ -42,9 +64,7 @@ def half_a_fixture(context: Context) -> Iterator[None]:
 def before_all(context: Context) -> None:
     redactor.learn(CANARY)
     evidence.attach_text("welcome", "before anything ran")
-    evidence.describe_target(
-        {"Ops-Center": f"http://ops:{CANARY}@127.0.0.1:8084, version 1.0", "Keycloak": "26.7.4"}
-    )
+    evidence.describe_target({"Ops-Center": f"http://ops:{CANARY}@127.0.0.1:8084, version 1.0", "Keycloak": "26.7.4"})
     for layer in context.config.userdata.get("cleanup", "").split():
         context.add_cleanup(broken_removal, layer=layer)
     context.broken = context.config.userdata.get("raise", "")
@@ -91,6 +111,9 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
 
 def after_scenario(context: Context, scenario: Scenario) -> None:
     wanted("after_scenario", scenario.tags)
+    for tag in scenario.tags:
+        if tag.startswith("audit."):
+            audit(tag.removeprefix("audit."))
 
 
 def before_step(context: Context, step: Step) -> None:
