@@ -15,6 +15,10 @@ VERSION = "26.7.4"
 REALM = "uchub"
 REALM_FILE = Path(__file__).with_name("uchub-realm.json")
 CLIENT = "ops-center"
+SHORT_LIVED_CLIENT = "ops-center-short-lived"
+"""A public client whose tokens are good for Ops-Center, but for a second only."""
+OTHER_CLIENT = "another-application"
+"""A public client whose tokens are not for Ops-Center."""
 DISTRIBUTION = "keycloak"
 """The prepared folder of the unpacked and built distribution."""
 STATE = "keycloak-state"
@@ -53,12 +57,14 @@ class Keycloak(HttpService):
         return java_environment(*QUICK_START, f"-XX:SharedArchiveFile={archives}")
 
     def target(self) -> dict[str, str]:
-        """Return the realm, and the client that may manage its users."""
+        """Return the realm, the client that may manage its users, and two whose tokens must open nothing."""
         return {
             "KEYCLOAK_URL": self.url,
             "KEYCLOAK_REALM": REALM,
             "KEYCLOAK_CLIENT_ID": CLIENT,
             "KEYCLOAK_CLIENT_SECRET": self.plan.credentials.keycloak_client_secret,
+            "KEYCLOAK_SHORT_LIVED_CLIENT_ID": SHORT_LIVED_CLIENT,
+            "KEYCLOAK_OTHER_CLIENT_ID": OTHER_CLIENT,
         }
 
 
