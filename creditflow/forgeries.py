@@ -1,18 +1,34 @@
-"""Access tokens that must not open anything: changed, signed by another, unsigned (contract, "Every endpoint")."""
+"""Access tokens that must not open anything (contract, "Every endpoint").
+
+Changed, signed by another and unsigned ones are forged here; those of another client and expired ones are real tokens
+of the realm.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import time
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from creditflow import waiting
+from creditflow.drivers.keycloak import SignInRefused
+from creditflow.errors import NotTestableHere
+from creditflow.expect import holds
+from creditflow.people import Person
+from creditflow.target import Target
+
+LONGEST_LIFE = 30
+"""Seconds that a token may last for its expiry to be waited for."""
+
 
 def changed(token: str) -> str:
     """A valid token whose bearer has made themselves somebody else, under the old signature."""
-    header, payload, signature = token.split(".")
-    claims = json.loads(_read(payload)) | {"sub": "00000000-0000-4000-8000-000000000000"}
+    header, _, signature = token.split(".")
+    claims = _claims(token) | {"sub": "00000000-0000-4000-8000-000000000000"}
     return ".".join([header, _written(json.dumps(claims).encode()), signature])
 
 
@@ -20,14 +36,67 @@ def signed_by_another(token: str) -> str:
     """The same claims and key id, signed with a key that is not the realm's."""
     header = json.loads(_read(token.split(".", maxsplit=1)[0]))
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    claims = json.loads(_read(token.split(".")[1]))
-    return jwt.encode(claims, key, algorithm="RS256", headers={"kid": header["kid"]})
+    return jwt.encode(_claims(token), key, algorithm="RS256", headers={"kid": header["kid"]})
 
 
 def unsigned(token: str) -> str:
     """The same claims under the algorithm `none` (RFC 7519 section 6)."""
     header = _written(json.dumps({"alg": "none", "typ": "JWT"}).encode())
     return f"{header}.{token.split('.')[1]}."
+
+
+def of_another_client(target: Target, person: Person) -> str:
+    """A person's real token for another application of the same realm: it does not name Ops-Center as its audience.
+
+    Raises:
+        NotTestableHere: the realm has no such client, or its tokens would be refused for another reason.
+    """
+    setting, client = "KEYCLOAK_OTHER_CLIENT_ID", target.settings.keycloak_other_client_id
+    token = _signed_in(target, person, client, setting)
+    if target.settings.keycloak_client_id in _audience(token) or _claims(token).get("sub") != person.id:
+        raise NotTestableHere(
+            f"the tokens of the client {client} are for Ops-Center too or do not say who signed in",
+            f"set {setting} to a public client whose tokens carry sub, and not Ops-Center as their audience",
+        )
+    return token
+
+
+def expired(target: Target, person: Person) -> str:
+    """A person's real token for Ops-Center, handed over once the time that it names as its end is over.
+
+    Raises:
+        NotTestableHere: no client gives tokens that are for Ops-Center and end soon.
+    """
+    setting, client = "KEYCLOAK_SHORT_LIVED_CLIENT_ID", target.short_lived_client
+    token = _signed_in(target, person, client, setting)
+    said = _claims(token)
+    if target.settings.keycloak_client_id not in _audience(token) or said["exp"] - time.time() > LONGEST_LIFE:
+        raise NotTestableHere(
+            f"the tokens of the client {client} are not for Ops-Center or last longer than {LONGEST_LIFE} s",
+            f"set {setting} to a client whose tokens name Ops-Center as their audience and last a second or two",
+        )
+    waiting.soon(lambda: holds(time.time() > said["exp"], "the token has not expired yet"), LONGEST_LIFE + 1)
+    return token
+
+
+def _signed_in(target: Target, person: Person, client: str, setting: str) -> str:
+    try:
+        return target.keycloak.token_of(client, person.name, person.password)
+    except SignInRefused as refused:
+        raise NotTestableHere(
+            f"nobody can sign in to the client {client} by password ({refused.error})",
+            f"set {setting} to a public client of the realm with direct access grants",
+        ) from None
+
+
+def _claims(token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = json.loads(_read(token.split(".")[1]))
+    return claims
+
+
+def _audience(token: str) -> list[str]:
+    named = _claims(token).get("aud", [])
+    return named if isinstance(named, list) else [named]
 
 
 def _read(part: str) -> bytes:

@@ -47,6 +47,12 @@ class Settings(BaseSettings):
         "ops-center", min_length=1, description="client that signs people in and may manage users"
     )
     keycloak_client_secret: SecretStr = Field(SecretStr(""), description="secret of that client")
+    keycloak_other_client_id: str = Field(
+        "admin-cli", min_length=1, description="public client of the realm whose tokens are not for Ops-Center"
+    )
+    keycloak_short_lived_client_id: str = Field(
+        "", description="public client whose tokens are for Ops-Center and last a second or two"
+    )
     unicorn_db_url: SecretStr = Field(SecretStr(""), description="unicorn_db for grants and removal")
     unicorn_db_read_url: SecretStr = Field(SecretStr(""), description="unicorn_db for checks, a role that can't write")
     lago_db_read_url: SecretStr = Field(

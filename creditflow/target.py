@@ -26,6 +26,7 @@ _SHOWS = {
     "LAGO_DB_READ_URL": "the tables of Lago's database",
     "REDIS_URL": "the usage counters in Redis",
     "LITELLM_URL": "which models LiteLLM serves",
+    "KEYCLOAK_SHORT_LIVED_CLIENT_ID": "whether an expired token is refused",
     "PROVIDER_URL": "the provider's journal of which key paid for which call, and troubles of the provider",
 }
 
@@ -89,6 +90,11 @@ class Target:
         """The provider stand-in with its journal; only a sandbox has one."""
         url = self._named("PROVIDER_URL", self.settings.provider_url)
         return Provider(url, self.settings.provider_control_token.get_secret_value(), self.settings.http_timeout_s)
+
+    @property
+    def short_lived_client(self) -> str:
+        """The client whose tokens expire soon after a sign-in."""
+        return self._named("KEYCLOAK_SHORT_LIVED_CLIENT_ID", self.settings.keycloak_short_lived_client_id)
 
     @property
     def provider_is_exact(self) -> bool:

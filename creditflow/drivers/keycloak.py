@@ -68,9 +68,24 @@ class Keycloak:
             SignInRefused: Keycloak answered and said no.
             ServiceAway: Keycloak did not answer.
         """
+        return self._sign_in(self._client(KeycloakOpenID), username, password)
+
+    def token_of(self, client: str, username: str, password: str) -> str:
+        """The access token that a person gets by signing in to another, public client of the realm.
+
+        Raises:
+            SignInRefused: Keycloak answered and said no, such as where the client allows no sign-in by password.
+            ServiceAway: Keycloak did not answer.
+        """
+        public = KeycloakOpenID(
+            server_url=f"{self.url}/", realm_name=self.realm, client_id=client, timeout=self._timeout, max_retries=0
+        )
+        return str(self._sign_in(public, username, password)["access_token"])
+
+    def _sign_in(self, client: KeycloakOpenID, username: str, password: str) -> dict[str, Any]:
         try:
             with waits.on("Keycloak"):
-                answer: dict[str, Any] = self._client(KeycloakOpenID).token(username, password)
+                answer: dict[str, Any] = client.token(username, password)
         except KeycloakConnectionError:
             raise self._away("can't be reached (sign-in)") from None
         except KeycloakError as error:

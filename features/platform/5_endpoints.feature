@@ -22,6 +22,8 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | somebody with a changed token           |
         | somebody with a token signed by another |
         | somebody with an unsigned token         |
+        | somebody with a token of another client |
+        | somebody with an expired token          |
 
     @A8 @needs.journal @normal
     Scenario: Malformed requests are refused and never a server error

@@ -1,5 +1,7 @@
 """The shape of the answers, and who is let in."""
 
+from collections.abc import Callable
+
 from behave import then, when
 from behave.runner import Context
 
@@ -11,15 +13,17 @@ from creditflow.refusals import Refusal
 
 @when("{caller} asks every endpoint")
 def asks_every_endpoint(context: Context, caller: str) -> None:
-    valid = context.cast.find("they").token
-    tokens = {
-        "without a token": None,
-        "with a made-up token": "made-up",
-        "with a changed token": forgeries.changed(valid),
-        "with a token signed by another": forgeries.signed_by_another(valid),
-        "with an unsigned token": forgeries.unsigned(valid),
+    person, target = context.cast.find("they"), context.target
+    tokens: dict[str, Callable[[], str | None]] = {
+        "without a token": lambda: None,
+        "with a made-up token": lambda: "made-up",
+        "with a changed token": lambda: forgeries.changed(person.token),
+        "with a token signed by another": lambda: forgeries.signed_by_another(person.token),
+        "with an unsigned token": lambda: forgeries.unsigned(person.token),
+        "with a token of another client": lambda: forgeries.of_another_client(target, person),
+        "with an expired token": lambda: forgeries.expired(target, person),
     }
-    context.replies = pages.every_endpoint(context.target.ops_center, tokens[caller])
+    context.replies = pages.every_endpoint(target.ops_center, tokens[caller]())
 
 
 @then("every endpoint refuses them as 401 Unauthorized and asks for a bearer token")

@@ -324,6 +324,7 @@ def test_what_the_target_does_not_name_is_said_and_not_guessed(deployment: dict[
         "REDIS_URL": "counters",
         "LITELLM_URL": "litellm",
         "PROVIDER_URL": "provider",
+        "KEYCLOAK_SHORT_LIVED_CLIENT_ID": "short_lived_client",
     }.items():
         assert any(limit.endswith(f"(set {setting})") for limit in limits)
         with pytest.raises(NotTestableHere, match=rf"Not testable here: .+\. To make it testable: set {setting}\."):
