@@ -27,7 +27,7 @@ Feature: 2 A member spends what their organisation has allocated to them
       Then the organisation has 10,000 credits, of which 10,000 are unallocated
       And one purchase of 10,000 credits is on the organisation's account
 
-    @normal
+    @F2.S2 @normal
     Scenario: Purchases add up
       Given an organisation with 10,000 credits
       When the admin purchases 500 credits
@@ -103,7 +103,7 @@ Feature: 2 A member spends what their organisation has allocated to them
       And nothing moved in the member's own purse
       And the organisation has 9,991 credits
 
-    @normal
+    @F2.E1 @normal
     Scenario: The admin spends from an allocation like everybody else
       Given an organisation with 10,000 credits
       When the admin allocates 100 credits to the admin
@@ -116,8 +116,12 @@ Feature: 2 A member spends what their organisation has allocated to them
     Scenario: A member's call counts against the member's own quota
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
+      And a second member with an allocation of 1,000 credits
       When the member asks GPT-3.5-turbo a question of 100 tokens
-      Then the member has used 1 of 10,000 calls
+      And the second member asks GPT-3.5-turbo a question of 100 tokens
+      Then it says that 9,999 of 10,000 calls are left until the first of next month
+      And the member has used 1 of 10,000 calls
+      And the second member has used 1 of 10,000 calls
       And the admin has used 0 of 10,000 calls
 
   Rule: The admin sees who spent what
@@ -184,7 +188,7 @@ Feature: 2 A member spends what their organisation has allocated to them
 
   Rule: Only the admin decides about the organisation's money and people
 
-    @critical
+    @F2.S2 @F2.S3 @F2.S4 @critical
     Scenario Outline: A member may not <act>
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
@@ -219,7 +223,7 @@ Feature: 2 A member spends what their organisation has allocated to them
         | allocate credits to themselves     |
         | remove the organisation            |
 
-    @normal
+    @F2.S2 @F2.S3 @F2.S4 @normal
     Scenario Outline: The admin can't <act>
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
@@ -240,7 +244,7 @@ Feature: 2 A member spends what their organisation has allocated to them
         | give somebody an unknown role     | 422    | Unprocessable Entity |
         | create one on an unknown tier     | 422    | Unprocessable Entity |
 
-    @normal
+    @EP12 @normal
     Scenario Outline: An organisation <which> is answered with <status>
       Given an individual on the Professional plan with 0 credits
       When they look at an organisation <which>
@@ -263,7 +267,7 @@ Feature: 2 A member spends what their organisation has allocated to them
       And the second organisation has 4,991 credits, of which 4,000 are unallocated
       And the organisation has 10,000 credits, of which 9,000 are unallocated
 
-    @needs.journal @normal
+    @R4 @needs.journal @normal
     Scenario: Without a name the request is refused and nobody pays
       Given an organisation with 10,000 credits
       And a second organisation with 5,000 credits

@@ -11,7 +11,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
 
   Rule: The same idempotency key is charged once
 
-    @R1 @needs.journal @critical
+    @R1 @EP9 @needs.journal @critical
     Scenario: A repeated request gets the first answer again and costs nothing more
       Given an individual on the Professional plan with 10,000 credits
       When they ask GPT-3.5-turbo a question of 100 tokens under an idempotency key
@@ -22,7 +22,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And they have used 1 of 10,000 calls
       And the provider was called 1 time for them
 
-    @R1 @needs.journal @critical
+    @R1 @EP9 @needs.journal @critical
     Scenario: The same key with another question is refused
       Given an individual on the Professional plan with 10,000 credits
       When they ask GPT-3.5-turbo a question of 100 tokens under an idempotency key
@@ -31,7 +31,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And they have 9,991 credits left
       And the provider was called 1 time for them
 
-    @R1 @R4 @normal
+    @R1 @R4 @EP9 @normal
     Scenario: Two people may use the same key, and each pays for their own request
       Given an individual on the Professional plan with 10,000 credits
       And a neighbour on the Professional plan with 500 credits
@@ -41,7 +41,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And the individual has 9,991 credits left
       And the neighbour has 452 credits left
 
-    @R1 @needs.journal @critical
+    @R1 @EP9 @needs.journal @critical
     Scenario: A repetition while the first request still runs is turned away
       Given an individual on the Professional plan with 10,000 credits
       And the provider takes 1 second to answer them
@@ -50,7 +50,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And they have 9,991 credits left
       And the provider was called 1 time for them
 
-    @R1 @critical
+    @R1 @EP3 @critical
     Scenario: A repeated purchase is bought once
       Given an organisation with 0 credits
       When the admin purchases 10,000 credits under an idempotency key
@@ -59,7 +59,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And the organisation has 10,000 credits
       And one purchase of 10,000 credits is on the organisation's account
 
-    @R1 @normal
+    @R1 @EP9 @normal
     Scenario: A refused request may be repeated under a new key once credits are there
       Given an individual on the Professional plan with 8 credits
       When they ask GPT-3.5-turbo a question of 100 tokens under an idempotency key
@@ -71,7 +71,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
 
   Rule: A streamed answer is charged once
 
-    @R1 @critical
+    @R1 @EP9 @critical
     Scenario: A streamed answer costs what the same answer costs in one piece
       Given an individual on the Professional plan with 10,000 credits
       When they ask GPT-3.5-turbo a question of 100 tokens as a stream
@@ -99,14 +99,14 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And the organisation has 9,991 credits
       And the member has 2,491 credits of their allocation left
 
-    @R1 @critical
+    @R1 @EP9 @critical
     Scenario: Whoever leaves a stream early still pays what the provider reported
       Given an individual on the Professional plan with 10,000 credits
       When they ask GPT-3.5-turbo a question of 100 tokens as a stream and leave after the first words
       Then soon they have 9,991 credits left
       And one charge of 9 credits is on their account
 
-    @R1 @normal
+    @R1 @EP9 @normal
     Scenario: A repeated stream is charged once
       Given an individual on the Professional plan with 10,000 credits
       When they ask GPT-3.5-turbo a question of 100 tokens as a stream under an idempotency key
@@ -117,7 +117,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
 
   Rule: What the provider did not deliver is not charged
 
-    @R1 @A8 @needs.journal @critical
+    @R1 @A8 @EP9 @needs.journal @critical
     Scenario Outline: <trouble> costs the user nothing
       Given an individual on the Professional plan with 10,000 credits
       And for them the provider <trouble>
@@ -133,7 +133,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
         | refuses the platform's key     | 502    | "provider error" |
         | takes too long to answer       | 504    | Gateway Timeout  |
 
-    @R1 @A8 @needs.journal @critical
+    @R1 @A8 @EP9 @needs.journal @critical
     Scenario: A stream that breaks before its end is not charged
       Given an individual on the Professional plan with 10,000 credits
       And for them the provider breaks streams off
