@@ -418,7 +418,7 @@ class Accounts:
                 Finding(f"{what} has {{}} tokens", item.get("tokens"), wanted.tokens),
                 Finding(f"{what} cost {{}} credits", item.get("credits"), wanted.credits),
                 Finding(f"{what} has the status {{}}", item.get("status"), 200),
-                Finding(f"{what} says when it was: {{}}", pages.is_time(item.get("timestamp")), True),
+                Finding(f"{what} says in UTC when it was: {{}}", pages.is_recent(item.get("timestamp")), True),
             ]
         agree(findings, lambda: f"the page reads {reply.text[:300]}")
 

@@ -111,6 +111,14 @@ class Billing:
             lambda: story.of_person(self.target, answer.person),
         )
 
+    def billed(self, person: Person, calls: int) -> None:
+        """Require the calls for which a person is billed in the running period: what Lago counted of their events."""
+        units = self.target.lago.billed_calls(person.id, person.subscription)
+        agree(
+            [Finding(f"Lago bills {person.alias} for {{}} calls this month", [int(float(u)) for u in units], [calls])],
+            lambda: story.of_person(self.target, person),
+        )
+
     def no_event(self, answer: Answer, seconds: float) -> None:
         """Require that no event of a request arrives while it is watched for some seconds."""
         request = answer.request_id

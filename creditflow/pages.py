@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from creditflow import period
@@ -14,6 +14,7 @@ from creditflow.drivers.ops_center import OpsCenter
 from creditflow.expect import Finding, agree, holds
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_RECENT = timedelta(minutes=15)
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})*")
 
 
@@ -74,18 +75,38 @@ def _meaning(value: str, cast: Cast) -> tuple[Any, Callable[[Any], bool]]:
     return exact, lambda found: type(found) is type(exact) and bool(found == exact)
 
 
+def part_of(page: Reply, whole: Sequence[dict[str, Any]], first: int, last: int, who: str) -> None:
+    """Require that a page of a person's history is made of these entries of the whole, counted from 1, in its order."""
+    found = [item.get("request_id") for item in page.body.get("items", [])]
+    ids = [item.get("request_id") for item in whole]
+    places = [ids.index(request) + 1 if request in ids else None for request in found]
+    agree(
+        [Finding(f"the page shows the entries {{}} of the history of {who}", places, [*range(first, last + 1)])],
+        lambda: f"the page reads {page.text[:300]}",
+    )
+
+
 def is_time(found: Any) -> bool:
     """Whether a value is a moment in ISO 8601."""
     return _is_at(found, None)
 
 
+def is_recent(found: Any) -> bool:
+    """Whether a value is a moment in ISO 8601 of the last minutes: a scenario is shorter, clocks differ by less."""
+    return is_time(found) and abs(_moment(found) - period.now()) < _RECENT
+
+
 def _is_at(found: Any, moment: datetime | None) -> bool:
     try:
-        at = datetime.fromisoformat(str(found))
+        at = _moment(found)
     except ValueError:
         return False
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return moment is None or at == moment
+
+
+def _moment(found: Any) -> datetime:
+    at = datetime.fromisoformat(str(found))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def every_endpoint(ops_center: OpsCenter, token: str | None) -> dict[str, Reply]:

@@ -71,6 +71,11 @@ class Lago:
         """The event of a transaction id, None when Lago has received none."""
         return self._find("read an event", lambda c: c.events.find(transaction_id))
 
+    def billed_calls(self, customer: str, subscription: str) -> list[str]:
+        """The units that Lago counts in a subscription's running period, one figure a charge of its plan."""
+        found = self._find("read the current usage", lambda c: c.customers.current_usage(customer, subscription)) or {}
+        return [str(charge["units"]) for charge in found.get("charges_usage", [])]
+
     def repeat_event(self, subscription: str, transaction_id: str, code: str) -> int:
         """Send an event of a transaction id that Lago already has; the HTTP status of what it answers."""
         body = {

@@ -39,6 +39,10 @@ class Counters:
         """Seconds until a counter expires; -1 when it never does, -2 when there is none."""
         return int(self._ask("ttl", _counter(user_id, period)))
 
+    def seconds_of_the_plan(self, user_id: str) -> int:
+        """Seconds for which a person's plan is remembered; -1 for ever, -2 when it is not remembered."""
+        return int(self._ask("ttl", f"tier:{user_id}"))
+
     def forget(self, user_id: str) -> int:
         """Remove every key of a person, as a flush would; returns how many there were."""
         keys = [*self._scan(f"usage:{user_id}:*"), *self._scan(f"tier:{user_id}")]

@@ -23,7 +23,7 @@ Feature: Case 2 The month's quota is used up
       And the message names the reset date
       And the provider was called 700 times for them
 
-    @A5 @critical
+    @F1.M3 @A5 @critical
     Scenario Outline: The <plan> plan has <limit> calls a month
       Given an individual on the <plan> plan with 1,000 credits
       And they have already made <before> calls this month
@@ -41,7 +41,7 @@ Feature: Case 2 The month's quota is used up
         | Professional | 10,000 | 9,999  |
         | Platform     | 10,000 | 9,999  |
 
-    @A5 @needs.journal @normal
+    @F1.M3 @A5 @needs.journal @normal
     Scenario: Somebody without a subscription has the trial's 700 calls
       Given an individual without a subscription, with 1,000 credits
       And they have already made 700 calls this month
@@ -50,7 +50,7 @@ Feature: Case 2 The month's quota is used up
       And they have used 700 of 700 calls
       And the provider was not called for them
 
-    @normal
+    @F1.M3 @normal
     Scenario: The Enterprise plan has no quota
       Given an individual on the Enterprise plan with 1,000 credits
       And they have already made 10,001 calls this month
@@ -58,9 +58,18 @@ Feature: Case 2 The month's quota is used up
       Then the answer arrives
       And they have used 10,002 calls, without a limit
 
+    @F1.E4 @A5 @normal
+    Scenario: Whoever has used more calls than a smaller plan allows has none left, and not fewer
+      Given a trial user on the Trial plan with 1,000 credits
+      And they have already made 705 calls this month
+      When they ask GPT-3.5-turbo a question of 100 tokens
+      Then the request is refused as 429 "quota exceeded"
+      And it says that 0 of 700 calls are left until the first of next month
+      And they have used 705 of 700 calls
+
   Rule: Only what was sent in this month counts
 
-    @A5 @R2 @critical
+    @F1.E2 @A5 @R2 @critical
     Scenario: Last month's calls do not count
       Given a trial user on the Trial plan with 1,000 credits
       And they made 700 calls last month
@@ -68,21 +77,32 @@ Feature: Case 2 The month's quota is used up
       Then the answer arrives
       And they have used 1 of 700 calls
 
-    @A5 @normal
+    @F1.E2 @F1.E4 @A5 @normal
     Scenario: A request that was refused for lack of credits uses no call
       Given a trial user on the Trial plan with 8 credits
       When they ask GPT-3.5-turbo a question of 100 tokens
       Then the request is refused as 402 "insufficient credits"
+      And it says that 700 of 700 calls are left until the first of next month
       And they have used 0 of 700 calls
 
-    @A5 @normal
+    @F1.E2 @F1.E4 @A5 @normal
     Scenario: A request for an unknown model uses no call
       Given a trial user on the Trial plan with 1,000 credits
       When they ask for a model that is not on offer
       Then it is refused as 422 Unprocessable Entity
+      And it says that 700 of 700 calls are left until the first of next month
       And they have used 0 of 700 calls
 
-    @A5 @normal
+    @F1.E2 @A5 @needs.journal @normal
+    Scenario: A request that the provider could not answer was sent and uses a call
+      Given a trial user on the Trial plan with 1,000 credits
+      And for them the provider answers with a server error
+      When they ask GPT-3.5-turbo a question of 100 tokens
+      Then the request is refused as 502 "provider error"
+      And they have used 1 of 700 calls
+      And they have 1,000 credits left
+
+    @F1.E2 @A5 @normal
     Scenario: Requests beyond the quota leave the count where it is
       Given a trial user on the Trial plan with 1,000 credits
       And they have already made 700 calls this month
@@ -93,7 +113,7 @@ Feature: Case 2 The month's quota is used up
 
   Rule: The quota can't be outrun
 
-    @A5 @A6 @R2 @needs.journal @critical
+    @F1.M3 @A5 @A6 @R2 @needs.journal @critical
     Scenario: Ten requests at once with four calls left: four pass
       Given a trial user on the Trial plan with 1,000 credits
       And they have already made 696 calls this month

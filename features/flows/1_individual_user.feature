@@ -22,7 +22,7 @@ Feature: 1 An individual pays for LLM requests with their own credits
       And their plan is Professional
       And their usage page shows 0 credits spent since the first of the month
 
-    @normal
+    @EP1 @normal
     Scenario: Someone who was granted nothing holds nothing
       Given an individual on the Professional plan with 0 credits
       When they sign in
@@ -109,6 +109,7 @@ Feature: 1 An individual pays for LLM requests with their own credits
       And the neighbour has 500 credits left
       And no charge is on the neighbour's account
       And the neighbour has used 0 of 10,000 calls
+      And the neighbour's usage page shows 0 credits spent since the first of the month
 
     @F1.E5 @critical
     Scenario: An individual's request involves no organisation
@@ -120,7 +121,7 @@ Feature: 1 An individual pays for LLM requests with their own credits
 
   Rule: Nobody spends more than they hold
 
-    @critical
+    @F1.S5 @critical
     Scenario: The last credits can be spent to zero
       Given an individual on the Professional plan with 9 credits
       When they ask GPT-3.5-turbo a question of 100 tokens

@@ -97,7 +97,7 @@ Feature: 3 Someone with their own provider key pays the provider and not us
       And the provider was called once with the BYOK user's own key and never with the platform's
       And they have 1,000 credits left
 
-    @normal
+    @EP8 @normal
     Scenario: The history marks what the user's own key paid
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key

@@ -37,6 +37,7 @@ Feature: Lago knows every customer, plan and call
       Given an individual on the Professional plan with 10,000 credits
       When they ask GPT-3.5-turbo a question of 100 tokens
       Then soon Lago has an event for their request
+      And soon Lago bills them for 1 call this month
       And Lago refuses the same event a second time
 
     @I4 @normal
@@ -45,6 +46,21 @@ Feature: Lago knows every customer, plan and call
       And they have stored an OpenRouter key
       When they ask GPT-3.5-turbo a question of 100 tokens with their own key
       Then soon Lago has an event for their request
+
+    @I4 @needs.journal @normal
+    Scenario: A request that the provider could not answer is an event too
+      Given an individual on the Professional plan with 10,000 credits
+      And for them the provider answers with a server error
+      When they ask GPT-3.5-turbo a question of 100 tokens
+      Then the request is refused as 502 "provider error"
+      And soon Lago has an event for their request
+
+    @I4 @normal
+    Scenario: A member's request is an event of the member's own subscription
+      Given an organisation with 10,000 credits
+      And a member with an allocation of 2,500 credits
+      When the member asks GPT-3.5-turbo a question of 100 tokens
+      Then soon Lago has an event for the member's request
 
     @I4 @normal
     Scenario: A refused request is no event

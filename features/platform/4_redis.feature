@@ -32,6 +32,12 @@ Feature: Redis counts the calls of the month
     And they have used 4 of 10,000 calls
 
   @I3 @normal
+  Scenario: A plan is remembered for a minute at most
+    Given an individual on the Professional plan with 10,000 credits
+    When they ask GPT-3.5-turbo a question of 100 tokens
+    Then Redis remembers their plan for 60 seconds at most
+
+  @I3 @normal
   Scenario: A refused request does not move the counter
     Given an individual on the Professional plan with 17 credits
     When they ask GPT-3.5-turbo a question of 100 tokens

@@ -25,7 +25,7 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | somebody with a token of another client |
         | somebody with an expired token          |
 
-    @A8 @needs.journal @normal
+    @A8 @EP9 @needs.journal @normal
     Scenario: Malformed requests are refused and never a server error
       Given an individual on the Professional plan with 10,000 credits
       Then each malformed question is refused as 422 Unprocessable Entity
@@ -76,6 +76,7 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
       When they ask GPT-3.5-turbo 3 questions of 100 tokens
       And they look at their history, 2 entries from the second on
       Then it shows 2 of 3 entries
+      And they are the second and the third of their whole history
       And every entry is one of their own requests, answered, of 100 tokens for 9 credits
 
     @EP8 @R4 @normal

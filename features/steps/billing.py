@@ -38,6 +38,12 @@ def event_soon(context: Context, who: str) -> None:
     context.session.soon(lambda: Billing(context.target).event(answer))
 
 
+@then("soon Lago bills {who} for {number} call(s) this month")
+def billed_soon(context: Context, who: str, calls: int) -> None:
+    person = context.cast.find(who)
+    context.session.soon(lambda: Billing(context.target).billed(person, calls))
+
+
 @then("Lago refuses the same event a second time")
 def event_refused_twice(context: Context) -> None:
     Billing(context.target).refuses_repetition(context.answer)

@@ -58,6 +58,13 @@ def looks_at_history(context: Context, who: str, limit: int, first: int) -> None
     context.reply = context.target.ops_center.history(context.cast.find(who).token, limit, first - 1)
 
 
+@then("they are the {ordinal} and the {ordinal} of {whose} whole history")
+def part_of_history(context: Context, first: int, last: int, who: str) -> None:
+    person = context.cast.find(who)
+    whole = context.target.ops_center.history(person.token).body.get("items", [])
+    pages.part_of(context.reply, whole, first, last, person.alias)
+
+
 @when("{who} look(s) at their keys")
 def looks_at_keys(context: Context, who: str) -> None:
     context.reply = context.target.ops_center.keys(context.cast.find(who).token)

@@ -62,6 +62,18 @@ def counter_at(context: Context, who: str, count: int) -> None:
     context.accounts.counter(context.cast.find(who), count)
 
 
+@then("Redis remembers {whose} plan for {number} seconds at most")
+def plan_remembered(context: Context, who: str, seconds: int) -> None:
+    person = context.cast.find(who)
+    left = context.target.counters.seconds_of_the_plan(person.id)
+    holds(
+        0 <= left <= seconds,
+        f"Redis remembers the plan of {person.alias} for {counted(left, 'second')} (-1: for ever, -2: not at all), "
+        f"expected {seconds} at most",
+        lambda: story.of_person(context.target, person),
+    )
+
+
 @then("{whose} counter in Redis expires after the month and at the latest a month later")
 def counter_expires(context: Context, who: str) -> None:
     person = context.cast.find(who)
