@@ -75,10 +75,12 @@ Feature: 1 An individual pays for LLM requests with their own credits
         | GPT-4-turbo     | 102    | 24   | 9,976 |
         | GPT-4-turbo     | 103    | 25   | 9,975 |
 
+      @F1.S5
       Examples: No request is free
         | model         | tokens | cost | left  |
         | GPT-3.5-turbo | 3      | 1    | 9,999 |
 
+      @F1.S5
       Examples: Large requests are exact too
         | model         | tokens | cost  | left  |
         | GPT-3.5-turbo | 10,000 | 900   | 9,100 |
@@ -99,6 +101,14 @@ Feature: 1 An individual pays for LLM requests with their own credits
       When they ask GPT-3.5-turbo "Hello, this is a test."
       Then the answer arrives
       And they have 9,991 credits left
+
+    @F1.S5 @A4 @critical
+    Scenario: A long question costs what it used and not what was expected of it
+      Given an individual on the Professional plan with 10,000 credits
+      When they ask GPT-3.5-turbo a question of 150 words and set no limit to the answer
+      Then the answer arrives
+      And they have 9,986 credits left
+      And one charge of 14 credits is on their account
 
     @R4 @critical
     Scenario: What one individual spends is not taken from another

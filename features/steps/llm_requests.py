@@ -48,6 +48,13 @@ def asks_the_plan_question(context: Context, who: str, model: str, text: str) ->
     _ask(context, who, Question(model, 100, text=text))
 
 
+@when("{who} ask(s) {model} a question of {number} words and set(s) no limit to the answer")
+def asks_without_limit(context: Context, who: str, model: str, words: int) -> None:
+    """A stand-in answers a question that is longer than an answer usually is with one word."""
+    text = " ".join(["word"] * (words - 2))
+    _ask(context, who, Question(model, words + 1, text=text))
+
+
 @when("{who} ask(s) {model} {number} questions of {number} tokens")
 def asks_many(context: Context, who: str, model: str, count: int, tokens: int) -> None:
     person = context.cast.find(who)
