@@ -53,6 +53,8 @@ class Fault:
 
 
 _known: dict[str, Fault] = {}
+_rewritten: dict[FunctionType, str] = {}
+"""The source of every function that was changed, so that a fault can change several pieces of one."""
 
 
 def fault(breaks: str, *says: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
@@ -116,10 +118,11 @@ def rewrite(function: Callable[..., Any], old: str, new: str) -> None:
     function = inspect.unwrap(function)
     if not isinstance(function, FunctionType):
         raise TypeError(f"{function!r} is no function that can be rewritten")
-    source = textwrap.dedent(inspect.getsource(function))
+    source = _rewritten.get(function) or textwrap.dedent(inspect.getsource(function))
     if source.count(old) != 1:
         raise ValueError(f"{function.__qualname__} has {source.count(old)} pieces that read {old!r}, expected one")
-    tree = ast.parse(source.replace(old, new))
+    source = source.replace(old, new)
+    tree = ast.parse(source)
     definition = tree.body[0]
     if not isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef):
         raise TypeError(f"{function.__qualname__} is no plain function")
@@ -129,3 +132,4 @@ def rewrite(function: Callable[..., Any], old: str, new: str) -> None:
     changed = made[definition.name]
     function.__code__, function.__defaults__ = changed.__code__, changed.__defaults__
     function.__kwdefaults__ = changed.__kwdefaults__
+    _rewritten[function] = source

@@ -94,12 +94,9 @@ def estimate_is_charged() -> None:
 def whoever_holds_too_little_is_answered() -> None:
     """The check before the provider is called is left out: somebody with 8 credits gets an answer for 9."""
     rewrite(
-        Individual.hold,
-        "credits_reserved + %(credits)s\n               WHERE user_id = %(user)s AND "
-        "credits_remaining - credits_reserved >= %(credits)s",
-        "credits_reserved + LEAST(%(credits)s, credits_remaining - credits_reserved)\n"
-        "               WHERE user_id = %(user)s",
+        Individual.hold, "credits_reserved + %(credits)s", "credits_reserved + LEAST(%(credits)s, credits_remaining)"
     )
+    rewrite(Individual.hold, "credits_remaining - credits_reserved >= %(credits)s", "credits_remaining > 0")
 
 
 @fault("F1.S5", "got no answer: status 402")
