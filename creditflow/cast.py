@@ -149,6 +149,16 @@ class Cast:
         self._cleanup.owe(f"the provider's trouble for {person.name}", lambda: stand_in.end_trouble(person.name))
         stand_in.trouble(person.name, kind, seconds)
 
+    @property
+    def people(self) -> list[Person]:
+        """Everybody, in the order in which they were made."""
+        return list(self._people.values())
+
+    @property
+    def organizations(self) -> list[Organization]:
+        """Every organisation, in the order in which they were made."""
+        return list(self._organizations.values())
+
     def find(self, who: str) -> Person:
         """The person of an alias; "they" is whoever was named last."""
         if who in ("they", "them"):

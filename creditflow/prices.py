@@ -16,6 +16,10 @@ MODELS = {
 """The plan's names of the models, and what the API calls them."""
 
 
+PLAN = {"GPT-3.5-turbo": 9, "GPT-4": 48, "GPT-4-turbo": 24, "Claude-3-Sonnet": 15}
+"""The plan's own prices (section "Credit Costs (100 tokens)"), for features that state none."""
+
+
 class PriceList:
     """Credits for 100 tokens, by the plan's name of the model."""
 
@@ -27,6 +31,14 @@ class PriceList:
     def charge(self, model: str, tokens: int) -> int:
         """Credits that a request of so many tokens costs: half a credit rounds up, and no request is free.
 
-        Contract, "The LLM request", Charge. Raises `KeyError` for a model without a price.
+        Raises `KeyError` for a model without a price.
         """
-        return max(1, (self.credits[model] * tokens + 50) // 100)
+        return charge(self.credits[model], tokens)
+
+
+def charge(rate: int, tokens: int) -> int:
+    """Credits that tokens cost at a rate for 100 of them: half a credit rounds up, and no request is free.
+
+    Contract, "The LLM request", Charge.
+    """
+    return max(1, (rate * tokens + 50) // 100)

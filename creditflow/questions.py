@@ -112,11 +112,7 @@ class Answer:
     @property
     def reported_tokens(self) -> int | None:
         """The tokens that the provider reported; None when it reported none."""
-        for event in (self.reply.body, *reversed(self.reply.events)):
-            if isinstance(event, dict) and isinstance(event.get("usage"), dict):
-                tokens: int | None = event["usage"].get("total_tokens")
-                return tokens
-        return None
+        return reported(self.reply)
 
     @property
     def code(self) -> str:
@@ -127,6 +123,28 @@ class Answer:
     def detail(self) -> str:
         """The sentence that the person reads when refused."""
         return str(self.reply.body.get("detail", ""))
+
+
+def announced(body: Any) -> int | None:
+    """The tokens that a request's body announces; None for a body that is no question.
+
+    A word of the question is a token; without `max_tokens` question and answer have 100 together.
+    """
+    try:
+        words = sum(len(message["content"].split()) for message in body["messages"])
+        limit = body.get("max_tokens")
+        return words + int(limit) if limit is not None else max(100, words + 1)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def reported(reply: Reply) -> int | None:
+    """The tokens that the provider reported in an answer or a stream; None when it reported none."""
+    for event in (reply.body, *reversed(reply.events)):
+        if isinstance(event, dict) and isinstance(event.get("usage"), dict):
+            tokens: int | None = event["usage"].get("total_tokens")
+            return tokens
+    return None
 
 
 def ask(ops_center: OpsCenter, person: Person, question: Question) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from creditflow import health, machine, waiting
+from creditflow import audit, health, machine, waiting
 from creditflow.accounts import Accounts
 from creditflow.cast import PASSWORD, RUN, Cast
 from creditflow.cleanup import Cleanup
@@ -40,8 +40,18 @@ class Session:
         """The cast and the accounts of one scenario; what it makes is removed by what `owe` is given."""
         cleanup = Cleanup()
         owe(cleanup.carry_out)
+        self.target.record.take()
         cast = Cast(self.target, cleanup, redactor.learn)
         return cast, Accounts(self.target, cast)
+
+    def audit(self, cast: Cast, patient: bool = True) -> None:
+        """Require that every system keeps the books of what the scenario did; see `creditflow.audit`.
+
+        Args:
+            cast: of the scenario.
+            patient: wait for what comes a moment later; a scenario that is red already is not waited for.
+        """
+        audit.audit(self.target, cast, self.target.record.take(), self.settings.poll_timeout_s if patient else 0)
 
 
 def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = print) -> Session:

@@ -16,6 +16,7 @@ from creditflow.drivers.litellm import LiteLLM
 from creditflow.drivers.ops_center import OpsCenter
 from creditflow.drivers.postgres import Database, Grants, LagoDb, UnicornDb
 from creditflow.drivers.provider import Provider
+from creditflow.drivers.record import Record
 from creditflow.drivers.redis import Counters
 from creditflow.errors import NotTestableHere
 from creditflow.settings import Settings
@@ -32,15 +33,20 @@ _SHOWS = {
 
 
 class Target:
-    """One deployment. Systems are opened at first use; `close` closes those that were."""
+    """One deployment. Systems are opened at first use; `close` closes those that were.
+
+    Attributes:
+        record: what was done to it since the record was taken last.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.record = Record()
 
     @cached_property
     def ops_center(self) -> OpsCenter:
         """The Ops-Center API."""
-        return OpsCenter(self.settings.ops_center_url, self.settings.http_timeout_s)
+        return OpsCenter(self.settings.ops_center_url, self.settings.http_timeout_s, self.record.note)
 
     @cached_property
     def keycloak(self) -> Keycloak:
@@ -60,7 +66,8 @@ class Target:
     def grants(self) -> Grants:
         """`unicorn_db`, for the few statements by which the suite writes."""
         url = self._named("UNICORN_DB_URL", self.settings.unicorn_db_url)
-        return Grants(Database("unicorn_db", url, self.settings.http_timeout_s, read_only=False))
+        database = Database("unicorn_db", url, self.settings.http_timeout_s, read_only=False)
+        return Grants(database, self.record.note)
 
     @cached_property
     def lago_db(self) -> LagoDb:
@@ -77,19 +84,20 @@ class Target:
     @cached_property
     def counters(self) -> Counters:
         """The usage counters in Redis."""
-        return Counters(self._named("REDIS_URL", self.settings.redis_url), self.settings.http_timeout_s)
+        url = self._named("REDIS_URL", self.settings.redis_url)
+        return Counters(url, self.settings.http_timeout_s, self.record.note)
 
     @cached_property
     def litellm(self) -> LiteLLM:
         """The LiteLLM proxy."""
-        url = self._named("LITELLM_URL", self.settings.litellm_url)
-        return LiteLLM(url, self.settings.litellm_master_key.get_secret_value(), self.settings.http_timeout_s)
+        s, url = self.settings, self._named("LITELLM_URL", self.settings.litellm_url)
+        return LiteLLM(url, s.litellm_master_key.get_secret_value(), s.http_timeout_s, self.record.note)
 
     @cached_property
     def provider(self) -> Provider:
         """The provider stand-in with its journal; only a sandbox has one."""
-        url = self._named("PROVIDER_URL", self.settings.provider_url)
-        return Provider(url, self.settings.provider_control_token.get_secret_value(), self.settings.http_timeout_s)
+        s, url = self.settings, self._named("PROVIDER_URL", self.settings.provider_url)
+        return Provider(url, s.provider_control_token.get_secret_value(), s.http_timeout_s, self.record.note)
 
     @property
     def short_lived_client(self) -> str:

@@ -6,28 +6,33 @@ from collections.abc import Callable
 
 from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_delay, wait_fixed
 
+from creditflow import expect
 from creditflow.errors import NotTestableHere
 
-PAUSE = wait_fixed(0.1)
+PAUSE = 0.1
+"""Seconds between two looks."""
 
 
-def soon(check: Callable[[], None], seconds: float) -> None:
+def soon(check: Callable[[], None], seconds: float, pause: float = PAUSE) -> None:
     """Ask again until a check holds.
 
     Args:
         check: raises `AssertionError` as long as it does not hold.
-        seconds: the deadline.
+        seconds: the deadline; with 0 it is asked once.
+        pause: seconds between two looks.
 
     Raises:
-        AssertionError: what the check said last, and for how long it was asked.
+        AssertionError: what the check said last, of its own kind, and for how long it was asked.
         NotTestableHere: at once, because waiting does not make it testable.
     """
     try:
-        Retrying(stop=stop_after_delay(seconds), wait=PAUSE, retry=retry_if_exception(_may_come), reraise=True)(check)
+        Retrying(
+            stop=stop_after_delay(seconds), wait=wait_fixed(pause), retry=retry_if_exception(_may_come), reraise=True
+        )(check)
     except NotTestableHere:
         raise
     except AssertionError as last:
-        raise AssertionError(f"within {seconds:g} s: {last}") from None
+        raise type(last)(f"within {seconds:g} s: {last}" if seconds else str(last)) from None
 
 
 def never(happened: Callable[[], bool], seconds: float, sentence: str) -> None:
@@ -38,11 +43,13 @@ def never(happened: Callable[[], bool], seconds: float, sentence: str) -> None:
     """
     watching = Retrying(
         stop=stop_after_delay(seconds),
-        wait=PAUSE,
+        wait=wait_fixed(PAUSE),
         retry=retry_if_result(lambda came: not came),
         retry_error_callback=lambda _: False,
     )
-    if watching(happened):
+    came = watching(happened)
+    expect.checks.made_one()
+    if came:
         raise AssertionError(sentence)
 
 

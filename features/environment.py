@@ -1,4 +1,4 @@
-"""The hooks of a run: connect, cast, clean up. Wiring only; what is done stands in `creditflow`."""
+"""The hooks of a run: connect, cast, audit, clean up. Wiring only; what is done stands in `creditflow`."""
 
 from __future__ import annotations
 
@@ -23,3 +23,9 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
         return
     context.target = context.session.target
     context.cast, context.accounts = context.session.scene(context.add_cleanup)
+
+
+def after_scenario(context: Context, scenario: Scenario) -> None:
+    """Audit everyone whom the scenario made, whatever became of it."""
+    if "cast" in context:
+        context.session.audit(context.cast, patient=not scenario.status.has_failed())

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from creditflow.drivers.http import Http
+from creditflow.drivers.record import Note, unnoted
 
 
 class LiteLLM:
     """The LiteLLM proxy as an operator sees it; requests of people go through Ops-Center."""
 
-    def __init__(self, url: str, key: str, timeout_s: float) -> None:
+    def __init__(self, url: str, key: str, timeout_s: float, note: Note = unnoted) -> None:
         self.http = Http("LiteLLM", url, timeout_s)
-        self._key = key
+        self._key, self._note = key, note
 
     def alive(self) -> bool:
         """Whether the proxy says that it is ready."""
@@ -25,7 +26,9 @@ class LiteLLM:
 
     def chat(self, body: Any) -> int:
         """Ask a model past Ops-Center, on the platform's key; the HTTP status."""
-        return self.http.send("POST", "/v1/chat/completions", token=self._key, body=body).status
+        reply = self.http.send("POST", "/v1/chat/completions", token=self._key, body=body)
+        self._note("chat_past_ops_center", None, reply, body=body)
+        return reply.status
 
     def version(self) -> str:
         """The proxy's version, or an empty string where it does not tell."""

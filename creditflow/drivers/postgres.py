@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -18,10 +18,14 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor, execute_values
 
+from creditflow.drivers.record import Note, unnoted
 from creditflow.errors import ServiceAway
 from creditflow.reporting.waits import waits
 
 Row = dict[str, Any]
+
+PLACED = "placed by the acceptance suite"
+"""The endpoint of calls that nobody made: they are there to count."""
 
 
 class Database:
@@ -42,7 +46,7 @@ class Database:
         self._lock = threading.RLock()
 
     def rows(self, statement: str | sql.Composable, *values: Any) -> list[Row]:
-        """The rows that a statement brings, as dictionaries by column.
+        """The rows that a statement brings, as dictionaries by column; values by place, or one mapping by name.
 
         Raises:
             ServiceAway: the database can't be reached or refuses the statement.
@@ -50,7 +54,8 @@ class Database:
         with self._lock, waits.on("PostgreSQL"):
             try:
                 with self._open().cursor(cursor_factory=RealDictCursor) as cursor:
-                    cursor.execute(statement, values or None)
+                    by_name = values[0] if values and isinstance(values[0], Mapping) else None
+                    cursor.execute(statement, by_name or values or None)
                     return [dict(row) for row in cursor.fetchall()] if cursor.description else []
             except psycopg2.Error as error:
                 raise self._away(error) from None
@@ -132,6 +137,18 @@ class Database:
         return ServiceAway(f"PostgreSQL ({self.name})", self.address, f"said: {reason}")
 
 
+_ACCOUNTS = " UNION ALL ".join(
+    f"SELECT '{table}' AS source, to_jsonb(t) AS row FROM {table} t WHERE {whose}"
+    for table, whose in {
+        "user_credits": "user_id = ANY(%(users)s::uuid[])",
+        "credit_transactions": "user_id = ANY(%(users)s::uuid[]) OR org_id = ANY(%(organizations)s::uuid[])",
+        "usage_tracking": "user_id = ANY(%(users)s::uuid[])",
+        "organization_credits": "org_id = ANY(%(organizations)s::uuid[])",
+        "organization_members": "org_id = ANY(%(organizations)s::uuid[]) OR user_email = ANY(%(emails)s)",
+    }.items()
+)
+
+
 class UnicornDb:
     """What `unicorn_db` records of one person or organisation, as the contract's section "Tables" lays it out."""
 
@@ -198,6 +215,23 @@ class UnicornDb:
         """The rows of `organization_members` of an organisation, by e-mail."""
         return self.database.rows("SELECT * FROM organization_members WHERE org_id = %s ORDER BY user_email", org_id)
 
+    def accounts_of(self, people: Mapping[str, str], organizations: Sequence[str]) -> dict[str, list[Row]]:
+        """Every row that keeps the credits or calls of some people and organisations, by table.
+
+        Args:
+            people: their e-mails by user id.
+            organizations: ids.
+
+        Returns:
+            the rows of `user_credits`, `credit_transactions`, `usage_tracking`, `organization_credits` and
+            `organization_members`, all read at one moment; ids as texts.
+        """
+        mine = {"users": list(people), "emails": list(people.values()), "organizations": list(organizations)}
+        found: dict[str, list[Row]] = {}
+        for row in self.database.rows(_ACCOUNTS, mine):
+            found.setdefault(row["source"], []).append(row["row"])
+        return found
+
     def keys(self, user_id: str) -> list[Row]:
         """The rows of `user_byok_keys` of a person."""
         return self.database.rows("SELECT * FROM user_byok_keys WHERE user_id = %s ORDER BY provider", user_id)
@@ -221,6 +255,14 @@ class LagoDb:
             external_id,
         )
 
+    def events(self, subscriptions: Sequence[str], transactions: Sequence[str]) -> list[Row]:
+        """The rows of `events` of some subscriptions, or of some transaction ids whichever they name."""
+        return self.database.rows(
+            "SELECT transaction_id, external_subscription_id FROM events "
+            "WHERE external_subscription_id = ANY(%s) OR transaction_id = ANY(%s)",
+            list(subscriptions), list(transactions),
+        )  # fmt: skip
+
     def invoices(self, external_id: str) -> list[Row]:
         """The rows of `invoices` of a customer, oldest first."""
         return self.database.rows(
@@ -233,8 +275,8 @@ class LagoDb:
 class Grants:
     """Every statement by which the suite writes to `unicorn_db`, because the plan names no endpoint for it."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, note: Note = unnoted) -> None:
+        self.database, self._note = database, note
 
     def grant(self, user_id: str, credits: int, tier: str) -> None:
         """Give a person credits: a row of `user_credits` and one of `credit_transactions`, in one transaction."""
@@ -255,6 +297,7 @@ class Grants:
                 ),
             ]
         )
+        self._note("grant", None, None, user_id=user_id, credits=credits)
 
     def place_calls(self, user_id: str, count: int, at: datetime) -> None:
         """Record calls that a person made at a moment (UTC) with their own key, so that they count and cost nothing."""
@@ -262,11 +305,12 @@ class Grants:
             "INSERT INTO usage_tracking "
             "(id, user_id, request_id, endpoint, model, tokens, credits, byok, status, created_at) VALUES %s",
             [
-                (str(uuid.uuid4()), user_id, str(uuid.uuid4()), "placed by the acceptance suite",
+                (str(uuid.uuid4()), user_id, str(uuid.uuid4()), PLACED,
                  "openai/gpt-3.5-turbo", 100, 0, True, 200, at)
                 for _ in range(count)
             ],
         )  # fmt: skip
+        self._note("place_calls", None, None, user_id=user_id, count=count, at=at)
 
     def remove_person(self, user_id: str) -> None:
         """Remove a person's rows from every table that has a `user_id` column."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from creditflow.drivers.http import Http, Reply
+from creditflow.drivers.record import Note, unnoted
 from creditflow.errors import ServiceAway
 
 
@@ -31,15 +32,17 @@ class Call:
 class Provider:
     """The stand-in for OpenRouter and OpenAI, seen from its control interface."""
 
-    def __init__(self, url: str, token: str, timeout_s: float) -> None:
+    def __init__(self, url: str, token: str, timeout_s: float, note: Note = unnoted) -> None:
         self.http = Http("The provider stand-in", url, timeout_s)
-        self._token = token
+        self._token, self._note = token, note
 
     def calls(self, caller: str) -> list[Call]:
         """The calls of one caller, oldest first."""
-        reply = self._control("GET", "/control/calls", params={"caller": caller})
-        names = Call.__dataclass_fields__
-        return [Call(**{name: call[name] for name in names}) for call in reply.body["calls"]]
+        return _read(self._control("GET", "/control/calls", params={"caller": caller}))
+
+    def all_calls(self) -> list[Call]:
+        """The calls of everybody, oldest first."""
+        return _read(self._control("GET", "/control/calls"))
 
     def forget(self, caller: str) -> None:
         """Remove one caller's calls from the journal."""
@@ -47,6 +50,7 @@ class Provider:
 
     def trouble(self, caller: str, kind: str, seconds: float = 10) -> None:
         """From now on, answer one caller with a trouble: `bad_key`, `server_error`, `slow`, `broken_stream`, ..."""
+        self._note("trouble", None, None, caller=caller)
         self._control("PUT", f"/control/troubles/{caller}", body={"kind": kind, "seconds": seconds})
 
     def end_trouble(self, caller: str) -> None:
@@ -75,6 +79,11 @@ class Provider:
             cure = "correct PROVIDER_CONTROL_TOKEN" if reply.status == 401 else ""
             raise ServiceAway(self.http.service, self.http.url, f"answered {reply.status} ({method} {path})", cure)
         return reply
+
+
+def _read(reply: Reply) -> list[Call]:
+    names = Call.__dataclass_fields__
+    return [Call(**{name: call[name] for name in names}) for call in reply.body["calls"]]
 
 
 def fingerprint(key: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import redis
 
+from creditflow.drivers.record import Note, unnoted
 from creditflow.errors import ServiceAway
 from creditflow.reporting.waits import waits
 
@@ -17,9 +19,11 @@ class Counters:
     Args:
         url: `redis://[:password@]host:port/db`.
         timeout_s: deadline of every command, in seconds.
+        note: told when somebody's keys are removed.
     """
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, timeout_s: float, note: Note = unnoted) -> None:
+        self._note = note
         parts = urlsplit(url)
         self.address = f"{parts.hostname}:{parts.port or 6379}"
         self._redis: Any = redis.Redis.from_url(
@@ -35,6 +39,17 @@ class Counters:
         value: str | None = self._ask("get", _counter(user_id, period))
         return int(value) if value is not None and value.isdecimal() else value
 
+    def calls_of(self, user_ids: Sequence[str], period: str) -> dict[str, str | None]:
+        """The counters of several people in a period, as the texts that stand there; None without a counter."""
+        if not user_ids:
+            return {}
+        values = self._ask("mget", [_counter(user_id, period) for user_id in user_ids])
+        return dict(zip(user_ids, values, strict=True))
+
+    def everything(self) -> dict[str, str]:
+        """Every key with its value as a text."""
+        return {key: self._written(key) for key in self._scan("*")}
+
     def seconds_to_expiry(self, user_id: str, period: str) -> int:
         """Seconds until a counter expires; -1 when it never does, -2 when there is none."""
         return int(self._ask("ttl", _counter(user_id, period)))
@@ -45,6 +60,7 @@ class Counters:
 
     def forget(self, user_id: str) -> int:
         """Remove every key of a person, as a flush would; returns how many there were."""
+        self._note("forget_counter", None, None, user_id=user_id)
         keys = [*self._scan(f"usage:{user_id}:*"), *self._scan(f"tier:{user_id}")]
         return int(self._ask("delete", *keys)) if keys else 0
 

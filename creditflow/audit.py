@@ -1,0 +1,276 @@
+"""The audit after every scenario: what the ledger expects, and what every system says, for everyone it made."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from creditflow import evidence, ledger, period, prices, story
+from creditflow.cast import Cast
+from creditflow.drivers.postgres import PLACED, Row
+from creditflow.drivers.record import Entry
+from creditflow.errors import NotTestableHere
+from creditflow.expect import counted, written
+from creditflow.history import Asked, Dissolved, Founded, History, Names, read
+from creditflow.ledger import Account, Call, Event, Line, Movement, Value, Verdict
+from creditflow.people import Person
+from creditflow.target import Target
+from creditflow.waiting import soon
+
+TITLE = "The ledger agrees with every system"
+"""By which the report names the audit."""
+
+PAUSE = 0.02
+"""Seconds between two looks: most of what comes later comes within a few of them."""
+
+Seen = dict[Account, dict[str, Value]]
+
+_hands = ThreadPoolExecutor(6, thread_name_prefix="audit")
+
+
+class LedgerDisagrees(AssertionError):  # noqa: N818 - a verdict, not an accident
+    """Some system keeps other books than the ledger; the sentence begins with the first difference."""
+
+    title = TITLE
+
+
+def audit(target: Target, cast: Cast, entries: Iterable[Entry], seconds: float) -> None:
+    """Require that every system keeps the books that the scenario's deeds make, for everyone of its cast.
+
+    What comes a moment later (an event, the charge of a stream that was left) is awaited.
+
+    Args:
+        target: whose systems are asked.
+        cast: the people and organisations of the scenario.
+        entries: the record of what was done.
+        seconds: the deadline for what comes a moment later.
+
+    Raises:
+        LedgerDisagrees: where they differ, or what can't be told.
+    """
+    if not cast.people:
+        return
+    history = history_of(target, cast, entries)
+    verdicts: list[Verdict] = []
+
+    def look() -> None:
+        verdicts.append(ledger.judge(history, look_up(target, cast, history)))
+        if verdicts[-1].answer == "no":
+            raise LedgerDisagrees(_sentence(target, cast, verdicts[-1]))
+
+    with evidence.section(TITLE):
+        try:
+            soon(look, seconds, PAUSE)
+        finally:
+            if verdicts:
+                _show(cast, verdicts[-1])
+        if verdicts[-1].answer == "unknown":
+            raise LedgerDisagrees(f"The ledger can't tell: {'; '.join(verdicts[-1].unknown)}.")
+
+
+def history_of(target: Target, cast: Cast, entries: Iterable[Entry]) -> History:
+    """What was done to a cast, by the prices of its feature."""
+    names = Names({p.email: p.id for p in cast.people}, {p.name: p.id for p in cast.people})
+    rates = cast.prices.credits if cast.prices else prices.PLAN
+    return History(
+        people={p.id: p.alias for p in cast.people},
+        subscriptions={p.id: p.subscription for p in cast.people if p.plan},
+        deeds=read(entries, names, target.provider_is_exact),
+        prices={prices.MODELS[model]: rate for model, rate in rates.items()},
+    )
+
+
+def look_up(target: Target, cast: Cast, history: History) -> Seen:
+    """What every system that the target shows says of a cast, by account and system."""
+    readers = (_database, _api, _redis, _lago, _provider)
+    seen: Seen = defaultdict(dict)
+    for part in _hands.map(lambda look: _shown(look, target, cast, history), readers):
+        for account, value in part.items():
+            seen[account] |= value
+    return seen
+
+
+def _shown(look: Any, target: Target, cast: Cast, history: History) -> Seen:
+    try:
+        found: Seen = look(target, cast, history)
+    except NotTestableHere:
+        return {}
+    return found
+
+
+def _organizations(history: History) -> list[str]:
+    gone = {deed.organization for deed in history.deeds if isinstance(deed, Dissolved)}
+    return [d.organization for d in history.deeds if isinstance(d, Founded) and d.organization not in gone]
+
+
+def _database(target: Target, cast: Cast, history: History) -> Seen:
+    organizations = _organizations(history)
+    tables = target.unicorn.accounts_of({p.id: p.email for p in cast.people}, organizations)
+    seen: Seen = defaultdict(dict)
+    movements: dict[str, list[Row]] = defaultdict(list)
+    for row in tables.get("credit_transactions", []):
+        movements[row["org_id"] or row["user_id"]].append(row)
+    for whose in {*history.people, *organizations, *movements}:
+        rows = movements[whose]
+        seen[whose, ledger.MOVEMENTS]["credit_transactions"] = tuple(sorted(map(_movement, rows)))
+        seen[whose, ledger.CREDITS]["the sum of credit_transactions"] = sum(row["amount"] for row in rows)
+    for who in history.people:
+        purse = next((row for row in tables.get("user_credits", []) if row["user_id"] == who), {})
+        seen[who, ledger.CREDITS]["user_credits"] = purse.get("credits_remaining", 0)
+        calls = [row for row in tables.get("usage_tracking", []) if row["user_id"] == who]
+        this_month = [row for row in calls if row["created_at"] >= f"{period.name()}-01"]
+        made = tuple(sorted(_call(row) for row in calls if row["endpoint"] != PLACED))
+        seen[who, ledger.CALLS]["usage_tracking"] = len(this_month)
+        seen[who, ledger.COUNTED]["usage_tracking"] = made
+    ids = {person.email: person.id for person in cast.people}
+    left: dict[str, int] = defaultdict(int)
+    for row in tables.get("organization_members", []):
+        whose = f"{ids.get(row['user_email'], row['user_email'])} {row['org_id']}"
+        remaining = row["allocated_credits"] - row["used_credits"]
+        left[row["org_id"]] += remaining
+        seen[whose, ledger.LEFT]["organization_members"] = remaining
+        seen[whose, ledger.USED]["organization_members"] = row["used_credits"]
+    for row in tables.get("organization_credits", []):
+        seen[row["org_id"], ledger.CREDITS]["organization_credits"] = row["total_credits"]
+        seen[row["org_id"], ledger.ALLOCATED]["organization_credits"] = row["allocated_credits"]
+        seen[row["org_id"], ledger.ALLOCATED]["organization_members"] = left[row["org_id"]]
+    for person in cast.people:
+        purses = [row for row in tables.get("user_credits", []) if row["user_id"] == person.id]
+        members = [row for row in tables.get("organization_members", []) if row["user_email"] == person.email]
+        held = [value for row in (*purses, *members) for name, value in row.items() if "reserved" in name]
+        if held:
+            seen[person.id, ledger.HELD]["unicorn_db"] = sum(held)
+    return seen
+
+
+def _api(target: Target, cast: Cast, history: History) -> Seen:
+    seen: Seen = defaultdict(dict)
+
+    def person(of: Person) -> None:
+        reply = target.ops_center.balance(of.token)
+        seen[of.id, ledger.CREDITS]["the API"] = reply.body.get("credits")
+        seen[of.id, ledger.CALLS]["the API"] = reply.body.get("api_calls_used")
+
+    for of in cast.people:
+        person(of)
+    there = _organizations(history)
+    for organization in cast.organizations:
+        if organization.id in there:
+            reply = target.ops_center.organization_credits(organization.admin.token, organization.id)
+            seen[organization.id, ledger.CREDITS]["the API"] = reply.body.get("total_credits")
+            seen[organization.id, ledger.ALLOCATED]["the API"] = reply.body.get("allocated_credits")
+    return seen
+
+
+def _redis(target: Target, _cast: Cast, history: History) -> Seen:
+    counters = target.counters.calls_of(list(history.people), period.name())
+    return {
+        (who, ledger.COUNTER): {"Redis": int(value) if value and value.isdecimal() else None}
+        for who, value in counters.items()
+    }
+
+
+def _lago(target: Target, _cast: Cast, history: History) -> Seen:
+    askers = {deed.request: deed.who for deed in history.deeds if isinstance(deed, Asked)}
+    whose = {subscription: who for who, subscription in history.subscriptions.items()}
+    found: dict[str, list[Event]] = {who: [] for who in history.people}
+    for row in target.lago_db.events(list(whose), list(askers)):
+        request, subscription = row["transaction_id"], row["external_subscription_id"]
+        asker = askers.get(request) or whose[subscription]
+        named = subscription if asker in history.subscriptions else ""
+        found.setdefault(asker, []).append(Event(request, named))
+    return {(who, ledger.EVENTS): {"Lago": tuple(sorted(events))} for who, events in found.items()}
+
+
+def _provider(target: Target, cast: Cast, _history: History) -> Seen:
+    people = {person.name: person for person in cast.people}
+    keys = dict.fromkeys(((p.id, what) for p in cast.people for what in (ledger.OWN_KEY, ledger.PLATFORM_KEY)), 0)
+    for call in target.provider.all_calls():
+        if person := people.get(call.caller):
+            own = call.key_fingerprint in story.own_fingerprints(person)
+            keys[person.id, ledger.OWN_KEY if own else ledger.PLATFORM_KEY] += 1
+    return {account: {"the provider's journal": count} for account, count in keys.items()}
+
+
+def _movement(row: Row) -> Movement:
+    return Movement(row["transaction_type"], row["amount"], row["user_id"] or "", row.get("request_id") or "")
+
+
+def _call(row: Row) -> Call:
+    answered = row["status"] == 200
+    return Call(
+        row["request_id"], row["model"], row["tokens"] if answered else 0, row["credits"],
+        row["byok"], answered, row["org_id"] or "",
+    )  # fmt: skip
+
+
+def _sentence(target: Target, cast: Cast, verdict: Verdict) -> str:
+    """What is wrong, the first difference first; then what the systems recorded of that person."""
+    said = [*verdict.wrong, *(_difference(cast, line) for line in verdict.lines if line.differs)]
+    first = next((line.whose.partition(" ")[0] for line in verdict.lines if line.differs), "")
+    person = next((p for p in cast.people if p.id == first), None)
+    recorded = [story.of_person(target, person)] if person else []
+    return "The ledger disagrees: " + "; ".join([*said, *verdict.unknown, *recorded]) + "."
+
+
+def _difference(cast: Cast, line: Line) -> str:
+    told = []
+    for system in line.differs:
+        lacking, extra = ledger.apart(line.expected, line.seen[system])
+        if lacking or extra:
+            rows = [f"lacks {_rows(lacking)}"] * bool(lacking) + [f"has {_rows(extra)} too many"] * bool(extra)
+            told.append(f"{system} {' and '.join(rows)}")
+        else:
+            told.append(f"{written(line.seen[system])} in {system}")
+    expected = "" if isinstance(line.expected, tuple) else f", expected {written(line.expected)}"
+    return f"{_name(cast, line.whose)}: {line.what}: {'; '.join(told)}{expected}"
+
+
+def _rows(rows: list[Any]) -> str:
+    return " and ".join(map(str, rows[:3])) + (f" and {len(rows) - 3:,} more" if len(rows) > 3 else "")
+
+
+def _name(cast: Cast, whose: str) -> str:
+    names = {person.id: person.alias for person in cast.people}
+    names |= {organization.id: organization.alias for organization in cast.organizations}
+    return " in ".join(names.get(part, part) for part in whose.split(" "))
+
+
+def _show(cast: Cast, verdict: Verdict) -> None:
+    shown = [line for line in verdict.lines if line.differs or _says_something(line)]
+    evidence.attach_table(
+        "Ledger: who, before, after, expected, where it differs",
+        ("who", "what", "before", "after", "expected", "where it differs"),
+        [
+            (
+                _name(cast, line.whose),
+                line.what,
+                _cell(line.before),
+                _cell(next(iter(line.seen.values()), None)) if line.seen else "not testable here",
+                _cell(line.expected),
+                _where(line),
+            )
+            for line in shown
+        ],
+        [index for index, line in enumerate(shown) if line.differs],
+    )
+
+
+def _says_something(line: Line) -> bool:
+    return bool(line.before or line.expected or line.what == ledger.CREDITS)
+
+
+def _where(line: Line) -> str:
+    if not line.differs:
+        return f"nowhere: {', '.join(line.seen)}" if line.seen else ""
+    return "; ".join(f"{system}: {_cell(line.seen[system])}" for system in line.differs)
+
+
+def _cell(value: Value) -> int | str | None:
+    if not isinstance(value, tuple):
+        return value
+    if len(value) > 5:
+        return f"{counted(len(value), 'row')}, the first {value[0]}"
+    return "; ".join(map(str, value)) or "none"
