@@ -22,7 +22,9 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | somebody with a changed token           |
         | somebody with a token signed by another |
         | somebody with an unsigned token         |
+        | somebody with an identity token         |
         | somebody with a token of another client |
+        | somebody with a token of another issuer |
         | somebody with an expired token          |
 
     @A8 @EP9 @needs.journal @normal
@@ -52,6 +54,19 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | field           | value        |
         | user_id         | their id     |
         | credits         | 10,000       |
+        | api_calls_used  | 0            |
+        | api_calls_limit | 10,000       |
+        | tier            | professional |
+
+    @EP1 @I1 @R4 @critical
+    Scenario: Nobody becomes somebody else by saying so in a header
+      Given an individual on the Professional plan with 10,000 credits
+      And a stranger on the Professional plan with 500 credits
+      When the stranger looks at their balance and claims in every header to be the individual
+      Then it holds exactly
+        | field           | value        |
+        | user_id         | their id     |
+        | credits         | 500          |
         | api_calls_used  | 0            |
         | api_calls_limit | 10,000       |
         | tier            | professional |
@@ -101,6 +116,7 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
       When they ask GPT-3.5-turbo a question of 100 tokens as a stream
       Then the answer arrives
       And the answer has OpenAI's shape
+      And the answer says that it cost 9 credits and leaves 9,991
 
   Rule: Organisations
 

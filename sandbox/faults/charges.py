@@ -1,6 +1,6 @@
 """Faults of what an individual's request costs, and of when it is charged."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sandbox.faults import fault, replace, rewrite
 from sandbox.ops_center import chat, credits, litellm, pricing, reservations
@@ -134,7 +134,7 @@ def charge_is_not_given_back_after_a_failure() -> None:
     rewrite(reservations.fail, "await _release(db, call)", "if call.purse: await _pay(db, call, call.purse, 9)")
 
 
-@fault("EP9", "9,991 credits in the API, expected 10,000", "1 charge of 9 credits")
+@fault("EP9", "9,991 credits in the API, expected 10,000", "1 charge of 9")
 def failed_request_is_charged_and_booked() -> None:
     """A request that the provider could not answer is charged like an answered one, with a row of its own."""
     rewrite(reservations.fail, "await _release(db, call)", "await settle(db, call, 100, 9)")
@@ -155,15 +155,11 @@ def answered_request_stays_reserved() -> None:
 @fault("EP9", "the individual has 9,999 credits in the API, expected 10,000")
 def broken_stream_is_charged() -> None:
     """A stream that breaks before its end is charged for the part that came."""
-    replace(
-        chat,
-        "_charge",
-        lambda services, call: services.database.certainly(lambda db: reservations.settle(db, call, 9, 1)),
-    )
     rewrite(
         chat._pump,
-        "await reservations.fail(services, order.call, problem.status)",
-        "await _charge(services, order.call)",
+        "        await reservations.fail(services, order.call, problem.status)",
+        "        async with services.database.transaction() as db:\n"
+        "            await reservations.settle(db, order.call, 9, 1)",
     )
 
 
@@ -242,11 +238,10 @@ def charge_is_booked_with_the_wrong_sign() -> None:
 @fault("F1.S5", "are not of the same requests")
 def charge_names_another_request() -> None:
     """A charge carries an id of its own and not its request's: no charge can be traced to the call that caused it."""
-    replace(reservations, "uuid4", uuid4)
     rewrite(
         reservations.settle,
-        'f"{call.model}, {tokens} tokens",\n                call.request_id',
-        'f"{call.model}, {tokens} tokens",\n                uuid4()',
+        "'usage', %s, %s)",
+        "'usage', %s, CASE WHEN %s::uuid IS NOT NULL THEN gen_random_uuid() END)",
     )
 
 
