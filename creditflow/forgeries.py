@@ -15,12 +15,15 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from creditflow import waiting
+from creditflow.drivers.http import Reply
 from creditflow.drivers.keycloak import SignInRefused
+from creditflow.drivers.ops_center import BASE, OpsCenter
 from creditflow.errors import NotTestableHere
 from creditflow.expect import holds
 from creditflow.people import Person
 from creditflow.target import Target
 
+_ELSEWHERE = "elsewhere.example"
 LONGEST_LIFE = 30
 """Seconds that a token may last for its expiry to be waited for."""
 
@@ -59,6 +62,28 @@ def of_another_client(target: Target, person: Person) -> str:
             f"set {setting} to a public client whose tokens carry sub, and not Ops-Center as their audience",
         )
     return token
+
+
+def of_another_issuer(target: Target, person: Person) -> str:
+    """A person's real token, issued where Keycloak was asked under another host name: `iss` is not the realm's.
+
+    Raises:
+        NotTestableHere: Keycloak names itself alike under every host name.
+    """
+    token = target.keycloak.token_elsewhere(_ELSEWHERE, person.name, person.password)
+    if _claims(token)["iss"] == _claims(person.token)["iss"]:
+        raise NotTestableHere(
+            "Keycloak issues its tokens in the same name whatever host name it is asked under",
+            "let it name itself by the host name that it is asked under (hostname-strict=false, no hostname)",
+        )
+    return token
+
+
+def balance_as_another(ops_center: OpsCenter, person: Person, other: Person) -> Reply:
+    """EP1 with a person's token, and with another's name in every header by which a gateway says who signed in."""
+    ids = {f"X-{prefix}": other.id for prefix in ("User-Id", "Forwarded-User", "Auth-Request-User", "Remote-User")}
+    emails = {f"X-{prefix}-Email": other.email for prefix in ("User", "Forwarded", "Auth-Request")}
+    return ops_center.http.send("GET", f"{BASE}/credits/balance", token=person.token, headers=ids | emails)
 
 
 def expired(target: Target, person: Person) -> str:

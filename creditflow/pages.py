@@ -133,11 +133,16 @@ def every_endpoint(ops_center: OpsCenter, token: str | None) -> dict[str, Reply]
     }
 
 
-def all_turned_away(replies: Mapping[str, Reply]) -> None:
-    """Require 401 with a challenge for a bearer token from every endpoint (RFC 6750 section 3)."""
+def all_turned_away(replies: Mapping[str, Reply], how: str) -> None:
+    """Require 401 with a challenge for a bearer token from every endpoint (RFC 6750 section 3).
+
+    Args:
+        replies: what every endpoint answered, by what it is for.
+        how: how they were asked, such as "with an expired token".
+    """
     findings = []
     for what, reply in replies.items():
         challenge = reply.headers.get("WWW-Authenticate", "none").split(" ")[0]
-        findings.append(Finding(f"{what} is answered with {{}}", reply.status, 401))
-        findings.append(Finding(f"{what} asks for {{}}", challenge, "Bearer"))
+        findings.append(Finding(f"{what}, asked {how}, is answered with {{}}", reply.status, 401))
+        findings.append(Finding(f"{what}, asked {how}, demands {{}}", challenge, "Bearer"))
     agree(findings)

@@ -20,6 +20,7 @@ ROLES = (
     "individual",
     "trial user",
     "BYOK user",
+    "second admin",
     "admin",
     "second member",
     "member",

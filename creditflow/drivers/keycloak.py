@@ -70,6 +70,24 @@ class Keycloak:
         """
         return self._sign_in(self._client(KeycloakOpenID), username, password)
 
+    def token_elsewhere(self, host: str, username: str, password: str) -> str:
+        """The access token that a person gets where Keycloak is asked under another host name.
+
+        Raises:
+            SignInRefused: Keycloak answered and said no.
+            ServiceAway: Keycloak did not answer.
+        """
+        elsewhere = KeycloakOpenID(
+            server_url=f"{self.url}/",
+            realm_name=self.realm,
+            client_id=self.client,
+            client_secret_key=self._secret,
+            custom_headers={"Host": host},
+            timeout=self._timeout,
+            max_retries=0,
+        )
+        return str(self._sign_in(elsewhere, username, password)["access_token"])
+
     def token_of(self, client: str, username: str, password: str) -> str:
         """The access token that a person gets by signing in to another, public client of the realm.
 

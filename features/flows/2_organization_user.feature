@@ -188,7 +188,7 @@ Feature: 2 A member spends what their organisation has allocated to them
 
   Rule: Only the admin decides about the organisation's money and people
 
-    @F2.S2 @F2.S3 @F2.S4 @critical
+    @F2.S2 @F2.S3 @F2.S4 @F2.S11 @critical
     Scenario Outline: A member may not <act>
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
@@ -222,6 +222,20 @@ Feature: 2 A member spends what their organisation has allocated to them
         | purchase credits                   |
         | allocate credits to themselves     |
         | remove the organisation            |
+
+    @R4 @critical
+    Scenario Outline: The admin of another organisation may not <act>
+      Given an organisation with 10,000 credits
+      And a second organisation with 5,000 credits
+      When the second admin tries to <act>
+      Then it is refused as 403 Forbidden
+      And the organisation has 10,000 credits, of which 10,000 are unallocated
+
+      Examples:
+        | act                            |
+        | purchase credits               |
+        | allocate credits to themselves |
+        | remove the organisation        |
 
     @F2.S2 @F2.S3 @F2.S4 @normal
     Scenario Outline: The admin can't <act>

@@ -20,15 +20,17 @@ def asks_every_endpoint(context: Context, caller: str) -> None:
         "with a changed token": lambda: forgeries.changed(person.token),
         "with a token signed by another": lambda: forgeries.signed_by_another(person.token),
         "with an unsigned token": lambda: forgeries.unsigned(person.token),
+        "with an identity token": lambda: str(person.sign_in()["id_token"]),
+        "with a token of another issuer": lambda: forgeries.of_another_issuer(target, person),
         "with a token of another client": lambda: forgeries.of_another_client(target, person),
         "with an expired token": lambda: forgeries.expired(target, person),
     }
-    context.replies = pages.every_endpoint(target.ops_center, tokens[caller]())
+    context.caller, context.replies = caller, pages.every_endpoint(target.ops_center, tokens[caller]())
 
 
 @then("every endpoint refuses them as 401 Unauthorized and asks for a bearer token")
 def all_turned_away(context: Context) -> None:
-    pages.all_turned_away(context.replies)
+    pages.all_turned_away(context.replies, context.caller)
 
 
 @then("each malformed question is refused as {refusal}")
@@ -46,6 +48,12 @@ def malformed_questions(context: Context, refusal: Refusal) -> None:
 @when("{who} look(s) at their balance")
 def looks_at_balance(context: Context, who: str) -> None:
     context.reply = context.target.ops_center.balance(context.cast.find(who).token)
+
+
+@when("{who} look(s) at their balance and claim(s) in every header to be {who}")
+def looks_as_another(context: Context, who: str, other: str) -> None:
+    claimed, person = context.cast.someone(other), context.cast.find(who)
+    context.reply = forgeries.balance_as_another(context.target.ops_center, person, claimed)
 
 
 @when("{who} look(s) at their usage")

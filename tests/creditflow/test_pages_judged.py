@@ -85,17 +85,18 @@ def test_an_answer_without_a_success_or_a_request_id_is_red(somebody: tuple[Cast
 
 def test_every_door_that_opens_without_a_token_is_named(reply: MakeReply) -> None:
     away = reply(401, {}, {"WWW-Authenticate": 'Bearer realm="uchub"'})
-    pages.all_turned_away({"the balance": away, "the usage": away})
-    with pytest.raises(AssertionError, match="the usage is answered with 200, expected 401") as red:
-        pages.all_turned_away({"the balance": away, "the usage": reply(200), "the keys": reply(401)})
-    assert "the keys asks for none, expected Bearer" in str(red.value)
+    pages.all_turned_away({"the balance": away, "the usage": away}, "without a token")
+    given = {"the balance": away, "the usage": reply(200), "the keys": reply(401)}
+    with pytest.raises(AssertionError, match="the usage, asked with an expired token, is answered with 200") as red:
+        pages.all_turned_away(given, "with an expired token")
+    assert "the keys, asked with an expired token, demands none, expected Bearer" in str(red.value)
     assert "the balance" not in str(red.value)
 
 
 def test_nobody_opens_any_endpoint(target: Target) -> None:
     replies = pages.every_endpoint(target.ops_center, None)
     assert len(replies) == 17
-    pages.all_turned_away(replies)
+    pages.all_turned_away(replies, "without a token")
 
 
 def test_whatever_a_scene_makes_is_owed_before_it_is_made(target: Target) -> None:
