@@ -253,6 +253,20 @@ class Accounts:
             ]
         agree(findings, lambda: story.of_organization(self.target, organization))
 
+    def removed(self, organization: Organization) -> None:
+        """Require that an organisation is gone with its credits and members, and its movements still booked."""
+        reply = self.target.ops_center.organization(organization.admin.token, organization.id)
+        unicorn, who = self.target.unicorn, f"{organization.alias} is still there after its removal:"
+        agree(
+            [
+                Finding(f"{who} its page is answered with {{}}", reply.status, 404),
+                Finding(f"{who} organization_credits has {{}}", unicorn.organization_credits(organization.id), None),
+                Finding(f"{who} it has {{}} members", len(unicorn.members(organization.id)), 0),
+            ],
+        )
+        movements = unicorn.movements(org_id=organization.id)
+        holds(bool(movements), f"the movements of {organization.alias} are gone with it (credit_transactions)")
+
     def attribution(self, organization: Organization, expected: Sequence[tuple[Person, int, int]]) -> None:
         """Require the usage breakdown: for each person credits used and calls, and nobody else's usage in it."""
         reply = self.target.ops_center.usage_attribution(organization.admin.token, organization.id)

@@ -259,6 +259,17 @@ Feature: 2 A member spends what their organisation has allocated to them
         | create one on an unknown tier     | 422    | Unprocessable Entity |
 
     @EP12 @normal
+    Scenario: A removed organisation pays for nobody any more
+      Given an organisation with 10,000 credits
+      And a member with an allocation of 2,500 credits
+      And the member holds 700 credits of their own
+      When the admin tries to remove the organisation
+      Then nothing is left of the organisation but its movements
+      When the member asks GPT-3.5-turbo a question of 100 tokens
+      Then the answer arrives
+      And the member has 691 credits left
+
+    @EP12 @normal
     Scenario Outline: An organisation <which> is answered with <status>
       Given an individual on the Professional plan with 0 credits
       When they look at an organisation <which>

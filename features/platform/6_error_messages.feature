@@ -45,13 +45,15 @@ Feature: Whoever reads an error knows what to do next
       And the message asks to check the stored key
       And the refusal is a clear sentence that gives no internals away
 
-    @A11 @needs.journal @normal
+    @A11 @I5 @needs.journal @normal
     Scenario: With the provider in trouble: try again, nothing was charged
       Given an individual on the Professional plan with 10,000 credits
       And for them the provider answers with a server error
       When they ask GPT-3.5-turbo a question of 100 tokens
       Then the request is refused as 502 "provider error"
       And the message says that nothing was charged
+      And they have 10,000 credits left
+      And no credits are held for them
       And the refusal is a clear sentence that gives no internals away
 
   Rule: A red check says where to look first

@@ -133,7 +133,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
         | refuses the platform's key     | 502    | "provider error" |
         | takes too long to answer       | 504    | Gateway Timeout  |
 
-    @R1 @A8 @EP9 @needs.journal @critical
+    @R1 @A8 @EP9 @I5 @needs.journal @critical
     Scenario: A stream that breaks before its end is not charged
       Given an individual on the Professional plan with 10,000 credits
       And for them the provider breaks streams off

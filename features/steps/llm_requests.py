@@ -103,6 +103,12 @@ def provider_asked_past_ops_center(context: Context, who: str) -> None:
 @then("the answer arrives")
 def answer_arrives(context: Context) -> None:
     answer = context.answer
+    events = answer.reply.events
+    expect.holds(
+        answer.reply.status != 200 or not events or events[-1] == "[DONE]",
+        f"the stream of {answer.person.alias} does not end with [DONE]: its last event is {str(events[-1:])[:300]}",
+        lambda: story.of_person(context.target, answer.person),
+    )
     expect.holds(
         answer.arrived,
         f"{answer.person.alias} got no answer: status {answer.reply.status}, {answer.reply.text[:300] or 'nothing'}",

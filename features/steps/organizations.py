@@ -133,6 +133,11 @@ def same_purchases(context: Context) -> None:
     )
 
 
+@then("nothing is left of the organisation but its movements")
+def organization_removed(context: Context) -> None:
+    context.accounts.removed(context.cast.find_organization("the organisation"))
+
+
 @then("{who} has {number} credit(s) of their allocation left")
 def allocation_left(context: Context, who: str, credits: int) -> None:
     organization = context.cast.find_organization("the organisation")

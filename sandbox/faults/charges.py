@@ -97,6 +97,10 @@ def whoever_holds_too_little_is_answered() -> None:
         Individual.hold, "credits_reserved + %(credits)s", "credits_reserved + LEAST(%(credits)s, credits_remaining)"
     )
     rewrite(Individual.hold, "credits_remaining - credits_reserved >= %(credits)s", "credits_remaining > 0")
+    rewrite(
+        Individual.pay, 'purse["credits_remaining"] - purse["credits_reserved"] + held', 'purse["credits_remaining"]'
+    )
+    rewrite(Individual.pay, "credits_reserved = credits_reserved - %s", "credits_reserved = 0 * %s")
 
 
 @fault("F1.S5", "got no answer: status 402")
@@ -128,19 +132,19 @@ def credits_are_checked_and_deducted_later() -> None:
     )
 
 
-@fault("EP9", "9,991 credits in the API, expected 10,000")
+@fault("I5", "9,991 credits in the API, expected 10,000")
 def charge_is_not_given_back_after_a_failure() -> None:
     """Credits are taken before the provider is called and stay taken when it fails: users pay for nothing."""
     rewrite(reservations.fail, "await _release(db, call)", "if call.purse: await _pay(db, call, call.purse, 9)")
 
 
-@fault("EP9", "9,991 credits in the API, expected 10,000", "1 charge of 9")
+@fault("I5", "9,991 credits in the API, expected 10,000", "1 charge of 9")
 def failed_request_is_charged_and_booked() -> None:
     """A request that the provider could not answer is charged like an answered one, with a row of its own."""
     rewrite(reservations.fail, "await _release(db, call)", "await settle(db, call, 100, 9)")
 
 
-@fault("EP9", "the individual has 9 credits held in unicorn_db, expected 0")
+@fault("I5", "the individual has 9 credits held in unicorn_db, expected 0")
 def failed_request_stays_reserved() -> None:
     """What was held for a request that failed is never released: users can't spend what they still see."""
     rewrite(reservations.fail, "await _release(db, call)", "pass")
@@ -152,7 +156,7 @@ def answered_request_stays_reserved() -> None:
     rewrite(Individual.pay, "credits_reserved = credits_reserved - %s", "credits_reserved = credits_reserved - 0 * %s")
 
 
-@fault("EP9", "the individual has 9,999 credits in the API, expected 10,000")
+@fault("I5", "the individual has 9,999 credits in the API, expected 10,000")
 def broken_stream_is_charged() -> None:
     """A stream that breaks before its end is charged for the part that came."""
     rewrite(

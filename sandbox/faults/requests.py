@@ -140,7 +140,7 @@ def answer_names_a_model_of_the_gateway() -> None:
     rewrite(Order.costs, "self.question.model", 'f"openrouter/{self.question.model}"')
 
 
-@fault("EP9", "does not end")
+@fault("EP9", "the stream of the individual does not end with [DONE]")
 def stream_has_no_end() -> None:
     """Streams do not say that they are over: OpenAI's clients wait, or take the answer for broken."""
     rewrite(chat._relay, '"data: [DONE]\\n\\n"', '""')
@@ -152,7 +152,7 @@ def stream_does_not_say_what_it_cost() -> None:
     rewrite(chat._relay, "_event(last | order.costs(payment))", "_event(last)")
 
 
-@fault("EP9", "the broken stream claims to have ended")
+@fault("I5", "the broken stream claims to have ended")
 def broken_stream_ends_as_if_it_were_whole() -> None:
     """A stream that broke off ends like a whole one: users take half an answer for all of it."""
     rewrite(
@@ -162,7 +162,7 @@ def broken_stream_ends_as_if_it_were_whole() -> None:
     )
 
 
-@fault("EP9", "the broken stream carries no error")
+@fault("I5", "the broken stream carries no error")
 def broken_stream_says_nothing() -> None:
     """A stream that breaks just stops: the user does not learn that something went wrong, nor what."""
     rewrite(
