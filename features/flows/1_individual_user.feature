@@ -90,8 +90,10 @@ Feature: 1 An individual pays for LLM requests with their own credits
     Scenario: Questions of any model are charged from the same purse
       Given an individual on the Professional plan with 100 credits
       When they ask GPT-3.5-turbo a question of 100 tokens
-      And they ask GPT-4 a question of 100 tokens
-      And they ask Claude-3-Sonnet a question of 100 tokens
+      Then they have 91 credits left
+      When they ask GPT-4 a question of 100 tokens
+      Then they have 43 credits left
+      When they ask Claude-3-Sonnet a question of 100 tokens
       Then they have 28 credits left
       And charges of 9, 48 and 15 credits are on their account
 
