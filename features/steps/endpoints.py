@@ -102,10 +102,11 @@ def holds_at_least(context: Context) -> None:
 
 @then("it shows {number} of {number} entries")
 def shows_entries(context: Context, shown: int, total: int) -> None:
+    whose = f"the history of {context.cast.find('they').alias}"
     expect.agree(
         [
-            Finding("the page shows {} entries", len(context.reply.body.get("items", [])), shown),
-            Finding("the history has {} entries in all", context.reply.body.get("total"), total),
+            Finding(f"the page of {whose} shows {{}} entries", len(context.reply.body.get("items", [])), shown),
+            Finding(f"{whose} has {{}} entries in all", context.reply.body.get("total"), total),
         ],
         lambda: context.reply.text[:300],
     )

@@ -1,1 +1,94 @@
-"""Faults."""
+"""Faults of Lago as people meet them: customers, subscriptions, invoices and events that are not as they should be."""
+
+from sandbox.faults import fault, replace, rewrite
+from sandbox.lago import billing, customers, events, invoices, lifecycle, subscriptions
+
+
+@fault("I4", "Lago answered the repeated event with 200, expected 422")
+def repeated_event_is_accepted() -> None:
+    """An event that is sent again is taken again, and the customer is billed twice for one call."""
+    rewrite(
+        events.create,
+        "raise invalid(transaction_id=VALUE_ALREADY_EXIST)",
+        'return JSONResponse({"event": {"transaction_id": values[1]}})',
+    )
+
+
+@fault("I4", "Lago has the event none, expected")
+def accepted_events_are_lost() -> None:
+    """Lago says that it has taken an event and forgets it, and the call is never billed."""
+    rewrite(
+        events.create_batch,
+        "    events = await _insert_all(connection, rows)",
+        "    events = await _insert_all(connection, rows); await connection.execute('delete from events where"
+        " transaction_id = any(%s)', ([each[1] for each in rows],))",
+    )
+
+
+@fault("I4", "Lago bills the individual for 0 calls this month, expected 1")
+def events_are_counted_for_the_next_period() -> None:
+    """Calls are billed a month late, and those of the last month never."""
+    rewrite(events._time, "fromtimestamp(float(value), UTC)", "fromtimestamp(float(value) + 31 * 24 * 3600, UTC)")
+
+
+@fault("T9", "Lago's invoices for the individual are none, expected finalized")
+def invoice_is_missing() -> None:
+    """Whoever takes a plan that is paid in advance is never asked to pay."""
+    rewrite(billing.put_starting_invoice, "await queue.put(", "del queue; (")
+
+
+@fault("T9", "Lago's invoices for the individual are draft, expected finalized")
+def invoice_stays_a_draft() -> None:
+    """The invoice of a plan paid in advance is written and never sent."""
+    rewrite(billing._insert, "%(type)s, 1,", "%(type)s, 0,")
+
+
+@fault("T9", "Lago's invoices for the individual are 2 times finalized, expected finalized")
+def invoice_is_made_twice() -> None:
+    """Whoever takes a plan that is paid in advance is asked to pay for it twice."""
+    rewrite(
+        billing.make_starting_invoice,
+        "period = current_period(subscription)",
+        "period = current_period(subscription); await make_credit_invoice(connection, subscription['customer_id'],"
+        " subscription['amount_cents'], subscription['amount_currency'])",
+    )
+
+
+@fault("T9", "they are over 4,900 cents, expected 49")
+def invoice_is_in_dollars_and_not_in_cents() -> None:
+    """Whoever owes 49 dollars is shown 49 cents."""
+    rewrite(
+        invoices.to_json,
+        'if name.endswith("_amount_cents")}',
+        'if name.endswith("_amount_cents")}, "total_amount_cents": row["total_amount_cents"] // 100',
+    )
+
+
+@fault("T7", "Lago's customer for the individual has the external id", "expected")
+def customer_has_another_id_than_in_keycloak() -> None:
+    """A person can't be found in Lago by their user id, so that nobody can tell whose bill it is."""
+    rewrite(customers.to_json, '"external_id": row["external_id"]', '"external_id": row["slug"]')
+
+
+@fault("T8", "the subscription of the individual is none, expected active")
+def subscription_stays_pending() -> None:
+    """Whoever subscribed today waits for a plan that never begins."""
+    rewrite(lifecycle._start, '"status": PENDING if pending else ACTIVE', '"status": PENDING')
+
+
+@fault("T8", "the subscriptions in lago have the status 2 times 1, expected 1")
+def subscription_is_made_twice() -> None:
+    """Whoever subscribes once has two subscriptions, and pays for both."""
+    before = lifecycle._insert
+
+    async def insert_twice(*given: object) -> object:
+        await before(*given)  # type: ignore[arg-type]
+        return await before(*given)  # type: ignore[arg-type]
+
+    replace(lifecycle, "_insert", insert_twice)
+
+
+@fault("T8", "the plan of the individual in Lago is trial, expected professional")
+def every_subscription_is_a_trial() -> None:
+    """Whoever subscribes to a paid plan gets, and pays for, the trial."""
+    rewrite(subscriptions.create, 'text(params, "plan_code")', '"trial"')

@@ -160,7 +160,7 @@ def limit_is_always_the_trials() -> None:
     rewrite(quota.headers, "_number(standing.limit)", "_number(tiers.quota_of(tiers.DEFAULT))")
 
 
-@fault("F1.E4", "Retry-After is none, but the quota starts anew in")
+@fault("F1.E4", "Retry-After is None, but the quota starts anew in")
 def refusal_does_not_say_how_long_to_wait() -> None:
     """A client whose quota is used up is not told when to try again."""
     rewrite(quota.exceeded, 'headers={"Retry-After": str(standing.period.seconds_left())},', "")
@@ -176,7 +176,7 @@ def answers_carry_no_quota_headers() -> None:
 @fault("F1.E4", "the answer's status was 402", "X-RateLimit-Limit is none, expected 700")
 def refusals_carry_no_quota_headers() -> None:
     """A client that is refused for another reason can't tell how many calls it has left."""
-    rewrite(chat.complete, "**quota.headers(standing), ", "")
+    rewrite(chat.complete, "problem.headers = {", "if problem.status == 429: problem.headers = {")
 
 
 @fault("F1.M3", "X-RateLimit-Limit is 1,000, expected 700")
@@ -185,7 +185,7 @@ def quotas_of_trial_and_starter_are_swapped() -> None:
     tiers.QUOTAS.update(trial=tiers.QUOTAS["starter"], starter=tiers.QUOTAS["trial"])
 
 
-@fault("F1.M3", "X-RateLimit-Limit is 700, expected 10,000")
+@fault("F1.M3", "All 700 API calls of this month's platform quota are used")
 def platform_plan_is_unknown_to_the_quota() -> None:
     """Whoever pays for the Platform plan gets the trial's quota."""
     del tiers.QUOTAS["platform"]
