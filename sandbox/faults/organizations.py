@@ -1,8 +1,11 @@
 """Faults of organisations: who pays for a member, what is allocated, and who may decide about it."""
 
+from pydantic import Field
+
 from sandbox.faults import fault, rewrite
 from sandbox.ops_center import credits, organizations, payers, purses, reservations
 from sandbox.ops_center.credits import NewAllocation, Purchase
+from sandbox.ops_center.organizations import Invitation
 from sandbox.ops_center.purses import Allocation
 
 _ADMIN = "require_admin(db, org_id, caller)"
@@ -371,6 +374,63 @@ def page_of_the_organization_is_stale() -> None:
 def allocated_credits_are_shown_as_free() -> None:
     """The organisation's page offers credits to allocate that members hold already."""
     rewrite(credits.organization_balance, "unallocated(purse)", 'purse["total_credits"]')
+
+
+@fault("EP12", "the individual got the status 500, expected 422")
+def malformed_id_is_a_server_error() -> None:
+    """A mistyped id is handed to the database as it is: the user sees a server error and suspects the platform."""
+    organizations.show.__annotations__["org_id"] = str
+
+
+@fault("F2.S3", "the admin got the status 201, expected 422")
+def organization_on_an_unknown_tier_is_created() -> None:
+    """A misspelt tier is accepted, and nobody knows which quota and price the organisation has."""
+    rewrite(organizations._known_tier, "tier not in tiers.QUOTAS", "False")
+
+
+@fault("F2.S3", "the admin got the status 500, expected 422")
+def unknown_role_is_a_server_error() -> None:
+    """A misspelt role is only stopped by the database: the admin sees a server error."""
+    Invitation.model_fields["role"].annotation = str
+    Invitation.model_rebuild(force=True)
+
+
+@fault("F2.S2", "expected 422")
+def half_a_credit_can_be_bought() -> None:
+    """Fractions of a credit are accepted where none may exist, and are rounded somewhere on the way."""
+    Purchase.model_fields["amount"].annotation = float
+    Purchase.model_fields["amount"].metadata = Field(gt=0).metadata
+    Purchase.model_rebuild(force=True)
+
+
+@fault("F2.S4", "the admin got the status 500, expected 404")
+def allocation_to_a_stranger_is_a_server_error() -> None:
+    """An allocation to somebody who was never invited fails on the missing row instead of saying so."""
+    rewrite(credits._add_to_allocation, "member is None", "False")
+
+
+@fault("C1.S3", "the member got the code allocation_exhausted, expected insufficient_organization_credits")
+def shortage_of_the_organization_is_blamed_on_the_member() -> None:
+    """The organisation has run dry, and the member is told to ask for an allocation that the admin can't give."""
+    rewrite(purses.refusal_of_allocation, "available < credits", "False")
+
+
+@fault("F2.S9", "the breakdown gives the member 0 credits, expected 18")
+def counted_call_does_not_name_the_organization() -> None:
+    """A member's calls are recorded without their organisation: the admin's breakdown stays empty."""
+    rewrite(reservations.reserve, "call.purse and call.purse.org_id", "None")
+
+
+@fault("F2.S7", "the movements of the organisation add up to 10,000 credits")
+def charge_does_not_name_the_organization() -> None:
+    """A member's charge is booked without the organisation that paid it, as if the member had paid."""
+    rewrite(reservations.settle, "call.purse and call.purse.org_id", "None")
+
+
+@fault("F2.S5", "the member got no answer: status 402", "insufficient_credits")
+def invited_member_is_not_recognized() -> None:
+    """Whoever was invited by e-mail is not found when they sign in, and pays for themselves."""
+    rewrite(organizations._memberships, "OR (user_id IS NULL AND user_email = %s)", "AND %s <> ''")
 
 
 def _own_purse_if(table: str, condition: str) -> str:
