@@ -88,9 +88,9 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
     @EP8 @critical
     Scenario: The history, a page at a time
       Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo 3 questions of 100 tokens
+      When they ask GPT-3.5-turbo 4 questions of 100 tokens
       And they look at their history, 2 entries from the second on
-      Then it shows 2 of 3 entries
+      Then it shows 2 of 4 entries
       And they are the second and the third of their whole history
       And every entry is one of their own requests, answered, of 100 tokens for 9 credits
 
