@@ -28,7 +28,7 @@ Feature: 3 Someone with their own provider key pays the provider and not us
       When they sign in
       Then their settings list no key
 
-    @normal
+    @F3.S2 @EP14 @normal
     Scenario Outline: <what> is not accepted as a key
       Given a BYOK user on the Professional plan with 1,000 credits
       When they try to store <what> as their OpenRouter key
@@ -41,6 +41,13 @@ Feature: 3 Someone with their own provider key pays the provider and not us
         | "my-openrouter-key"     |
         | "sk-or-"                |
         | "sk-or-v1-a b c d e f g" |
+
+    @F3.S2 @EP14 @R3 @normal
+    Scenario: A key that was mistyped is not repeated in the refusal
+      Given a BYOK user on the Professional plan with 1,000 credits
+      When they try to store "sk-or-v1-a b c d e f g" as their OpenRouter key
+      Then it is refused as 422 Unprocessable Entity
+      And the refusal does not repeat what was sent
 
   Rule: A request on the user's own key costs no credits
 
@@ -185,17 +192,18 @@ Feature: 3 Someone with their own provider key pays the provider and not us
       And they have used 0 of 10,000 calls
       And the provider was not called for them
 
-    @needs.journal @normal
+    @F3.S2 @needs.journal @normal
     Scenario: A removed key is used no more
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
-      When they remove their OpenRouter key
+      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      And they remove their OpenRouter key
       And they ask GPT-3.5-turbo a question of 100 tokens with their own key
       Then the request is refused as 400 "byok key missing"
       And their settings list no key
-      And the provider was not called for them
+      And the provider was called 1 time for them
 
-    @needs.journal @normal
+    @F3.S2 @needs.journal @normal
     Scenario: A new key takes the old one's place
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key that the provider does not know

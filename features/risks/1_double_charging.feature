@@ -81,13 +81,14 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And one charge of 9 credits is on their account
       And they have used 1 of 10,000 calls
 
-    @R1 @A7 @normal
+    @R1 @A7 @needs.journal @normal
     Scenario: A streamed answer on the user's own key costs nothing
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
       When they ask GPT-3.5-turbo a question of 100 tokens as a stream with their own key
       Then the answer arrives
       And the answer says that their own key paid
+      And the provider was called once with the BYOK user's own key and never with the platform's
       And they have 1,000 credits left
 
     @R1 @F2.M1 @normal

@@ -33,6 +33,7 @@ def stores_nothing(context: Context, who: str) -> None:
 
 @when("{who} tries/try to store {text} as their OpenRouter key")
 def tries_to_store(context: Context, who: str, text: str) -> None:
+    context.sent = text
     context.reply = context.target.ops_center.store_key(context.cast.find(who).token, "openrouter", text)
 
 
@@ -134,6 +135,12 @@ def not_in_answers(context: Context, who: str) -> None:
 def stored_differs(context: Context, who: str) -> None:
     stored = {row["encrypted_key"] for person in context.pair for row in context.target.unicorn.keys(person.id)}
     expect.agree([Finding("{} different encrypted keys are stored", len(stored), 2)])
+
+
+@then("the refusal does not repeat what was sent")
+def refusal_repeats_nothing(context: Context) -> None:
+    with last_reply(context) as reply:
+        expect.holds(context.sent not in reply.text, "the refusal repeats what was sent as a key")
 
 
 @then("the message asks to check the stored key")
