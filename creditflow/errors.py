@@ -40,6 +40,10 @@ class NotTestableHere(AssertionError):  # noqa: N818 - a verdict of its own kind
         super().__init__(f"Not testable here: {what}. To make it testable: {cure}.")
 
 
+class NothingChecked(Exception):  # noqa: N818 - a verdict of its own kind: red, never green
+    """A step that states an outcome compared nothing; the sentence says which, and what to do."""
+
+
 class CannotRun(Exception):  # noqa: N818 - what the exception says is why nothing was judged
     """The run can't begin: a setting, a missing service or table; the sentence says what, where and what to do."""
 

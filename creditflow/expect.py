@@ -2,17 +2,43 @@
 
 A failure begins with the person and the system, then says what was expected, then what the systems recorded. Figures
 are written as people write them (9,991).
+
+Every check of the suite is made here and counted (:data:`checks`), so that a step which claims an outcome and compares
+nothing is found out.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from creditflow.errors import NotTestableHere
+from creditflow.errors import NothingChecked, NotTestableHere
+
+
+class Checks:
+    """Counts the checks that were made, by whichever thread, green or red."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made = 0
+
+    @property
+    def made(self) -> int:
+        """How many checks were made so far."""
+        return self._made
+
+    def made_one(self) -> None:
+        """Count one check more."""
+        with self._lock:
+            self._made += 1
+
+
+checks = Checks()
+"""The checks of this process; the runner looks whether a step that claims an outcome made any."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +77,23 @@ def agree(findings: Iterable[Finding], recorded: Callable[[], str] = lambda: "")
 
     Raises:
         AssertionError: with every finding that disagrees, then what was recorded.
+        NothingChecked: there is no finding, so that anything would agree.
     """
-    wrong = [finding.sentence() for finding in findings if not finding.agrees]
+    looked_up = list(findings)
+    if not looked_up:
+        raise NothingChecked(
+            "Nothing was checked: there is nothing to compare; see whether the feature's table has rows and whether "
+            "the target gave anything to look at."
+        )
+    checks.made_one()
+    wrong = [finding.sentence() for finding in looked_up if not finding.agrees]
     if wrong:
         raise AssertionError("; ".join([*wrong, recorded()]).rstrip("; ") + ".")
 
 
 def holds(condition: bool, sentence: str, recorded: Callable[[], str] = lambda: "") -> None:
     """Require a condition; the sentence says what is wrong when it does not hold."""
+    checks.made_one()
     if not condition:
         raise AssertionError("; ".join(part for part in (sentence.rstrip("."), recorded()) if part) + ".")
 

@@ -39,19 +39,21 @@ from creditflow.reporting.outcome import (
     Kind,
     Problem,
     Run,
+    full_name,
     full_title,
     lineage,
+    names_of,
     of_feature,
     of_step,
     rule_of,
     tags_of,
-    title,
 )
 from creditflow.reporting.results import forget
 
 _STATUS = {
     Kind.PASSED: AllureStatus.PASSED,
     Kind.FAILED: AllureStatus.FAILED,
+    Kind.EXCUSED: AllureStatus.SKIPPED,
     Kind.SKIPPED: AllureStatus.SKIPPED,
     Kind.UNTESTED: AllureStatus.UNKNOWN,
 }
@@ -196,7 +198,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         result = self.logger.get_test(self.current_scenario_uuid)
         rule = rule_of(scenario)
         result.name = full_title(scenario)
-        result.fullName = ": ".join(part for part in _names(scenario) if part)
+        result.fullName = full_name(scenario)
         result.testCaseId = md5(result.fullName)
         result.historyId = self._history_id(scenario)
         result.titlePath = [*get_title_path(scenario), *([rule.name] if rule else [])]
@@ -359,18 +361,12 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
 
         Two that are alike in every word are told apart by their order, or Allure takes one for a repetition.
         """
-        parts = _names(scenario)
+        parts = names_of(scenario)
         if row := scenario._row:
             parts += [f"{heading}={cell}" for heading, cell in zip(row.headings, row.cells, strict=True)]
         same = "\0".join(parts)
         self._same[same] += 1
         return str(md5(same, str(self._same[same])))
-
-
-def _names(scenario: Scenario) -> list[str]:
-    """Feature, rule and title: what a scenario is known by."""
-    rule = rule_of(scenario)
-    return [scenario.feature.name, rule.name if rule else "", title(scenario)]
 
 
 def _sentence(step: Step) -> str:

@@ -26,8 +26,8 @@ from creditflow.reporting.outcome import (
     rule_of,
 )
 
-_SIGNS = {Kind.PASSED: "✓", Kind.SKIPPED: "-", Kind.UNTESTED: "-"}
-_COLOURS = {Kind.PASSED: "\033[32m", Kind.SKIPPED: "\033[2m", Kind.UNTESTED: "\033[2m"}
+_SIGNS = {Kind.PASSED: "✓", Kind.EXCUSED: "-", Kind.SKIPPED: "-", Kind.UNTESTED: "-"}
+_COLOURS = {Kind.PASSED: "\033[32m", **dict.fromkeys((Kind.EXCUSED, Kind.SKIPPED, Kind.UNTESTED), "\033[2m")}
 _RED, _PLAIN = "\033[31m", "\033[0m"
 
 

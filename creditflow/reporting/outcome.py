@@ -22,7 +22,8 @@ from behave.exception import StepNotImplementedError
 from behave.model import Feature, Rule, Scenario, Step
 from behave.model_type import Status
 
-from creditflow.errors import NotTestableHere
+from creditflow.errors import NothingChecked, NotTestableHere
+from creditflow.exceptions import Excuse, today
 
 _BEHAVE = Path(behave.__file__).parent
 _RUNNERS_OWN = (
@@ -48,14 +49,17 @@ class Kind(StrEnum):
     CLEANUP_ERROR = "clean-up error"
     UNDEFINED = "undefined"
     PENDING = "pending"
+    UNCHECKED = "nothing checked"
     NOT_TESTABLE = "not testable here"
+    OUT_OF_DATE = "exception out of date"
+    EXCUSED = "excused"
     SKIPPED = "skipped"
     UNTESTED = "untested"
 
     @property
     def is_red(self) -> bool:
-        """Whether it counts as failed. Skipped and untested are neither green nor red, and said apart."""
-        return self not in (Kind.PASSED, Kind.SKIPPED, Kind.UNTESTED)
+        """Whether it counts as failed; what was excused, skipped or untested is neither green nor red."""
+        return self not in (Kind.PASSED, Kind.EXCUSED, Kind.SKIPPED, Kind.UNTESTED)
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Problem:
         if kind is None:
             kind = Kind.FAILED if isinstance(error, AssertionError) else Kind.ERROR
             kind = Kind.PENDING if isinstance(error, StepNotImplementedError) else kind
+            kind = Kind.UNCHECKED if isinstance(error, NothingChecked) else kind
             kind = Kind.NOT_TESTABLE if isinstance(error, NotTestableHere) else kind
         return cls(kind, where, sentence(error, kind), error)
 
@@ -121,12 +126,23 @@ class Outcome:
 
 @dataclass
 class Run:
-    """What formatters and summary know of a run: what was selected, how long it took, what failed outside."""
+    """What formatters and summary know of a run.
+
+    Attributes:
+        features: what the run reads.
+        selected: the scenarios that the command line selected.
+        problems: what failed outside of features.
+        seconds: how long a scenario took, by its identity.
+        excuses: the deliberate exceptions that are written.
+        host: the host of the target, which an exception has to name.
+    """
 
     features: list[Feature] = field(default_factory=list)
     selected: list[Scenario] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seconds: dict[int, float] = field(default_factory=dict)
+    excuses: tuple[Excuse, ...] = ()
+    host: str = ""
 
     def expect(self, feature: Feature, config: Configuration) -> None:
         """Note what the command line selected of a feature, before it runs; the rest is in no report."""
@@ -138,8 +154,13 @@ class Run:
         return self.seconds.get(id(scenario), scenario.duration)
 
     def outcome(self, scenario: Scenario) -> Outcome:
-        """What became of the scenario in this run."""
-        return of_scenario(scenario, self.problems)
+        """What became of the scenario in this run; what is not testable here may be excused, a failed check never."""
+        outcome = of_scenario(scenario, self.problems)
+        if {problem.kind for problem in outcome.problems} != {Kind.NOT_TESTABLE}:
+            return outcome
+        name, day = full_name(scenario), today()
+        excuse = next((e for e in self.excuses if e.covers(name, self.host, day)), None)
+        return Outcome(Kind.EXCUSED, reason=f"{excuse.sentence()} {outcome.message}") if excuse else outcome
 
     def outside(self) -> list[tuple[Feature | Rule | None, Problem]]:
         """What went wrong outside of scenarios, with the feature or rule that it belongs to."""
@@ -306,6 +327,17 @@ def full_title(scenario: Scenario) -> str:
     if scenario._row is None or "<" in getattr(outline, "name", ""):
         return plain
     return f"{plain} ({', '.join(scenario._row.cells)})"
+
+
+def names_of(scenario: Scenario) -> list[str]:
+    """Feature, rule and title: what a scenario is known by, whichever row of its Examples it is."""
+    rule = rule_of(scenario)
+    return [scenario.feature.name, rule.name if rule else "", title(scenario)]
+
+
+def full_name(scenario: Scenario) -> str:
+    """The name that the report and the exceptions know a scenario by."""
+    return ": ".join(part for part in names_of(scenario) if part)
 
 
 def place(statement: Scenario | Feature | Rule | Step) -> str:

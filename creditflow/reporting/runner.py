@@ -4,7 +4,10 @@ Set in ``behave.ini``: ``runner = creditflow.reporting.runner:Runner``. What it 
 
 - a hook's or clean-up's error is noted with the feature, rule, scenario or step in which it happened;
 - the exit status is not 0 when nothing was selected, when all of it was skipped, and when a scenario that
-  behave passes was not really checked (no step, a pending step);
+  behave passes was not really checked (no step, a pending step, a `Then` that compares nothing);
+- a tag of the command line that no scenario has ends the run before it begins, with exit status 2;
+- a scenario that is not testable here is excused where `plan/exceptions.tsv` says so, and an exception that is
+  over or not needed any more is red;
 - an error of ``before_all`` that carries an ``exit_status`` (bad settings: 2) ends the run with it and
   its sentence;
 - a run that is terminated (SIGTERM) cleans up and reports as one that is interrupted from the keyboard;
@@ -20,16 +23,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from behave.configuration import Configuration
 from behave.model import Feature, Scenario
-from behave.runner import Context
+from behave.runner import Context, the_step_registry
 from behave.runner import Runner as StockRunner
 
+from creditflow import exceptions, selection
+from creditflow.errors import CannotRun
 from creditflow.redaction import RedactingStream, redactor
+from creditflow.reporting.checked import CheckedSteps
 from creditflow.reporting.junit import replace_stock_junit
-from creditflow.reporting.outcome import Kind, Problem, Run, note
+from creditflow.reporting.outcome import Kind, Problem, Run, full_name, note
 from creditflow.reporting.results import folder_of, forget
 from creditflow.reporting.summary import Summary
 
@@ -57,12 +66,16 @@ class Runner(StockRunner):
             whether the run failed; behave makes exit status 1 of it.
 
         Raises:
-            SystemExit: with the status that an error of ``before_all`` asks for.
+            SystemExit: with the status that an error of ``before_all`` asks for; 2 when the run can't begin.
         """
         if results := folder_of(self.config):
             forget(results, self.config)
         with _redacted_output(), _termination_as_interrupt():
-            failed = super().run()
+            try:
+                failed = super().run()
+            except CannotRun as reason:
+                print(redactor.clean(str(reason)))
+                raise SystemExit(reason.exit_status) from None
             if self.config.dry_run:
                 return failed
             verdict = self.summary.tell(failed)
@@ -77,8 +90,11 @@ class Runner(StockRunner):
 
     def run_model(self, features: list[Feature] | None = None) -> bool:
         """Run the features, telling the suite's formatters what is selected and when a scenario ended."""
+        self._require_known_tags()
         if self.config.dry_run:
             return super().run_model(features)
+        self.report.excuses = exceptions.read(self._folder.parent / exceptions.FILE)
+        self.step_registry = CheckedSteps(self.step_registry or the_step_registry)
         self.context.on_cleanup_error = self._cleanup_failed
         for feature in self.features if features is None else features:
             self.report.expect(feature, self.config)
@@ -89,13 +105,52 @@ class Runner(StockRunner):
             scenario.run = self._timed(scenario)
         return super().run_model(features)
 
+    def run_hook_with_capture(self, hook_name: str, *args: Any, **kwargs: Any) -> bool:
+        """Run a hook; before the last one, see which exceptions are out of date, so that every output tells it."""
+        if hook_name == "after_all":
+            self._judge_exceptions()
+        return bool(super().run_hook_with_capture(hook_name, *args, **kwargs))
+
+    @property
+    def _folder(self) -> Path:
+        """The folder of the features."""
+        return Path(self.config.base_dir)
+
+    @cached_property
+    def _whole_suite(self) -> list[Feature]:
+        """Every feature there is, selected or not."""
+        return selection.parsed(self._folder, self.config.lang)
+
+    def _require_known_tags(self) -> None:
+        """Stop before anything runs when a tag of the command line is on no scenario.
+
+        Raises:
+            CannotRun: with the nearest tags that there are.
+        """
+        expression = self.config.tag_expression
+        if selection.unknown_tags(expression, selection.tags_in(self.features)):
+            known = selection.tags_in(self._whole_suite)
+            if unknown := selection.unknown_tags(expression, known):
+                raise CannotRun(selection.sentence_of_unknown(unknown, known))
+
+    def _judge_exceptions(self) -> None:
+        report = self.report
+        if not report.excuses:
+            return
+        ran = [(full_name(s), report.outcome(s).kind in (Kind.PASSED, Kind.FAILED)) for s in report.selected]
+        tested = {name for name, _ in ran} - {name for name, was_tested in ran if not was_tested}
+        names = {full_name(s) for feature in self._whole_suite for s in feature.walk_scenarios()}
+        stale = exceptions.out_of_date(report.excuses, names, report.host, tested, exceptions.today())
+        report.problems += [Problem(Kind.OUT_OF_DATE, excuse.where, told) for excuse, told in stale]
+
     def _timed(self, scenario: Scenario) -> Callable[[StockRunner], bool]:
         run = scenario.run
 
         def timed(runner: StockRunner) -> bool:
             began = time.monotonic()
             try:
-                return bool(run(runner))
+                failed = bool(run(runner))
+                return failed and self.report.outcome(scenario).kind is not Kind.EXCUSED
             finally:
                 self.report.seconds[id(scenario)] = time.monotonic() - began
                 for formatter in self.formatters:
@@ -118,30 +173,31 @@ class Runner(StockRunner):
             finally:
                 if name == "before_all":
                     self.summary.set_up_took(time.monotonic() - began)
+                    self.report.host = _host(context)
 
         return watched
 
     def _hook_failed(self, name: str, args: tuple[Any, ...], error: Exception) -> None:
         """Do for behave what it does when a hook fails, without its line on the console."""
-        self.hook_failures += 1
+        statement, problem = self._note(name, args, error)
+        self.hook_failures += problem.kind is Kind.HOOK_ERROR
         if name == "before_all":
             self.aborted = True
-        statement = self._note(name, args, error)
         if statement is not None:
             statement.hook_failed = True
             if statement.exception is None:
                 statement.store_exception_context(error)
 
-    def _note(self, name: str, args: tuple[Any, ...], error: BaseException) -> Any:
-        """Keep the error where it belongs; returns the statement, none for the run itself."""
+    def _note(self, name: str, args: tuple[Any, ...], error: BaseException) -> tuple[Any, Problem]:
+        """Keep the error where it belongs; returns the statement, none for the run itself, and the problem."""
         where = f"{name} @{args[0]}" if name.endswith("_tag") else name
         problem = Problem.of_hook(error, where)
         if name.endswith("_all"):
             self.report.problems.append(problem)
-            return None
+            return None, problem
         statement = self._innermost() if name.endswith("_tag") else args[0]
         note(statement, problem)
-        return statement
+        return statement, problem
 
     def _innermost(self) -> Any:
         parts = (getattr(self.context, name, None) for name in ("scenario", "rule", "feature"))
@@ -158,6 +214,12 @@ class Runner(StockRunner):
             self.report.problems.append(problem)
         else:
             note(statement, problem)
+
+
+def _host(context: Context) -> str:
+    """The host of the target, from the settings of the session that ``before_all`` left in the context."""
+    settings = getattr(getattr(context, "session", None), "settings", None)
+    return urlsplit(getattr(settings, "ops_center_url", "") or "").hostname or ""
 
 
 def _leave_one_allure(config: Configuration) -> None:

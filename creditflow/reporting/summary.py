@@ -1,7 +1,8 @@
 """The last lines of a run, and its exit status.
 
-The very last line is ``N passed, N failed``; where there is no verdict (nothing selected, all skipped,
-settings that can't be used) it is the reason instead.
+The very last line is ``N passed, N failed``. Where the run itself is red (nothing selected, all skipped, settings that
+can't be used, an exception that is over) it is the reason instead. The line before counts what is neither, and what
+failed otherwise than by a check.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Summary:
                 return status
         red = sum(number for kind, number in counts.items() if kind.is_red) + len(outside)
         problem_with_page = self._tell_details(outcomes, took)
-        rest = [f"{counts[kind]} {kind}" for kind in (Kind.SKIPPED, Kind.UNTESTED) if counts[kind]]
+        said_apart = (kind for kind in Kind if kind not in (Kind.PASSED, Kind.FAILED))
+        rest = [f"{counts[kind]} {kind}" for kind in said_apart if counts[kind]]
         rest += [f"{len(outside)} failed outside of scenarios"] if outside else []
         if rest:
             print(", ".join(rest))
@@ -74,8 +76,12 @@ class Summary:
                 "No scenario was selected, so nothing was checked: see whether the tags, names and files "
                 "given to behave are spelt as in features/."
             )
-        if counts[Kind.SKIPPED] == len(self._report.selected):
-            return "Every selected scenario was skipped, so nothing was checked: the reasons are given above."
+        if self._report.problems:
+            first = self._report.problems[0]
+            return f"{first.where} of the run: {first.message.splitlines()[0]}"
+        if counts[Kind.SKIPPED] + counts[Kind.EXCUSED] == len(self._report.selected):
+            how = "skipped or excused" if counts[Kind.EXCUSED] else "skipped"
+            return f"Every selected scenario was {how}, so nothing was checked: the reasons are given above."
         if counts[Kind.UNTESTED] and not red:
             return "The run was stopped before every selected scenario had run, so there is no verdict."
         if behave_failed and not red:
@@ -96,7 +102,8 @@ class Summary:
             print(f"  {place(part) if part else 'the run'}  {problem.where}  {problem.kind}")
             if part is None:
                 print(indent(problem.message, " " * 4))
-                print(indent(problem.route(), " " * 6))
+                if route := problem.route():
+                    print(indent(route, " " * 6))
         slowest = sorted(report.selected, key=report.took, reverse=True)[:SLOWEST]
         if slowest:
             print("Slowest scenarios:")

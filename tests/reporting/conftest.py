@@ -41,14 +41,18 @@ class Told:
         return {result["name"]: result for result in (json.loads(f.read_text("utf-8")) for f in files)}
 
     @property
-    def cases(self) -> dict[str, ElementTree.Element]:
-        """JUnit's test cases by name; a row of Examples by title and row number."""
-        cases = [
+    def all_cases(self) -> list[ElementTree.Element]:
+        """JUnit's test cases."""
+        return [
             case
             for file in (self.folder / "junit").glob("*.xml")
             for case in ElementTree.parse(file).getroot().iter("testcase")
         ]
-        return {case.attrib["name"]: case for case in cases}
+
+    @property
+    def cases(self) -> dict[str, ElementTree.Element]:
+        """JUnit's test cases by name; a row of Examples by title and row number, an error outside by what it is of."""
+        return {_name(case): case for case in self.all_cases}
 
     @property
     def globals(self) -> list[Any]:
@@ -66,6 +70,13 @@ class Told:
         return [label["value"] for label in self.results[title]["labels"] if label["name"] == name]
 
 
+def _name(case: ElementTree.Element) -> str:
+    name, of = case.attrib["name"], case.attrib["classname"].rpartition(".")[2]
+    if re.match(r"(before|after)_\w+( @\S+)?$|clean-up( \w+_\w+)?$|\S+\.tsv:", name):
+        return f"{name} of the run" if of == "run" else f"{name} of “{of}”"
+    return name
+
+
 Behave = Callable[..., Told]
 
 
@@ -73,6 +84,7 @@ def run_behave(folder: Path, *arguments: str) -> Told:
     """Run behave in a copy of the small features, as a person would."""
     if not folder.exists():
         shutil.copytree(OUTCOMES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    _forget(folder / "junit")
     done = subprocess.run(
         [sys.executable, "-m", "behave", *arguments],
         cwd=folder,
@@ -90,6 +102,12 @@ def run_behave(folder: Path, *arguments: str) -> Told:
     )
     assert not done.stderr.replace("ABORTED: KeyboardInterrupt", "").strip(), done.stderr
     return Told(folder, done.returncode, done.stdout)
+
+
+def _forget(junit: Path) -> None:
+    """behave leaves the files of features that are not selected."""
+    for file in junit.glob("*.xml"):
+        file.unlink()
 
 
 @pytest.fixture

@@ -60,6 +60,7 @@ def test_the_report_sorts_failures_by_what_is_to_be_done(data: dict[str, str], e
         "Test broken: an error, an undefined or unwritten step": (
             kinds["error"] + kinds["undefined"] + kinds["pending"]
         ),
+        "Nothing was checked": kinds["nothing checked"],
         "Not testable here": kinds["not testable here"],
         "Preparation failed: a hook": kinds["hook error"],
         "Clean-up failed": kinds["clean-up error"],

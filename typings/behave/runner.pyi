@@ -1,8 +1,11 @@
 from behave.configuration import Configuration
 from behave.formatter.base import Formatter
+from behave.step_registry import StepRegistry
 from behave.model import Feature, Rule, Scenario, Step, Table, Text
 from collections.abc import Callable
 from typing import Any
+
+the_step_registry: StepRegistry
 
 class Context:
     config: Configuration
@@ -33,11 +36,13 @@ class ModelRunner:
     hooks: dict[str, Callable[..., object]]
     hook_failures: int
     aborted: bool
+    step_registry: Any
     def __init__(self, config: Configuration, **kwargs: Any) -> None: ...
     @property
     def undefined_steps(self) -> list[Step]: ...
     def run_model(self, features: list[Feature] | None = ...) -> bool: ...
     def run(self) -> bool: ...
+    def run_hook_with_capture(self, hook_name: str, *args: Any, **kwargs: Any) -> bool: ...
 
 class Runner(ModelRunner):
     def load_hooks(self, filename: str | None = ...) -> None: ...

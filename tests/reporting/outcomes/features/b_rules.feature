@@ -38,3 +38,21 @@ Feature: Rules
 
     Scenario: passed before the rule's last hook broke
       Given all is well
+
+  @raise.before_tag
+  Rule: The first hook of its tag breaks
+
+    Scenario: never reached after the rule's tag
+      Given all is well
+
+  @raise.after_tag
+  Rule: The last hook of its tag breaks
+
+    Scenario: passed before the rule's tag broke
+      Given all is well
+
+  @cleanup.rule
+  Rule: Its clean-up breaks
+
+    Scenario: passed before the rule's clean-up broke
+      Given all is well

@@ -60,3 +60,7 @@ Feature: Hooks and clean-up of scenarios
   @audit.breaks
   Scenario: audit broke
     Given all is well
+
+  @blind.before_scenario
+  Scenario: not testable from the start
+    Given all is well

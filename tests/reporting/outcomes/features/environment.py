@@ -1,6 +1,7 @@
 """Hooks that fail where a tag (`@raise.before_scenario`) or `-D raise=before_all` asks for it."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import allure
@@ -62,6 +63,8 @@ def half_a_fixture(context: Context) -> Iterator[None]:
 
 
 def before_all(context: Context) -> None:
+    url = context.config.userdata.get("target", "http://sut.example:8084")
+    context.session = SimpleNamespace(settings=SimpleNamespace(ops_center_url=url))
     redactor.learn(CANARY)
     evidence.attach_text("welcome", "before anything ran")
     evidence.describe_target({"Ops-Center": f"http://ops:{CANARY}@127.0.0.1:8084, version 1.0", "Keycloak": "26.7.4"})
@@ -92,6 +95,8 @@ def after_feature(context: Context, feature: Feature) -> None:
 
 
 def before_rule(context: Context, rule: Rule) -> None:
+    if "cleanup.rule" in rule.tags:
+        context.add_cleanup(broken_removal)
     wanted("before_rule", rule.tags)
 
 
@@ -107,10 +112,16 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
     if "cleanup.scenario" in scenario.tags:
         context.add_cleanup(broken_removal)
     wanted("before_scenario", scenario.tags)
+    if "ctrl-c.before_scenario" in scenario.tags:
+        raise KeyboardInterrupt
+    if "blind.before_scenario" in scenario.tags:
+        raise NotTestableHere("the target has no Lago", "set LAGO_API_URL")
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:
     wanted("after_scenario", scenario.tags)
+    if "ctrl-c.after_scenario" in scenario.tags:
+        raise KeyboardInterrupt
     for tag in scenario.tags:
         if tag.startswith("audit."):
             audit(tag.removeprefix("audit."))

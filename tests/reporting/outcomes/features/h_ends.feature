@@ -5,9 +5,20 @@ Feature: The run ends early
   Scenario: interrupted
     When someone presses Ctrl-C
 
+  @ctrl-c-before
+  @ctrl-c.before_scenario
+  Scenario: interrupted before its steps
+    Given all is well
+
+  @ctrl-c-after
+  @ctrl-c.after_scenario
+  Scenario: interrupted after its steps
+    Given all is well
+
   @term
   Scenario: terminated
     When the run is terminated
 
+  @end
   Scenario: after the end
     Given all is well

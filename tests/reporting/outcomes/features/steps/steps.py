@@ -9,7 +9,7 @@ import allure
 from behave import given, step, then, when
 from behave.api.pending_step import StepNotImplementedError
 
-from creditflow import evidence
+from creditflow import evidence, expect, waiting
 from creditflow.errors import NotTestableHere
 
 CANARY = "canary-7Hx2/qP+9"
@@ -28,7 +28,40 @@ def given_something(context: Any) -> None:
 
 @then("the balance is {found:d}, expected {expected:d}")
 def balance(context: Any, found: int, expected: int) -> None:
-    assert found == expected, f"The individual user has {found} credits, expected {expected}."
+    expect.holds(found == expected, f"The individual user has {found} credits, expected {expected}")
+
+
+@then("it is claimed that the balance is right")
+def claims(context: Any) -> None:
+    assert context.text is None, "a bare assert does not count"
+
+
+@then("soon the balance is 9")
+def soon(context: Any) -> None:
+    looks = iter((7, 8, 9))
+    waiting.soon(lambda: expect.agree([expect.Finding("the balance is {}", next(looks), 9)]), 2)
+
+
+@then("no second charge comes")
+def nothing_comes(context: Any) -> None:
+    waiting.never(lambda: False, 0.1, "a second charge came")
+
+
+@then("side by side the balance is 9")
+def side_by_side(context: Any) -> None:
+    thread = threading.Thread(target=expect.holds, args=(True, "the balance is 8"))
+    thread.start()
+    thread.join()
+
+
+@then("each of no charges is right")
+def compares_nothing(context: Any) -> None:
+    expect.agree([])
+
+
+@then("the rest is skipped too")
+def skips_at_the_end(context: Any) -> None:
+    context.scenario.skip("there is no third member")
 
 
 @when("the driver breaks")
