@@ -83,13 +83,13 @@ def spent_credits_include_those_of_others() -> None:
     rewrite(usage.credits_used, "WHERE user_id = %s", "WHERE %s::uuid IS NOT NULL")
 
 
-@fault("EP7", "the period begins on", "the usage page of the individual shows", "expected 2")
-def period_is_the_last_thirty_days() -> None:
-    """The usage page speaks of another period than the quota."""
+@fault("EP7", "the period begins on", "expected")
+def period_begins_a_month_early() -> None:
+    """The usage page speaks of two months, and the quota of one."""
     rewrite(
         usage.current,
         "periods.iso(standing.period.start)",
-        "periods.iso(standing.period.end - periods.timedelta(days=30))",
+        "periods.iso(periods.of(standing.period.start - periods.timedelta(days=1)).start)",
     )
 
 
@@ -135,7 +135,7 @@ def no_limit_is_shown_as_a_negative_one() -> None:
     )
 
 
-@fault("EP1", "(of the kind float), expected 10,000")
+@fault("EP1", "the individual has 10000.0 credits in the API, expected 10,000")
 def balance_is_no_whole_number() -> None:
     """Credits are shown with a decimal point, and sums of them drift."""
     rewrite(
@@ -163,19 +163,19 @@ def balance_is_a_minute_old() -> None:
     replace(credits, "remaining", remembered)
 
 
-@fault("EP1", "tier", "Professional, expected professional")
+@fault("EP1", "the plan of the individual in the balance is Professional, expected professional")
 def plan_is_shown_by_its_title() -> None:
     """Scripts that compare the plan's code find none, and treat everybody as unknown."""
     rewrite(credits.balance, '"tier": standing.tier', '"tier": standing.tier.title()')
 
 
-@fault("EP10", "the models on offer cost")
+@fault("EP10", "the models on offer cost openai/gpt-3.5-turbo 90", "expected openai/gpt-3.5-turbo 9")
 def models_are_priced_for_a_thousand_tokens() -> None:
     """Whoever compares prices reads ten times what a request costs."""
     rewrite(chat.models, '"credits_per_100_tokens": rate', '"credits_per_100_tokens": rate * 10')
 
 
-@fault("EP10", "the models on offer cost")
+@fault("EP10", "the models on offer cost", "and anthropic/claude-3-sonnet 15")
 def a_model_is_missing_from_the_list() -> None:
     """A model that is on the price list can't be chosen."""
     rewrite(chat.models, "in pricing.RATES.items()", "in list(pricing.RATES.items())[:-1]")
