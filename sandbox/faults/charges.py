@@ -291,7 +291,7 @@ def balance_shows_what_was_granted() -> None:
     rewrite(credits.remaining, "SELECT credits_remaining", "SELECT credits_allocated AS credits_remaining")
 
 
-@fault("F3.S10", "credits in the API, expected")
+@fault("F1.S5", "the individual has 91 credits in the API, expected 43")
 def balance_is_remembered() -> None:
     """The balance is looked up once and shown for ever: spending and grants do not appear."""
     known: dict[object, int] = {}

@@ -68,7 +68,7 @@ def repetition_of_a_running_request_is_sent() -> None:
     )
 
 
-@fault("EP9", "the provider was called 2 times")
+@fault("EP9", "2 in the provider's journal, expected 1")
 def provider_is_asked_twice() -> None:
     """Every question goes to the provider twice, and the platform pays for both answers."""
     rewrite(
@@ -78,7 +78,7 @@ def provider_is_asked_twice() -> None:
     )
 
 
-@fault("C1.E1", "the provider was called 1 times for the member, expected 0")
+@fault("C1.E1", "the member: provider calls", "1 in the provider's journal, expected 0")
 def provider_is_asked_before_the_credits_are_checked() -> None:
     """A request that nobody can pay is sent all the same: the user is refused and the platform has the cost."""
     rewrite(
@@ -101,10 +101,10 @@ def answer_does_not_say_what_it_cost() -> None:
     rewrite(Order.costs, '"cost_credits": payment.credits,', "")
 
 
-@fault("F1.S5", "reads in the answer that 9,991 credits are left")
+@fault("F1.S5", "reads in the answer that '9,991' (of the kind str) credits are left")
 def answer_states_credits_as_text() -> None:
-    """Figures are written as text, on which programs that compute with them fail."""
-    rewrite(Order.costs, "payment.remaining,", "str(payment.remaining),")
+    """Figures are written as people write them, with a comma, on which programs that compute with them fail."""
+    rewrite(Order.costs, "payment.remaining,", 'f"{payment.remaining:,}",')
 
 
 @fault("F1.S5", "their own key paid: yes, expected no")
