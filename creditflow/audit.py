@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from creditflow import evidence, ledger, period, prices, story
+from creditflow.bystanders import Bystanders
 from creditflow.cast import Cast
 from creditflow.drivers.postgres import PLACED, Row
 from creditflow.drivers.record import Entry
@@ -15,7 +17,7 @@ from creditflow.errors import NotTestableHere
 from creditflow.expect import counted, written
 from creditflow.history import Asked, Dissolved, Founded, History, Names, read
 from creditflow.ledger import Account, Call, Event, Line, Movement, Value, Verdict
-from creditflow.people import Person
+from creditflow.people import Organization, Person
 from creditflow.target import Target
 from creditflow.waiting import soon
 
@@ -36,8 +38,10 @@ class LedgerDisagrees(AssertionError):  # noqa: N818 - a verdict, not an acciden
     title = TITLE
 
 
-def audit(target: Target, cast: Cast, entries: Iterable[Entry], seconds: float) -> None:
+def audit(target: Target, cast: Cast, entries: Iterable[Entry], bystanders: Bystanders | None, seconds: float) -> None:
     """Require that every system keeps the books that the scenario's deeds make, for everyone of its cast.
+
+    The bystanders are audited with them, in what can be read without signing in.
 
     What comes a moment later (an event, the charge of a stream that was left) is awaited.
 
@@ -45,6 +49,7 @@ def audit(target: Target, cast: Cast, entries: Iterable[Entry], seconds: float) 
         target: whose systems are asked.
         cast: the people and organisations of the scenario.
         entries: the record of what was done.
+        bystanders: whose books nothing may have changed.
         seconds: the deadline for what comes a moment later.
 
     Raises:
@@ -52,52 +57,82 @@ def audit(target: Target, cast: Cast, entries: Iterable[Entry], seconds: float) 
     """
     if not cast.people:
         return
-    history = history_of(target, cast, entries)
+    parties = Parties.of(cast, bystanders)
+    history = history_of(target, parties, entries)
     verdicts: list[Verdict] = []
 
     def look() -> None:
-        verdicts.append(ledger.judge(history, look_up(target, cast, history)))
+        verdicts.append(ledger.judge(history, look_up(target, parties, history)))
         if verdicts[-1].answer == "no":
-            raise LedgerDisagrees(_sentence(target, cast, verdicts[-1]))
+            raise LedgerDisagrees(_sentence(target, parties, verdicts[-1]))
 
     with evidence.section(TITLE):
         try:
             soon(look, seconds, PAUSE)
         finally:
             if verdicts:
-                _show(cast, verdicts[-1])
+                _show(parties, verdicts[-1])
         if verdicts[-1].answer == "unknown":
             raise LedgerDisagrees(f"The ledger can't tell: {'; '.join(verdicts[-1].unknown)}.")
 
 
-def history_of(target: Target, cast: Cast, entries: Iterable[Entry]) -> History:
-    """What was done to a cast, by the prices of its feature."""
-    names = Names({p.email: p.id for p in cast.people}, {p.name: p.id for p in cast.people})
-    rates = cast.prices.credits if cast.prices else prices.PLAN
+@dataclass(frozen=True)
+class Parties:
+    """Who is audited.
+
+    Attributes:
+        cast: the people and organisations of the scenario.
+        people: they and the bystanders.
+        organizations: theirs and the bystanders'.
+        before: what had been done to the bystanders.
+    """
+
+    cast: Cast
+    people: tuple[Person, ...]
+    organizations: tuple[Organization, ...]
+    before: tuple[Entry, ...]
+
+    @classmethod
+    def of(cls, cast: Cast, bystanders: Bystanders | None) -> Parties:
+        """The cast of a scenario, and the bystanders of the run."""
+        if bystanders is None:
+            return cls(cast, tuple(cast.people), tuple(cast.organizations), ())
+        others = bystanders.cast
+        return cls(
+            cast, (*cast.people, *others.people), (*cast.organizations, *others.organizations), bystanders.entries
+        )
+
+
+def history_of(target: Target, parties: Parties, entries: Iterable[Entry]) -> History:
+    """What was done to them, by the prices of the scenario's feature."""
+    names = Names({p.email: p.id for p in parties.people}, {p.name: p.id for p in parties.people})
+    stated = parties.cast.prices
+    rates = stated.credits if stated else prices.PLAN
     return History(
-        people={p.id: p.alias for p in cast.people},
-        subscriptions={p.id: p.subscription for p in cast.people if p.plan},
-        deeds=read(entries, names, target.provider_is_exact),
+        people={p.id: p.alias for p in parties.people},
+        subscriptions={p.id: p.subscription for p in parties.people if p.plan},
+        deeds=read([*parties.before, *entries], names, target.provider_is_exact),
         prices={prices.MODELS[model]: rate for model, rate in rates.items()},
     )
 
 
-def look_up(target: Target, cast: Cast, history: History) -> Seen:
-    """What every system that the target shows says of a cast, by account and system."""
+def look_up(target: Target, parties: Parties, history: History) -> Seen:
+    """What every system that the target shows says of them, by account and system."""
     readers = (_database, _api, _redis, _lago, _provider)
     seen: Seen = defaultdict(dict)
-    for part in _hands.map(lambda look: _shown(look, target, cast, history), readers):
+    for part in _hands.map(lambda look: _shown(look, target, parties, history), readers):
         for account, value in part.items():
             seen[account] |= value
     return seen
 
 
-def _shown(look: Any, target: Target, cast: Cast, history: History) -> Seen:
+def _shown(
+    look: Callable[[Target, Parties, History], Seen], target: Target, parties: Parties, history: History
+) -> Seen:
     try:
-        found: Seen = look(target, cast, history)
+        return look(target, parties, history)
     except NotTestableHere:
         return {}
-    return found
 
 
 def _organizations(history: History) -> list[str]:
@@ -105,9 +140,9 @@ def _organizations(history: History) -> list[str]:
     return [d.organization for d in history.deeds if isinstance(d, Founded) and d.organization not in gone]
 
 
-def _database(target: Target, cast: Cast, history: History) -> Seen:
+def _database(target: Target, parties: Parties, history: History) -> Seen:
     organizations = _organizations(history)
-    tables = target.unicorn.accounts_of({p.id: p.email for p in cast.people}, organizations)
+    tables = target.unicorn.accounts_of({p.id: p.email for p in parties.people}, organizations)
     seen: Seen = defaultdict(dict)
     movements: dict[str, list[Row]] = defaultdict(list)
     for row in tables.get("credit_transactions", []):
@@ -115,7 +150,8 @@ def _database(target: Target, cast: Cast, history: History) -> Seen:
     for whose in {*history.people, *organizations, *movements}:
         rows = movements[whose]
         seen[whose, ledger.MOVEMENTS]["credit_transactions"] = tuple(sorted(map(_movement, rows)))
-        seen[whose, ledger.CREDITS]["the sum of credit_transactions"] = sum(row["amount"] for row in rows)
+        if whose in history.people or whose in organizations:
+            seen[whose, ledger.CREDITS]["the sum of credit_transactions"] = sum(row["amount"] for row in rows)
     for who in history.people:
         purse = next((row for row in tables.get("user_credits", []) if row["user_id"] == who), {})
         seen[who, ledger.CREDITS]["user_credits"] = purse.get("credits_remaining", 0)
@@ -124,7 +160,7 @@ def _database(target: Target, cast: Cast, history: History) -> Seen:
         made = tuple(sorted(_call(row) for row in calls if row["endpoint"] != PLACED))
         seen[who, ledger.CALLS]["usage_tracking"] = len(this_month)
         seen[who, ledger.COUNTED]["usage_tracking"] = made
-    ids = {person.email: person.id for person in cast.people}
+    ids = {person.email: person.id for person in parties.people}
     left: dict[str, int] = defaultdict(int)
     for row in tables.get("organization_members", []):
         whose = f"{ids.get(row['user_email'], row['user_email'])} {row['org_id']}"
@@ -136,7 +172,7 @@ def _database(target: Target, cast: Cast, history: History) -> Seen:
         seen[row["org_id"], ledger.CREDITS]["organization_credits"] = row["total_credits"]
         seen[row["org_id"], ledger.ALLOCATED]["organization_credits"] = row["allocated_credits"]
         seen[row["org_id"], ledger.ALLOCATED]["organization_members"] = left[row["org_id"]]
-    for person in cast.people:
+    for person in parties.people:
         purses = [row for row in tables.get("user_credits", []) if row["user_id"] == person.id]
         members = [row for row in tables.get("organization_members", []) if row["user_email"] == person.email]
         held = [value for row in (*purses, *members) for name, value in row.items() if "reserved" in name]
@@ -145,18 +181,15 @@ def _database(target: Target, cast: Cast, history: History) -> Seen:
     return seen
 
 
-def _api(target: Target, cast: Cast, history: History) -> Seen:
+def _api(target: Target, parties: Parties, history: History) -> Seen:
     seen: Seen = defaultdict(dict)
 
-    def person(of: Person) -> None:
-        reply = target.ops_center.balance(of.token)
-        seen[of.id, ledger.CREDITS]["the API"] = reply.body.get("credits")
-        seen[of.id, ledger.CALLS]["the API"] = reply.body.get("api_calls_used")
-
-    for of in cast.people:
-        person(of)
+    for person in parties.cast.people:
+        reply = target.ops_center.balance(person.token)
+        seen[person.id, ledger.CREDITS]["the API"] = reply.body.get("credits")
+        seen[person.id, ledger.CALLS]["the API"] = reply.body.get("api_calls_used")
     there = _organizations(history)
-    for organization in cast.organizations:
+    for organization in parties.cast.organizations:
         if organization.id in there:
             reply = target.ops_center.organization_credits(organization.admin.token, organization.id)
             seen[organization.id, ledger.CREDITS]["the API"] = reply.body.get("total_credits")
@@ -164,7 +197,7 @@ def _api(target: Target, cast: Cast, history: History) -> Seen:
     return seen
 
 
-def _redis(target: Target, _cast: Cast, history: History) -> Seen:
+def _redis(target: Target, _parties: Parties, history: History) -> Seen:
     counters = target.counters.calls_of(list(history.people), period.name())
     return {
         (who, ledger.COUNTER): {"Redis": int(value) if value and value.isdecimal() else None}
@@ -172,7 +205,7 @@ def _redis(target: Target, _cast: Cast, history: History) -> Seen:
     }
 
 
-def _lago(target: Target, _cast: Cast, history: History) -> Seen:
+def _lago(target: Target, _parties: Parties, history: History) -> Seen:
     askers = {deed.request: deed.who for deed in history.deeds if isinstance(deed, Asked)}
     whose = {subscription: who for who, subscription in history.subscriptions.items()}
     found: dict[str, list[Event]] = {who: [] for who in history.people}
@@ -184,9 +217,9 @@ def _lago(target: Target, _cast: Cast, history: History) -> Seen:
     return {(who, ledger.EVENTS): {"Lago": tuple(sorted(events))} for who, events in found.items()}
 
 
-def _provider(target: Target, cast: Cast, _history: History) -> Seen:
-    people = {person.name: person for person in cast.people}
-    keys = dict.fromkeys(((p.id, what) for p in cast.people for what in (ledger.OWN_KEY, ledger.PLATFORM_KEY)), 0)
+def _provider(target: Target, parties: Parties, _history: History) -> Seen:
+    people = {person.name: person for person in parties.people}
+    keys = dict.fromkeys(((p.id, what) for p in parties.people for what in (ledger.OWN_KEY, ledger.PLATFORM_KEY)), 0)
     for call in target.provider.all_calls():
         if person := people.get(call.caller):
             own = call.key_fingerprint in story.own_fingerprints(person)
@@ -206,16 +239,16 @@ def _call(row: Row) -> Call:
     )  # fmt: skip
 
 
-def _sentence(target: Target, cast: Cast, verdict: Verdict) -> str:
+def _sentence(target: Target, parties: Parties, verdict: Verdict) -> str:
     """What is wrong, the first difference first; then what the systems recorded of that person."""
-    said = [*verdict.wrong, *(_difference(cast, line) for line in verdict.lines if line.differs)]
+    said = [*verdict.wrong, *(_difference(parties, line) for line in verdict.lines if line.differs)]
     first = next((line.whose.partition(" ")[0] for line in verdict.lines if line.differs), "")
-    person = next((p for p in cast.people if p.id == first), None)
+    person = next((p for p in parties.people if p.id == first), None)
     recorded = [story.of_person(target, person)] if person else []
     return "The ledger disagrees: " + "; ".join([*said, *verdict.unknown, *recorded]) + "."
 
 
-def _difference(cast: Cast, line: Line) -> str:
+def _difference(parties: Parties, line: Line) -> str:
     told = []
     for system in line.differs:
         lacking, extra = ledger.apart(line.expected, line.seen[system])
@@ -225,27 +258,29 @@ def _difference(cast: Cast, line: Line) -> str:
         else:
             told.append(f"{written(line.seen[system])} in {system}")
     expected = "" if isinstance(line.expected, tuple) else f", expected {written(line.expected)}"
-    return f"{_name(cast, line.whose)}: {line.what}: {'; '.join(told)}{expected}"
+    return f"{_name(parties, line.whose)}: {line.what}: {'; '.join(told)}{expected}"
 
 
 def _rows(rows: list[Any]) -> str:
     return " and ".join(map(str, rows[:3])) + (f" and {len(rows) - 3:,} more" if len(rows) > 3 else "")
 
 
-def _name(cast: Cast, whose: str) -> str:
-    names = {person.id: person.alias for person in cast.people}
-    names |= {organization.id: organization.alias for organization in cast.organizations}
+def _name(parties: Parties, whose: str) -> str:
+    names = {person.id: person.alias for person in parties.people}
+    names |= {organization.id: organization.alias for organization in parties.organizations}
     return " in ".join(names.get(part, part) for part in whose.split(" "))
 
 
-def _show(cast: Cast, verdict: Verdict) -> None:
-    shown = [line for line in verdict.lines if line.differs or _says_something(line)]
+def _show(parties: Parties, verdict: Verdict) -> None:
+    ours = {p.id for p in parties.cast.people} | {o.id for o in parties.cast.organizations}
+    others = [line for line in verdict.lines if not ours & set(line.whose.split(" "))]
+    shown = [line for line in verdict.lines if line.differs or (line not in others and _says_something(line))]
     evidence.attach_table(
         "Ledger: who, before, after, expected, where it differs",
         ("who", "what", "before", "after", "expected", "where it differs"),
         [
             (
-                _name(cast, line.whose),
+                _name(parties, line.whose),
                 line.what,
                 _cell(line.before),
                 _cell(next(iter(line.seen.values()), None)) if line.seen else "not testable here",
@@ -253,9 +288,15 @@ def _show(cast: Cast, verdict: Verdict) -> None:
                 _where(line),
             )
             for line in shown
-        ],
+        ]
+        + [("the bystanders", "everything", "", "", "as before", _bystanders(others))] * bool(others),
         [index for index, line in enumerate(shown) if line.differs],
     )
+
+
+def _bystanders(lines: list[Line]) -> str:
+    changed = [line for line in lines if line.differs]
+    return f"in {counted(len(changed), 'account')} above" if changed else "nowhere"
 
 
 def _says_something(line: Line) -> bool:

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import string
 from collections.abc import Callable
 
 from creditflow.cleanup import Cleanup
 from creditflow.drivers.http import Reply
 from creditflow.drivers.provider import fingerprint
 from creditflow.errors import NotTestableHere
+from creditflow.naming import RUN
 from creditflow.people import Organization, Person, signing_in
 from creditflow.prices import PriceList
 from creditflow.target import Target
-
-RUN = "cf-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))
-"""The name of this run, in everything that it makes."""
 
 PASSWORD = secrets.token_urlsafe(18)
 """The password of everybody whom this run makes."""

@@ -137,6 +137,7 @@ class _Keeper:
         self.history, self.books = history, Books()
         self.people = {who: _Person() for who in history.people}
         self.organizations: dict[str, _Organization] = {}
+        self.dissolved: dict[str, _Organization] = {}
         self.first: dict[object, str] = {}
 
     def enter(self, deed: object) -> None:
@@ -152,7 +153,7 @@ class _Keeper:
                 self.organizations[organization].allocated[who] = 0
                 self.organizations[organization].used[who] = 0
             case Dissolved(organization):
-                self.organizations.pop(organization, None)
+                self.dissolved[organization] = self.organizations.pop(organization)
             case Purchased(organization, who, credits, key):
                 if key is None or not self._repeats((who, organization, key)):
                     self.organizations[organization].credits += credits
@@ -263,6 +264,9 @@ class _Keeper:
             for who, credits in left.items():
                 self._write(f"{who} {name}", LEFT, credits)
                 self._write(f"{who} {name}", USED, organization.used[who])
+        for name, organization in self.dissolved.items():
+            self._write(name, MOVEMENTS, organization.movements)
+            self.books.absent.add((name, MOVEMENTS))
         return self.books
 
     def _write(self, whose: str, what: str, value: int | Iterable[Any]) -> None:
@@ -288,7 +292,7 @@ class Line:
         return [system for system, value in self.seen.items() if not self._agrees(value)]
 
     def _agrees(self, value: Value) -> bool:
-        return value == self.expected or (value is None and self.may_be_absent)
+        return value == self.expected or (not value and self.may_be_absent)
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from creditflow import audit, health, machine, waiting
 from creditflow.accounts import Accounts
-from creditflow.cast import PASSWORD, RUN, Cast
+from creditflow.bystanders import Bystanders
+from creditflow.cast import PASSWORD, Cast
 from creditflow.cleanup import Cleanup
 from creditflow.errors import CannotRun, ServiceAway
+from creditflow.naming import RUN
 from creditflow.redaction import redactor
 from creditflow.reporting.environment import environment
 from creditflow.settings import Settings, load
 from creditflow.target import Target
+from creditflow.watch import Watch
 
 NEEDS = {"needs.journal": "PROVIDER_URL"}
 """What a scenario may need of a target beyond the plan's systems, by tag, and the setting that names it.
@@ -31,6 +34,8 @@ class Session:
 
     settings: Settings
     target: Target
+    watch: Watch
+    bystanders: Bystanders
 
     def soon(self, check: Callable[[], None]) -> None:
         """Require what comes a moment later: asked again until it holds or the deadline of the settings is over."""
@@ -39,19 +44,22 @@ class Session:
     def scene(self, owe: Owe) -> tuple[Cast, Accounts]:
         """The cast and the accounts of one scenario; what it makes is removed by what `owe` is given."""
         cleanup = Cleanup()
+        cast = Cast(self.target, cleanup, redactor.learn)
+        owe(lambda: self.watch.everything(cast.people))
         owe(cleanup.carry_out)
         self.target.record.take()
-        cast = Cast(self.target, cleanup, redactor.learn)
         return cast, Accounts(self.target, cast)
 
-    def audit(self, cast: Cast, patient: bool = True) -> None:
-        """Require that every system keeps the books of what the scenario did; see `creditflow.audit`.
+    def audit(self, cast: Cast, green: bool) -> None:
+        """Require that every system keeps the books of what the scenario did, and that no service logged an error.
 
         Args:
             cast: of the scenario.
-            patient: wait for what comes a moment later; a scenario that is red already is not waited for.
+            green: whether all went well so far; else what comes a moment later is not waited for.
         """
-        audit.audit(self.target, cast, self.target.record.take(), self.settings.poll_timeout_s if patient else 0)
+        entries = self.target.record.take()
+        audit.audit(self.target, cast, entries, self.bystanders, self.settings.poll_timeout_s if green else 0)
+        self.watch.logs(cast.people, green)
 
 
 def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = print) -> Session:
@@ -78,7 +86,10 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     for tag, setting in NEEDS.items():
         if not target.has(setting):
             tell(f"Scenarios that need it will be red; --tags='not @{tag}' leaves them out.")
-    return Session(settings, target)
+    bystanders = Bystanders.make(target, owe, redactor.learn)
+    watch = Watch(target)
+    watch.begin()
+    return Session(settings, target, watch, bystanders)
 
 
 def check(target: Target, tell: Callable[[str], None]) -> None:

@@ -7,10 +7,11 @@ describes itself in the same names.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -73,6 +74,12 @@ class Settings(BaseSettings):
     test_openrouter_key: SecretStr = Field(
         SecretStr(""), description="an OpenRouter key that may be spent by BYOK checks"
     )
+    watch: Literal["exact", "bystanders"] = Field(
+        "bystanders", description="exact: nobody else uses the target, so that whatever else changes is red"
+    )
+    target_logs: str = Field(
+        "", description="files of the services' logs that may show no error, with ':' between; empty: not watched"
+    )
     http_timeout_s: float = Field(15.0, gt=0, le=300, description="deadline of one request, in seconds")
     poll_timeout_s: float = Field(10.0, gt=0, le=300, description="deadline for what comes a moment later, in seconds")
 
@@ -116,6 +123,11 @@ class Settings(BaseSettings):
     def names_a_target(self) -> bool:
         """Whether a deployment is named, so that no sandbox is started."""
         return bool(self.ops_center_url)
+
+    @property
+    def log_files(self) -> tuple[Path, ...]:
+        """The logs that are watched."""
+        return tuple(Path(name) for name in self.target_logs.split(os.pathsep) if name)
 
     def secrets(self) -> list[str]:
         """Every secret value, for the redactor: no report, log or console may show one."""

@@ -28,4 +28,4 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
 def after_scenario(context: Context, scenario: Scenario) -> None:
     """Audit everyone whom the scenario made, whatever became of it."""
     if "cast" in context:
-        context.session.audit(context.cast, patient=not scenario.status.has_failed())
+        context.session.audit(context.cast, green=not scenario.status.has_failed())

@@ -179,6 +179,8 @@ class Supervisor:
         target = {
             name: value for service in self.services.values() for name, value in service.target().items()
         }
+        logs = [str(service.log) for service in self.services.values() if service.log_shows_errors]
+        target |= {"WATCH": "exact", "TARGET_LOGS": os.pathsep.join(logs)}
         write_private(self.settings.target, json.dumps(target, indent=2))
 
     def _note(self, **changes: Any) -> None:

@@ -20,6 +20,7 @@ from psycopg2.extras import RealDictCursor, execute_values
 
 from creditflow.drivers.record import Note, unnoted
 from creditflow.errors import ServiceAway
+from creditflow.naming import APPLICATION, OF_A_RUN
 from creditflow.reporting.waits import waits
 
 Row = dict[str, Any]
@@ -83,6 +84,11 @@ class Database:
             except psycopg2.Error as error:
                 raise self._away(error) from None
 
+    def now(self) -> datetime:
+        """This moment by the server's clock, UTC, without a zone as the tables keep it."""
+        moment: datetime = self.rows("SELECT LOCALTIMESTAMP AS now")[0]["now"]
+        return moment
+
     def columns(self) -> dict[str, set[str]]:
         """Every table of the public schema with the names of its columns."""
         found: dict[str, set[str]] = {}
@@ -127,7 +133,7 @@ class Database:
                 self._url,
                 connect_timeout=max(2, round(self._timeout_s)),
                 options=options,
-                application_name="credit-flow",
+                application_name=APPLICATION,
             )
             self._connection.autocommit = True
         return self._connection
@@ -232,6 +238,26 @@ class UnicornDb:
             found.setdefault(row["source"], []).append(row["row"])
         return found
 
+    def everything(self) -> list[Row]:
+        """Every row of every table as a text (`row`), with its table (`source`)."""
+        return self.database.rows(self._everything)
+
+    @cached_property
+    def _everything(self) -> sql.Composable:
+        each = sql.SQL("SELECT {} AS source, t::text AS row FROM {} t")
+        return sql.SQL(" UNION ALL ").join(
+            each.format(sql.Literal(table), sql.Identifier(table)) for table in sorted(self.database.columns())
+        )
+
+    def others(self, run: str) -> bool:
+        """Whether other runs of the suite have sessions on the server."""
+        rows = self.database.rows(
+            "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'credit-flow %%' "
+            "AND application_name NOT LIKE '%%' || %s LIMIT 1",
+            run,
+        )
+        return bool(rows)
+
     def keys(self, user_id: str) -> list[Row]:
         """The rows of `user_byok_keys` of a person."""
         return self.database.rows("SELECT * FROM user_byok_keys WHERE user_id = %s ORDER BY provider", user_id)
@@ -262,6 +288,26 @@ class LagoDb:
             "WHERE external_subscription_id = ANY(%s) OR transaction_id = ANY(%s)",
             list(subscriptions), list(transactions),
         )  # fmt: skip
+
+    def changes(self, since: datetime, besides: Sequence[str]) -> list[Row]:
+        """Customers, subscriptions, invoices and events that were made or changed since a moment, as texts (`row`).
+
+        Args:
+            since: a moment, by `Database.now`.
+            besides: user ids to whose events nothing is brought; nothing is of what carries the name of a run.
+        """
+        return self.database.rows(
+            "SELECT 'customers' AS source, external_id AS row FROM customers "
+            "WHERE updated_at >= %(since)s AND name !~ %(names)s "
+            "UNION ALL SELECT 'subscriptions', external_id FROM subscriptions "
+            "WHERE updated_at >= %(since)s AND external_id !~ %(names)s "
+            "UNION ALL SELECT 'invoices', c.external_id || ' ' || i.id FROM invoices i "
+            "JOIN customers c ON c.id = i.customer_id WHERE i.updated_at >= %(since)s AND c.name !~ %(names)s "
+            "UNION ALL SELECT 'events', external_subscription_id || ' ' || transaction_id FROM events "
+            "WHERE created_at >= %(since)s AND external_subscription_id !~ %(names)s "
+            "AND NOT external_subscription_id = ANY(%(besides)s)",
+            {"since": since, "besides": list(besides), "names": OF_A_RUN},
+        )
 
     def invoices(self, external_id: str) -> list[Row]:
         """The rows of `invoices` of a customer, oldest first."""

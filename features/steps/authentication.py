@@ -4,9 +4,9 @@ from behave import given, then, when
 from behave.runner import Context
 
 from creditflow import expect, story
-from creditflow.cast import RUN
 from creditflow.drivers.keycloak import SignInRefused
 from creditflow.expect import Finding
+from creditflow.naming import RUN
 
 
 @given("a/an {role} on the {plan} plan with {number} credit(s)")

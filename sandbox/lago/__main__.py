@@ -23,6 +23,7 @@ def main() -> None:
         access_log=False,
         log_level="info",
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,  # longer than any client keeps an idle connection, so that none is closed in use
     )
 
 

@@ -41,6 +41,7 @@ def main() -> int:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=10,
+        timeout_keep_alive=75,  # longer than any client keeps an idle connection, so that none is closed in use
         server_header=False,
         proxy_headers=False,
     )

@@ -25,7 +25,13 @@ def main() -> int:
         return 2
     print(f"{TITLE} on http://127.0.0.1:{port}", flush=True)
     uvicorn.run(
-        app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=75,  # longer than any client keeps an idle connection, so that none is closed in use
     )
     return 0
 

@@ -52,6 +52,8 @@ class Service(ABC):
     """Stops it so that it goes on with its state when it is started again."""
     end_signal: ClassVar[int] = signal.SIGTERM
     """Stops it when its state is not needed any more."""
+    log_shows_errors: ClassVar[bool] = True
+    """Whether an error in its log means that something is wrong, and not only that somebody was refused."""
     cure: ClassVar[str]
     """What its user can do when it does not come up."""
 

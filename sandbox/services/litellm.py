@@ -25,6 +25,7 @@ class LiteLLM(HttpService):
 
     name = "litellm"
     version = "1.106.2"
+    log_shows_errors = False
     deadline = 90
     end_signal: ClassVar[int] = signal.SIGKILL  # it would wait for open connections
     health_path = "/health/liveliness"

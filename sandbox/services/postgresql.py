@@ -33,6 +33,7 @@ class PostgreSQL(Service):
 
     name = "postgresql"
     version = "18.4"
+    log_shows_errors = False
     stop_signal: ClassVar[int] = signal.SIGINT  # without waiting for those who are connected
     end_signal: ClassVar[int] = signal.SIGQUIT  # at once, but its shared memory is given back
     cure = (

@@ -15,12 +15,13 @@ from psycopg2 import sql
 
 from creditflow import waiting
 from creditflow.billing import Billing
-from creditflow.cast import RUN, Cast
+from creditflow.cast import Cast
 from creditflow.cleanup import Cleanup, LeftBehind
 from creditflow.drivers.keycloak import SignInRefused
 from creditflow.drivers.provider import fingerprint
 from creditflow.errors import NotTestableHere, ServiceAway
 from creditflow.expect import holds
+from creditflow.naming import RUN
 from creditflow.people import Organization, Person
 from creditflow.questions import Question, ask, new_key
 from creditflow.settings import load

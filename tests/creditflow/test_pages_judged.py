@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from creditflow import pages, period, run
+from creditflow.bystanders import Bystanders
 from creditflow.cast import Cast
 from creditflow.cleanup import Cleanup
 from creditflow.drivers.http import Http
 from creditflow.errors import NotTestableHere, ServiceAway
 from creditflow.people import Person
+from creditflow.redaction import redactor
 from creditflow.run import Session
 from creditflow.settings import load
 from creditflow.target import Target
+from creditflow.watch import Watch
 
 if TYPE_CHECKING:
     from tests.creditflow.conftest import MakePerson, MakeReply
@@ -101,12 +104,13 @@ def test_nobody_opens_any_endpoint(target: Target) -> None:
 
 def test_whatever_a_scene_makes_is_owed_before_it_is_made(target: Target) -> None:
     owed: list[Any] = []
-    cast, accounts = Session(target.settings, target).scene(owed.append)
-    assert len(owed) == 1
+    bystanders = Bystanders(Cast(target, Cleanup(), redactor.learn), ())
+    cast, accounts = Session(target.settings, target, Watch(target), bystanders).scene(owed.append)
+    assert len(owed) == 2
     person = cast.person("individual")
     accounts.credits(person, 0)
     assert target.keycloak.find_user(person.name) == person.id
-    owed[0]()
+    owed[1]()
     assert target.keycloak.find_user(person.name) is None
 
 

@@ -1,0 +1,48 @@
+"""Bystanders: an individual and an organisation of whom no scenario speaks, so that none of them may ever change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from creditflow.cast import Cast
+from creditflow.cleanup import Cleanup
+from creditflow.drivers.record import Entry
+from creditflow.target import Target
+
+
+@dataclass(frozen=True)
+class Bystanders:
+    """People who are there during the whole run and do nothing.
+
+    Attributes:
+        cast: the people and their organisation.
+        entries: the record of how they were made.
+    """
+
+    cast: Cast
+    entries: tuple[Entry, ...]
+
+    @classmethod
+    def make(
+        cls, target: Target, owe: Callable[[Callable[[], object]], object], learn: Callable[[str], None]
+    ) -> Bystanders:
+        """Make an individual with credits, and an organisation whose admin has an allocation.
+
+        A target on which nobody can be granted credits has bystanders without.
+
+        Args:
+            target: where they live.
+            owe: takes what removes them again.
+            learn: told every secret that is made.
+        """
+        cleanup = Cleanup()
+        owe(cleanup.carry_out)
+        target.record.take()
+        cast = Cast(target, cleanup, learn)
+        credits = 1_000 if target.has("UNICORN_DB_URL") else 0
+        cast.person("bystander", "professional", credits)
+        admin = cast.person("second bystander", "platform")
+        organization = cast.organization("the bystanders' organisation", admin, credits=1_000)
+        target.ops_center.allocate(admin.token, organization.id, admin.email, 100)
+        return cls(cast, tuple(target.record.take()))

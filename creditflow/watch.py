@@ -1,0 +1,172 @@
+"""The watch: beyond the people of a scenario nothing changed while it ran, and no service logged an error.
+
+On a target that nobody else uses (`WATCH=exact`, as the sandbox says of itself) everything that the systems keep is
+compared before and after a scenario. While another run is on the same target this can't be told, and is said at the
+end. On any target there are bystanders, whose books are audited with those of each scenario.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+from creditflow.expect import counted
+from creditflow.naming import RUN, made_by_a_run
+from creditflow.people import Person
+from creditflow.redaction import redactor
+from creditflow.target import Target
+
+TITLE = "Nothing else happened"
+"""By which the report names the watch."""
+
+_ERROR = re.compile(r"\b(?:ERROR|CRITICAL|FATAL|PANIC)\b|Traceback \(most recent call last\)")
+_SHOWN = 300
+"""Characters of a row or a line that a message shows."""
+
+_hands = ThreadPoolExecutor(4, thread_name_prefix="watch")
+
+
+class SomethingElseHappened(AssertionError):  # noqa: N818 - a verdict, not an accident
+    """Something changed, or was logged, that the scenario had no part in."""
+
+    title = TITLE
+
+
+class Watch:
+    """What a target keeps and logs, looked at after every scenario.
+
+    Args:
+        target: whose systems are watched.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.exact = target.settings.watch == "exact"
+        self.beside_others = 0
+        self._logs = Logs(target.settings.log_files)
+        self._kept: Counter[str] = Counter()
+        self._since: datetime | None = None
+        self._ours: set[str] = set()
+        self._alone = True
+
+    def begin(self) -> None:
+        """Look at everything for the first time."""
+        if self.exact:
+            self._since = self._target.lago_db.database.now()
+            self._kept, self._alone = self._look(), not self._target.unicorn.others(RUN)
+
+    def logs(self, people: Iterable[Person], green: bool) -> None:
+        """Require that since the last look no service logged an error, and none a provider key of these people.
+
+        Raises:
+            SomethingElseHappened: with the line. Of a scenario that is red already, only a key is told.
+        """
+        keys = {key: person.alias for person in people for key in person.keys}
+        for service, line in self._logs.new_lines():
+            for key, whose in keys.items():
+                if key in line:
+                    raise SomethingElseHappened(f"the log of {service} shows the provider key of {whose}: {_cut(line)}")
+            if green and _ERROR.search(line):
+                raise SomethingElseHappened(f"{service} logged an error while all went well: {_cut(line)}")
+
+    def everything(self, people: Iterable[Person]) -> None:
+        """Require that, once its people are removed, a scenario has left every system as it was.
+
+        Args:
+            people: those of the scenario, whose events Lago goes on keeping.
+
+        Raises:
+            SomethingElseHappened: with what changed.
+        """
+        if not self.exact:
+            return
+        self._ours |= {person.id for person in people}
+        before, self._kept = self._kept, self._look()
+        alone, self._alone = self._alone, not self._target.unicorn.others(RUN)
+        changed = [f"{what} (gone)" for what in (before - self._kept).elements() if not _passes(what)]
+        changed += [f"{what} (new)" for what in (self._kept - before).elements()]
+        if not changed:
+            return
+        if not (alone and self._alone):
+            self.beside_others += 1
+            return
+        more = f" and {counted(len(changed) - 3, 'more change')}" if len(changed) > 3 else ""
+        raise SomethingElseHappened(
+            f"something changed that is none of the scenario's people's: {'; '.join(map(_cut, changed[:3]))}{more}"
+        )
+
+    def said(self) -> str:
+        """What a reader has to know of how far the watch could see; empty when it saw everything."""
+        if not self.exact:
+            return "Others use this target: of what is not the run's own, only its bystanders were watched."
+        if self.beside_others:
+            scenarios = counted(self.beside_others, "scenario")
+            return f"Another run was on this target: beside {scenarios} only the bystanders were watched."
+        return ""
+
+    def _look(self) -> Counter[str]:
+        looks: tuple[Callable[[], list[str]], ...] = (self._database, self._redis, self._lago, self._provider)
+        return Counter(what for found in _hands.map(lambda look: look(), looks) for what in found)
+
+    def _database(self) -> list[str]:
+        return [f"unicorn_db {row['source']}: {row['row']}" for row in self._target.unicorn.everything()]
+
+    def _redis(self) -> list[str]:
+        return [f"Redis {key}: {value}" for key, value in self._target.counters.everything().items()]
+
+    def _lago(self) -> list[str]:
+        """What changed in Lago since the run began, beyond its own people: nobody there is ever quite removed."""
+        if self._since is None:
+            return []
+        rows = self._target.lago_db.changes(self._since, sorted(self._ours))
+        return [f"lago {row['source']}: {row['row']}" for row in rows]
+
+    def _provider(self) -> list[str]:
+        """Calls that nobody of any run made, or that came when their asker was gone."""
+        return [
+            f"the provider's journal: {call.caller} {call.request} with {call.key_fingerprint}"
+            for call in self._target.provider.all_calls()
+            if call.caller.startswith(RUN) or not made_by_a_run(call.caller)
+        ]
+
+
+class Logs:
+    """Files to which the target's services write, read on from where they ended."""
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._read = {path: _size(path) for path in files}
+
+    def new_lines(self) -> list[tuple[str, str]]:
+        """Every whole line since the last look, with the name of its service."""
+        found = []
+        for path, begin in self._read.items():
+            size = _size(path)
+            if size == begin:
+                continue
+            with path.open("rb") as file:
+                file.seek(begin if size > begin else 0)
+                text = file.read()
+            whole = text[: text.rfind(b"\n") + 1]
+            self._read[path] = (begin if size > begin else 0) + len(whole)
+            found += [(path.stem, line) for line in whole.decode("utf-8", "replace").splitlines()]
+        return found
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _passes(what: str) -> bool:
+    """Whether it is kept for a minute only: the tier that Redis remembers (contract, "Redis")."""
+    return what.startswith("Redis tier:")
+
+
+def _cut(text: str) -> str:
+    return redactor.clean(text[:_SHOWN] + ("..." if len(text) > _SHOWN else ""))
