@@ -1,11 +1,8 @@
 """Faults of what an individual's request costs, and of when it is charged."""
 
-from uuid import UUID
-
 from sandbox.faults import fault, replace, rewrite
 from sandbox.ops_center import chat, credits, litellm, pricing, reservations
 from sandbox.ops_center.purses import Individual
-from sandbox.ops_center.services import Services
 
 
 @fault("F1.E1", "credits in the API, expected 9,995")
@@ -289,18 +286,6 @@ def everybody_pays_for_one() -> None:
 def balance_shows_what_was_granted() -> None:
     """The balance stays at what was once granted: users see credits that they have spent."""
     rewrite(credits.remaining, "SELECT credits_remaining", "SELECT credits_allocated AS credits_remaining")
-
-
-@fault("F1.S5", "the individual has 91 credits in the API, expected 43")
-def balance_is_remembered() -> None:
-    """The balance is looked up once and shown for ever: spending and grants do not appear."""
-    known: dict[object, int] = {}
-    look_up = credits.remaining
-
-    async def remaining(services: Services, user_id: UUID) -> int:
-        return known.setdefault(user_id, await look_up(services, user_id))
-
-    replace(credits, "remaining", remaining)
 
 
 @fault("F1.S5", "reads in the answer that 10,000 credits are left, expected 9,991")
