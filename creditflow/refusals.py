@@ -62,13 +62,14 @@ class Refusal:
 
 
 def refused(reply: Reply, wanted: Refusal, who: str, recorded: Callable[[], str]) -> None:
-    """Require a reply to be this refusal, as a problem document that repeats its status."""
+    """Require a reply to be this refusal: a problem document that repeats its status, with an id to ask support by."""
     findings = [Finding(f"{who} got the status {{}}", reply.status, wanted.status)]
     if reply.status == wanted.status:
         if wanted.code:
             findings.append(Finding(f"{who} got the code {{}}", reply.body.get("code"), wanted.code))
         findings.append(Finding("the problem's own status is {}", reply.body.get("status"), wanted.status))
         findings.append(Finding("the refusal's media type is {}", _media_type(reply), "application/problem+json"))
+        findings.append(Finding("the refusal carries a request id: {}", bool(reply.headers.get("X-Request-Id")), True))
     agree(findings, lambda: f"the answer reads: {reply.text[:300] or 'nothing'}; {recorded()}")
 
 

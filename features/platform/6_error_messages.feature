@@ -56,6 +56,22 @@ Feature: Whoever reads an error knows what to do next
       And no credits are held for them
       And the refusal is a clear sentence that gives no internals away
 
+  Rule: Of several things that are wrong the first is told, in the order in which they have to be put right
+
+    @A11 @normal
+    Scenario: Who has neither calls nor credits left is told of the calls
+      Given a trial user on the Trial plan with 0 credits
+      And they have already made 700 calls this month
+      When they ask GPT-3.5-turbo a question of 100 tokens
+      Then the request is refused as 429 "quota exceeded"
+
+    @A11 @normal
+    Scenario: Who has no calls left and asks for a model that is not on offer is told of the model
+      Given a trial user on the Trial plan with 1,000 credits
+      And they have already made 700 calls this month
+      When they ask for a model that is not on offer
+      Then it is refused as 422 Unprocessable Entity
+
   Rule: A red check says where to look first
 
     @H1 @critical

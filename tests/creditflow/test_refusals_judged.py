@@ -13,7 +13,7 @@ from creditflow.refusals import Refusal
 if TYPE_CHECKING:
     from tests.creditflow.conftest import MakeReply
 
-PROBLEM = {"Content-Type": "application/problem+json"}
+PROBLEM = {"Content-Type": "application/problem+json", "X-Request-Id": "0547d8bd-3213-4e45-b347-a0923eacc758"}
 AT = datetime(2026, 12, 31, 23, 0, tzinfo=UTC)
 RESET = round(datetime(2027, 1, 1, tzinfo=UTC).timestamp())
 
@@ -62,6 +62,7 @@ def test_a_refusal_as_the_contract_has_it_is_green(reply: MakeReply) -> None:
         (402, {"status": 400, "code": "insufficient_credits"}, PROBLEM, "the problem's own status is 400"),
         (402, {"status": 402, "code": "insufficient_credits"}, {"Content-Type": "application/json"}, "media type is a"),
         (402, {"status": 402, "code": "insufficient_credits"}, {}, "media type is "),
+        (402, {"status": 402, "code": "insufficient_credits"}, {}, "request id: no, expected yes"),
     ],
 )
 def test_another_refusal_is_red_and_says_what_came_and_what_was_recorded(
