@@ -175,7 +175,7 @@ Feature: 2 A member spends what their organisation has allocated to them
       And no credits are held for the member
       And the provider was not called for the member
 
-    @normal
+    @F2.E4 @normal
     Scenario: A new allocation lets a blocked member go on
       Given an organisation with 10,000 credits
       And a member with an allocation of 8 credits

@@ -155,11 +155,13 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And the member has 2,500 credits of their allocation left
       And no credits are held for the member
 
-    @R4 @needs.journal @normal
+    @R4 @I5 @needs.journal @normal
     Scenario: The provider's trouble with one user does not reach another
       Given an individual on the Professional plan with 10,000 credits
       And a neighbour on the Professional plan with 500 credits
       And for the individual the provider answers with a server error
+      When the individual asks GPT-3.5-turbo a question of 100 tokens
+      Then the request is refused as 502 "provider error"
       When the neighbour asks GPT-3.5-turbo a question of 100 tokens
       Then the answer arrives
       And the neighbour has 491 credits left

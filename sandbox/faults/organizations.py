@@ -433,6 +433,17 @@ def invited_member_is_not_recognized() -> None:
     rewrite(organizations._memberships, "OR (user_id IS NULL AND user_email = %s)", "AND %s <> ''")
 
 
+@fault("F2.E4", "the member got no answer: status 402")
+def blocked_member_stays_blocked() -> None:
+    """A member who had used their allocation up is refused after the admin gave them more."""
+    vars(purses)["_blocked"] = {}
+    rewrite(
+        Allocation.hold,
+        "if refusal:",
+        "refusal = _blocked.get(self.member_id, refusal)\n    if refusal:\n        _blocked[self.member_id] = refusal",
+    )
+
+
 def _own_purse_if(table: str, condition: str) -> str:
     """The lines that let the caller pay individually when they have such a row."""
     return (

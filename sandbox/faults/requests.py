@@ -1,9 +1,10 @@
 """Faults of how an LLM request is taken, repeated and answered."""
 
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import app, chat, idempotency
+from sandbox.ops_center import app, chat, idempotency, litellm, purses
 from sandbox.ops_center.chat import ChatRequest, Order
-from sandbox.ops_center.purses import Allocation
+from sandbox.ops_center.litellm import LiteLLM
+from sandbox.ops_center.purses import Allocation, Individual
 
 _CLAIM = "await idempotency.claim(services.database, caller.user_id, request)"
 
@@ -224,6 +225,25 @@ def question_may_be_empty() -> None:
 def request_is_judged_before_its_sender() -> None:
     """Somebody without a token learns what is wrong with their request instead of that they are not let in."""
     rewrite(app._invalid, "await tokens.authenticate(request)", "pass")
+
+
+@fault("EP9", "the individual got no answer: status 402")
+def whoever_was_refused_stays_refused() -> None:
+    """Somebody who ran out of credits is remembered as such, and is refused after they got new ones."""
+    vars(purses)["_broke"] = set()
+    rewrite(
+        Individual.hold,
+        "if held.rowcount == 0:",
+        "if held.rowcount == 0 or self.user_id in _broke:\n        _broke.add(self.user_id)",
+    )
+
+
+@fault("I5", "the neighbour got no answer: status 502")
+def failure_of_one_request_stops_everybody() -> None:
+    """After one failure nobody is sent to the provider any more, whoever they are and whatever they ask."""
+    vars(litellm)["_failures"] = []
+    rewrite(LiteLLM._sent, "    with _troubles", "    if _failures: raise provider_error()\n    with _troubles")
+    rewrite(LiteLLM._sent, "raise refused(", "_failures.append(answer.status_code); raise refused(")
 
 
 def _unlimit(field: str, limit: str) -> None:
