@@ -1,7 +1,7 @@
 """Faults of how an LLM request is taken, repeated and answered."""
 
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import app, chat, idempotency, litellm, purses
+from sandbox.ops_center import chat, idempotency, litellm, purses, tokens
 from sandbox.ops_center.chat import ChatRequest, Order
 from sandbox.ops_center.litellm import LiteLLM
 from sandbox.ops_center.purses import Allocation, Individual
@@ -221,10 +221,17 @@ def question_may_be_empty() -> None:
     _unlimit("messages", "MinLen")
 
 
-@fault("I1", "a new key is answered with 422, expected 401")
+@fault("I1", "an LLM request is answered with 422, expected 401")
 def request_is_judged_before_its_sender() -> None:
-    """Somebody without a token learns what is wrong with their request instead of that they are not let in."""
-    rewrite(app._invalid, "await tokens.authenticate(request)", "pass")
+    """Somebody without a token learns what is wrong with their question instead of that they are not let in."""
+    vars(tokens)["_read"] = chat.read
+    rewrite(
+        tokens.authenticate,
+        "    scheme, _, token =",
+        "    if request.url.path.endswith('/chat/completions'):\n"
+        "        _read(await request.body())\n"
+        "    scheme, _, token =",
+    )
 
 
 @fault("EP9", "the individual got no answer: status 402")
