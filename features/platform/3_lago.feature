@@ -32,7 +32,7 @@ Feature: Lago knows every customer, plan and call
 
   Rule: Each counted call is one event
 
-    @I4 @critical
+    @T8 @I4 @critical
     Scenario: A request is one event under its own id, and Lago refuses it a second time
       Given an individual on the Professional plan with 10,000 credits
       When they ask GPT-3.5-turbo a question of 100 tokens
@@ -55,7 +55,7 @@ Feature: Lago knows every customer, plan and call
       Then the request is refused as 502 "provider error"
       And soon Lago has an event for their request
 
-    @I4 @normal
+    @I4 @A10 @normal
     Scenario: A member's request is an event of the member's own subscription
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits

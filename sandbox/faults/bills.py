@@ -12,13 +12,13 @@ from sandbox.ops_center.reservations import Call
 from sandbox.ops_center.services import Services
 
 
-@fault("I4", "Lago has the event none, expected")
+@fault("F1.S6", "Lago has the event none, expected")
 def calls_are_never_billed() -> None:
     """No call arrives at Lago, so that nobody is ever billed for one."""
     rewrite(reservations._finish, "if finished.rowcount:", "if not finished.rowcount:")
 
 
-@fault("I4", "Lago bills the individual for 2 calls this month, expected 1")
+@fault("T8", "Lago bills the individual for 2 calls this month, expected 1")
 def calls_are_billed_again_under_a_new_id() -> None:
     """A call is sent to Lago a second time under an id of its own, and the customer pays for both."""
     rewrite(
@@ -29,7 +29,7 @@ def calls_are_billed_again_under_a_new_id() -> None:
     vars(lago_events)["uuid4"] = uuid4
 
 
-@fault("I4", "Lago has the event none, expected", "the provider was called")
+@fault("F1.S6", "Lago has the event none, expected", "the provider was called")
 def events_have_ids_of_their_own() -> None:
     """Lago can't tell a repeated event from a new one, and nobody can tell which call was billed."""
     before = lago_events.event
@@ -40,13 +40,13 @@ def events_have_ids_of_their_own() -> None:
     replace(lago_events, "event", renamed)
 
 
-@fault("I4", "the event is for the subscription", "expected")
+@fault("T8", "the event is for the subscription", "expected")
 def events_name_the_customer_as_subscription() -> None:
     """Events are sent for the customer's id, which is no subscription, and so nobody is billed for them."""
     rewrite(lago_events.keep, "COALESCE(t.subscription_id, u.user_id::text)", "u.user_id::text")
 
 
-@fault("I4", "the event is for the subscription", "expected")
+@fault("A10", "the event is for the subscription", "expected")
 def members_calls_are_billed_to_the_admin() -> None:
     """What a member asks is billed on the subscription of the organisation's admin."""
     rewrite(
@@ -57,19 +57,19 @@ def members_calls_are_billed_to_the_admin() -> None:
     )
 
 
-@fault("I4", "Lago has the event none, expected", "the BYOK user")
+@fault("F3.S7", "Lago has the event none, expected", "the BYOK user")
 def own_key_calls_are_not_billed() -> None:
     """Lago never hears of the calls that people make with their own keys."""
     rewrite(lago_events.keep, "WHERE u.request_id = %s", "WHERE u.request_id = %s AND NOT u.byok")
 
 
-@fault("I4", "Lago has the event none, expected", "1 call of the individual is counted")
+@fault("F1.E2", "Lago has the event none, expected", "1 call of the individual is counted")
 def failed_calls_are_not_billed() -> None:
     """A call that counts against the quota but was not answered is missing at Lago: the two never agree again."""
     rewrite(lago_events.keep, "WHERE u.request_id = %s", "WHERE u.request_id = %s AND u.status = 200")
 
 
-@fault("I4", "Lago received an event for the request", "of the individual")
+@fault("F1.E2", "Lago received an event for the request", "of the individual")
 def refused_calls_are_billed() -> None:
     """Whoever is refused for lack of credits is billed for the call that never was."""
     before = reservations.reserve
@@ -92,25 +92,25 @@ def refused_calls_are_billed() -> None:
     replace(reservations, "reserve", reserve)
 
 
-@fault("I4", "Lago bills the individual for 0 calls this month, expected 1")
+@fault("T8", "Lago bills the individual for 0 calls this month, expected 1")
 def events_are_of_an_unknown_metric() -> None:
     """Lago takes the events and counts none of them, as no charge is for a metric of that name."""
     replace(lago_events, "CODE", "llm_request")
 
 
-@fault("I4", "Lago bills the individual for 0 calls this month, expected 1")
+@fault("T8", "Lago bills the individual for 0 calls this month, expected 1")
 def events_are_dated_a_month_back() -> None:
     """This month's calls fall into a period that is billed already, and are never charged."""
     rewrite(lago_events.event, ".timestamp())", ".timestamp()) - 31 * 24 * 3600")
 
 
-@fault("I4", "Lago has the event none, expected")
+@fault("F1.S6", "Lago has the event none, expected")
 def events_are_dated_in_milliseconds() -> None:
     """Lago refuses every event, as it lies fifty thousand years ahead."""
     rewrite(lago_events.event, ".timestamp())", ".timestamp() * 1000)")
 
 
-@fault("I4", "the plan of the individual in the balance is trial, expected starter")
+@fault("F1.P4", "the limit of the individual is 700 calls in the usage, expected 10,000")
 def plan_of_the_subscription_is_not_asked() -> None:
     """Whoever subscribes to a larger plan stays on the trial."""
     rewrite(tiers.tier_of, "subscription.plan_code if subscription else DEFAULT", "DEFAULT")

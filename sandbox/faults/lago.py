@@ -4,7 +4,7 @@ from sandbox.faults import fault, replace, rewrite
 from sandbox.lago import billing, customers, events, invoices, lifecycle, subscriptions
 
 
-@fault("I4", "Lago answered the repeated event with 200, expected 422")
+@fault("T8", "Lago answered the repeated event with 200, expected 422")
 def repeated_event_is_accepted() -> None:
     """An event that is sent again is taken again, and the customer is billed twice for one call."""
     rewrite(
@@ -14,7 +14,7 @@ def repeated_event_is_accepted() -> None:
     )
 
 
-@fault("I4", "Lago has the event none, expected")
+@fault("F1.S6", "Lago has the event none, expected")
 def accepted_events_are_lost() -> None:
     """Lago says that it has taken an event and forgets it, and the call is never billed."""
     rewrite(
@@ -25,7 +25,7 @@ def accepted_events_are_lost() -> None:
     )
 
 
-@fault("I4", "Lago bills the individual for 0 calls this month, expected 1")
+@fault("T8", "Lago bills the individual for 0 calls this month, expected 1")
 def events_are_counted_for_the_next_period() -> None:
     """Calls are billed a month late, and those of the last month never."""
     rewrite(events._time, "fromtimestamp(float(value), UTC)", "fromtimestamp(float(value) + 31 * 24 * 3600, UTC)")

@@ -2,11 +2,8 @@
 
 from uuid import UUID
 
-from fastapi import Depends
-from fastapi.routing import APIRoute
-
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import chat, credits, status, tokens, usage
+from sandbox.ops_center import chat, credits, status, usage
 from sandbox.ops_center.services import Services
 
 
@@ -187,9 +184,7 @@ def status_calls_a_healthy_service_down() -> None:
     rewrite(status.status, '/health"),\n    }', '/healthz"),\n    }')
 
 
-@fault("X3", "Ops-Center's status answer is 401, expected 200")
-def status_wants_a_token() -> None:
-    """Nobody can see that signing in is what is down."""
-    for route in status.router.routes:
-        if isinstance(route, APIRoute):
-            route.dependencies.append(Depends(tokens.authenticate))
+@fault("X3", "Ops-Center reports on 2 services or more, expected 5")
+def status_leaves_services_out() -> None:
+    """The page that the operators look at says nothing of the services that most often are away."""
+    rewrite(status.status, "zip(checks, states, strict=True)", "list(zip(checks, states, strict=True))[:2]")
