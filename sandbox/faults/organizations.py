@@ -38,15 +38,13 @@ def admin_is_charged_individually() -> None:
 @fault("F2.M1", "12 answers arrived, expected 10")
 def allocation_is_checked_and_deducted_later() -> None:
     """The allocation is checked in one transaction and deducted in another: ten tabs at once outrun it."""
-    rewrite(Allocation.hold, "await self._move(db, held=credits)", "pass")
-    rewrite(Allocation.release, "held=-held", "held=0")
-    rewrite(Allocation.pay, "held=-held", "held=0")
-    rewrite(Allocation.pay, 'left - member["reserved_credits"] + held', "left")
+    _hold_nothing()
 
 
 @fault("F2.S10", "the member got the status 200, expected 402")
 def what_was_allocated_is_compared_and_not_what_is_left() -> None:
     """A request is let through while it costs less than was ever allocated, however much of it is used."""
+    _hold_nothing()
     rewrite(
         purses.refusal_of_allocation,
         'member["allocated_credits"] - member["used_credits"] - member["reserved_credits"]',
@@ -54,7 +52,7 @@ def what_was_allocated_is_compared_and_not_what_is_left() -> None:
     )
 
 
-@fault("F2.S10", "got no answer")
+@fault("F2.S10", "2 of 2 answers did not arrive", "status 402", "0 of your allocation are available")
 def what_was_used_is_compared_and_not_what_is_left() -> None:
     """A request is refused as soon as it costs more than was used before: new members are never answered."""
     rewrite(
@@ -442,6 +440,14 @@ def blocked_member_stays_blocked() -> None:
         "if refusal:",
         "refusal = _blocked.get(self.member_id, refusal)\n    if refusal:\n        _blocked[self.member_id] = refusal",
     )
+
+
+def _hold_nothing() -> None:
+    """Let an allocation be looked at before the provider is called, and touched only afterwards."""
+    rewrite(Allocation.hold, "await self._move(db, held=credits)", "pass")
+    rewrite(Allocation.release, "held=-held", "held=0")
+    rewrite(Allocation.pay, "held=-held", "held=0")
+    rewrite(Allocation.pay, 'left - member["reserved_credits"] + held', "left")
 
 
 def _own_purse_if(table: str, condition: str) -> str:
