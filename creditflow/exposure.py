@@ -54,7 +54,7 @@ def require_absent_from_answers(ops_center: OpsCenter, person: Person) -> None:
         "the balance": ops_center.balance(person.token),
         "the usage": ops_center.usage(person.token),
         "the history": ops_center.history(person.token),
-        "the key settings": ops_center.keys(person.token),
+        "the page of their keys": ops_center.keys(person.token),
         "the models": ops_center.models(person.token),
         "the status": ops_center.status(),
     }

@@ -81,7 +81,7 @@ Feature: Risk 1 Nobody is charged twice, or for nothing
       And one charge of 9 credits is on their account
       And they have used 1 of 10,000 calls
 
-    @R1 @A7 @needs.journal @normal
+    @R1 @A7 @F3.S5 @needs.journal @normal
     Scenario: A streamed answer on the user's own key costs nothing
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key

@@ -50,7 +50,7 @@ def looks_at_balance(context: Context, who: str) -> None:
     context.reply = context.target.ops_center.balance(context.cast.find(who).token)
 
 
-@when("{who} look(s) at their balance and claim(s) in every header to be {who}")
+@when("{who} look(s) at their balance and claim(s) to be {who}")
 def looks_as_another(context: Context, who: str, other: str) -> None:
     claimed, person = context.cast.someone(other), context.cast.find(who)
     context.reply = forgeries.balance_as_another(context.target.ops_center, person, claimed)
