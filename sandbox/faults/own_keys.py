@@ -1,1 +1,315 @@
-"""Faults."""
+"""Faults of the keys that users bring: how they are kept, which one is used, and who pays."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from sandbox.faults import fault, replace, rewrite
+from sandbox.ops_center import byok, chat, credits, litellm, payers, purses
+from sandbox.ops_center.byok import OwnKey
+from sandbox.ops_center.services import Services
+from sandbox.ops_center.settings import Settings
+from sandbox.ops_center.tokens import Person
+
+_LOOKED_UP = "own_key = await byok.key_for(services, caller.user_id, question.model)"
+_STORING = "    async with services.database.connection() as db:\n        await db.execute("
+
+
+@fault("F3.S9", "got the status 200, expected 401", "once with the platform's key")
+def refused_key_retried_with_the_platforms() -> None:
+    """The platform pays the provider for whoever stores a bad key: a refused request is sent again with its own key."""
+    rewrite(
+        chat._whole,
+        "completion = await services.litellm.complete(order.body())",
+        "try:\n"
+        "        completion = await services.litellm.complete(order.body())\n"
+        "    except Problem:\n"
+        "        completion = await services.litellm.complete(order.question.model_dump(exclude_unset=True))",
+    )
+
+
+@fault("H4", "got the status 200, expected 400", "once with the platform's key", "1 charge of 9")
+def missing_key_replaced_by_credits() -> None:
+    """Who wanted to pay the provider pays credits: without a stored key the request is charged as any other."""
+    rewrite(
+        chat.answer,
+        _LOOKED_UP,
+        "try:\n"
+        f"            {_LOOKED_UP}\n"
+        "        except Problem:\n"
+        "            purse = await payers.purse_of(services, caller, None)",
+    )
+
+
+@fault("H4", "got the status 200, expected 400", "once with the platform's key", "no credits were deducted")
+def missing_key_lets_the_platform_pay() -> None:
+    """Anybody asks for free by sending X-Use-BYOK: without a stored key the platform's is used and nobody charged."""
+    rewrite(chat.answer, _LOOKED_UP, f"try:\n            {_LOOKED_UP}\n        except Problem:\n            pass")
+
+
+@fault("H4", "does not say that no key is stored")
+def missing_key_not_named() -> None:
+    """Whoever asks with X-Use-BYOK and stored no key learns only that something about the request is wrong."""
+    rewrite(
+        byok.missing,
+        'f"No API key that can serve {model} is stored for the user id {user_id}. Store one with "\n'
+        '        "POST /api/v1/settings/byok-keys, or send the request without X-Use-BYOK to use platform credits."',
+        '"The request could not be processed. Check its headers and try again."',
+    )
+
+
+@fault("F3.S6", "the answer says that it cost 9 credits, expected 0", "1 charge of 9")
+def own_key_charged_as_well() -> None:
+    """Who brings a key pays twice: the provider for the key, and credits for the same request."""
+    rewrite(chat.answer, _LOOKED_UP, f"{_LOOKED_UP}\n        purse = await payers.purse_of(services, caller, None)")
+
+
+@fault("A7", "the organisation has 9,991 credits in the API, expected 10,000")
+def own_key_of_a_member_charged_to_the_organization() -> None:
+    """A member's organisation pays for what the member's own key paid."""
+    rewrite(
+        chat.answer,
+        _LOOKED_UP,
+        f"{_LOOKED_UP}\n"
+        "        payer = await payers.purse_of(services, caller, None)\n"
+        "        purse = payer if payer.org_id else None",
+    )
+
+
+@fault("A7", "the BYOK user got no answer: status 402")
+def own_key_needs_credits() -> None:
+    """Who has no credits can't use their own key: the balance is checked before it is known who pays."""
+
+    async def refuse_without_credits(services: Services, caller: Person) -> None:
+        if await credits.remaining(services, caller.user_id) == 0:
+            raise purses.insufficient_credits(purses.Individual(caller.user_id, services.settings.public_url), 1)
+
+    chat.__dict__["refuse_without_credits"] = refuse_without_credits
+    rewrite(chat.answer, _LOOKED_UP, f"await refuse_without_credits(services, caller)\n        {_LOOKED_UP}")
+
+
+@fault("F3.S4", "the answer says 'own key used': no, expected yes", "once with the platform's key")
+def byok_header_ignored() -> None:
+    """Who asks for their own key pays credits: X-Use-BYOK does nothing."""
+    rewrite(payers.uses_own_key, 'return value == "true"', "return False")
+
+
+@fault("F3.S10", "the BYOK user has 1,000 credits in the API, expected 991", "once with their own key")
+def stored_key_always_used() -> None:
+    """Who stored a key can't go back to credits: it is used for every request, asked for or not."""
+
+    async def stores_a_key(services: Services, caller: Person) -> bool:
+        async with services.database.connection() as db:
+            return bool(await byok.stored(db, caller.user_id))
+
+    chat.__dict__["stores_a_key"] = stores_a_key
+    rewrite(chat.answer, "if payers.uses_own_key(request):", "if await stores_a_key(services, caller):")
+
+
+@fault("F3.S5", "called 1 times with the platform's key for the BYOK user, expected 0")
+def stream_paid_by_the_platform() -> None:
+    """The platform pays for streamed answers of users with a key of their own: only whole answers use it."""
+    rewrite(chat._pump, "order.body()", 'order.question.model_dump() | {"stream_options": {"include_usage": True}}')
+
+
+@fault("R3", "shows the key of the BYOK user")
+def key_in_the_answer() -> None:
+    """Every log of a client holds the user's key: the answer repeats what LiteLLM was asked with."""
+    rewrite(
+        chat.Order.costs,
+        '"model": self.question.model,',
+        '"model": self.question.model,\n        "litellm_params": {"api_key": self.own_key and self.own_key.api_key},',
+    )
+
+
+@fault("R3", "shows the key of the BYOK user")
+def key_in_the_settings_page() -> None:
+    """Whoever looks over a user's shoulder reads their key: the settings page is given it whole."""
+
+    async def with_keys(services: Services, user_id: UUID, keys: list[dict[str, Any]]) -> None:
+        for key in keys:
+            async with services.database.connection() as db:
+                found = await db.execute(
+                    "SELECT encrypted_key FROM user_byok_keys WHERE user_id = %s AND provider = %s",
+                    (user_id, key["provider"]),
+                )
+                row = await found.fetchone()
+            if row:
+                key["api_key"] = byok.decrypt(services.settings, row["encrypted_key"], user_id, key["provider"])
+
+    byok.__dict__["with_keys"] = with_keys
+    rewrite(
+        byok.show,
+        "    return",
+        "    await with_keys(services, caller.user_id, keys)\n    return",
+    )
+
+
+@fault("EP14", "the preview shows")
+def preview_too_long() -> None:
+    """A screenshot of the settings gives half of a short key away: the preview shows eight characters."""
+    rewrite(byok.preview, "key[-4:]", "key[-8:]")
+
+
+@fault("R3", "shows the key of the BYOK user")
+def refused_key_repeated_in_the_refusal() -> None:
+    """A user's key ends in the client's error log: the refusal repeats the key that the provider refused."""
+    rewrite(
+        litellm.LiteLLM._sent,
+        'raise refused(answer.status_code, own_key="api_key" in body)',
+        'problem = refused(answer.status_code, own_key="api_key" in body)\n'
+        "                problem.detail += f\" The key was {body.get('api_key')}.\"\n"
+        "                raise problem",
+    )
+
+
+@fault("EP14", "the refusal repeats what was sent as a key")
+def mistyped_key_repeated_in_the_refusal() -> None:
+    """A key with a blank in it is refused, and stands in clear in the refusal that the client logs."""
+    rewrite(
+        byok.store,
+        "raise bad_format(new.provider)",
+        'problem = bad_format(new.provider)\n        problem.detail += f" You sent {key}."\n        raise problem',
+    )
+
+
+@fault("R3", "the key of the BYOK user")
+def key_in_the_log() -> None:
+    """Whoever reads the service's log has the keys of all users: each request is logged with its key."""
+    rewrite(
+        chat._whole,
+        "    completion = await",
+        '    log.info("asking LiteLLM with %s", order.body())\n    completion = await',
+    )
+
+
+@fault("F3.S3", "the stored key can be read in clear or in a plain encoding")
+def key_stored_in_clear() -> None:
+    """Whoever reads the database, or a copy of it, has the keys of all users: they are not encrypted."""
+    _keep_keys(lambda key: key, lambda stored: stored)
+
+
+@fault("F3.S3", "the stored key can be read in clear or in a plain encoding")
+def key_stored_in_base64() -> None:
+    """Whoever reads the database has the keys of all users: they are only encoded."""
+    _keep_keys(
+        lambda key: base64.urlsafe_b64encode(key.encode()).decode(),
+        lambda stored: base64.urlsafe_b64decode(stored).decode(),
+    )
+
+
+@fault("F3.S3", "the key can be read in unicorn_db, in the table usage_tracking")
+def key_kept_with_the_usage() -> None:
+    """The encrypted key is of no use: every request writes it in clear beside its usage."""
+    rewrite(
+        chat.settle,
+        "        text = render(payment)",
+        '        await db.execute("UPDATE usage_tracking SET endpoint = %s WHERE request_id = %s",\n'
+        "            (order.own_key and order.own_key.api_key, order.call.request_id))\n"
+        "        text = render(payment)",
+    )
+
+
+@fault("I3", "the key can be read in Redis")
+def key_kept_in_redis() -> None:
+    """Whoever reaches Redis has the keys of the users who asked lately: they are remembered there in clear."""
+    rewrite(
+        byok.key_for,
+        "    return OwnKey(",
+        '    await services.cache.put(f"byok:{user_id}:{provider}", key, 60)\n    return OwnKey(',
+    )
+
+
+@fault("R3", "1 different encrypted keys are stored, expected 2")
+def encryption_without_a_nonce() -> None:
+    """Whoever reads the database sees who shares a key: the same key is always encrypted to the same text."""
+    rewrite(byok.encrypt, "os.urandom(NONCE_BYTES)", "bytes(NONCE_BYTES)")
+    replace(byok, "_bound_to", lambda user_id, provider: b"")
+
+
+@fault("R4", "the neighbour got the status 200, expected 400")
+def key_of_another_user_used() -> None:
+    """A user's provider bills them for a stranger's requests: the key is looked up without its owner."""
+
+    async def anybodys_key(services: Services, user_id: UUID, model: str) -> OwnKey:
+        async with services.database.connection() as db:
+            found = await db.execute("SELECT * FROM user_byok_keys ORDER BY created_at DESC LIMIT 1")
+            row = await found.fetchone()
+        if row is None:
+            raise byok.missing(user_id, model)
+        key = byok.decrypt(services.settings, row["encrypted_key"], row["user_id"], row["provider"])
+        return OwnKey(model if row["provider"] == "openrouter" else f"direct/{model}", key)
+
+    replace(byok, "key_for", anybodys_key)
+
+
+@fault("F3.S2", "the BYOK user got no answer: status 401")
+def old_key_stays_after_a_new_one() -> None:
+    """Who replaces a key that was stolen or refused goes on with the old one: the new one is not kept."""
+    rewrite(
+        byok.store,
+        """DO UPDATE SET encrypted_key = EXCLUDED.encrypted_key,
+                   key_preview = EXCLUDED.key_preview, created_at = LOCALTIMESTAMP""",
+        "DO NOTHING",
+    )
+
+
+@fault("F3.S2", "the BYOK user got the status 200, expected 400", "once with their own key")
+def removed_key_still_used() -> None:
+    """Who removed their key goes on paying the provider: it is remembered after it was read once."""
+    remembered: dict[UUID, OwnKey] = {}
+    key_for = byok.key_for
+
+    async def remembering(services: Services, user_id: UUID, model: str) -> OwnKey:
+        if user_id not in remembered:
+            remembered[user_id] = await key_for(services, user_id, model)
+        return remembered[user_id]
+
+    replace(byok, "key_for", remembering)
+
+
+@fault("F3.S2", "list openrouter, expected none")
+def removal_of_a_key_forgotten() -> None:
+    """Who removed their key still has it stored here: the removal says that it is done, and does nothing."""
+    rewrite(byok.remove, "DELETE FROM user_byok_keys WHERE", "SELECT FROM user_byok_keys WHERE")
+
+
+@fault("A7", "the BYOK user got no answer: status 401")
+def openai_key_stored_as_openrouters() -> None:
+    """Who brings an OpenAI key can't use it: it is kept under the wrong provider and sent there."""
+    rewrite(byok.store, _STORING, f'    new.provider = "openrouter"\n{_STORING}')
+
+
+@fault("EP14", "got the status 201, expected 422")
+def any_text_accepted_as_a_key() -> None:
+    """Who pastes the wrong thing as a key learns it with the first request only: the format is not checked."""
+    rewrite(byok.store, "raise bad_format(new.provider)", "pass")
+
+
+@fault("F3.S9", "got the status 502, expected 401")
+def refused_key_told_as_the_providers_trouble() -> None:
+    """Whose key has expired waits for the provider to recover: the refusal of the key is told as a provider error."""
+    rewrite(litellm.refused, "if status == 401 and own_key:", "if False:")
+
+
+@fault("A11", "does not say that the stored key has to be checked")
+def refused_key_not_named() -> None:
+    """Whose key has expired signs in again and again: the 401 does not say that the key is meant."""
+    rewrite(
+        litellm.invalid_key,
+        '"The provider refused your own API key. Store a working one with POST /api/v1/settings/byok-keys, "\n'
+        '        "or send the request without X-Use-BYOK to use platform credits."',
+        '"You are not authorized to do this. Sign in again and repeat the request."',
+    )
+
+
+def _keep_keys(write: Callable[[str], str], read: Callable[[str], str]) -> None:
+    def encrypt(_settings: Settings, key: str, _user_id: UUID, _provider: str) -> str:
+        return write(key)
+
+    def decrypt(_settings: Settings, encrypted: str, _user_id: UUID, _provider: str) -> str:
+        return read(encrypted)
+
+    replace(byok, "encrypt", encrypt)
+    replace(byok, "decrypt", decrypt)
