@@ -12,7 +12,7 @@ from sandbox.ops_center.reservations import Call
 from sandbox.ops_center.services import Services
 
 
-@fault("F1.S6", "Lago has the event none, expected")
+@fault("F1.S6", "the individual: events in Lago: Lago lacks event of request")
 def calls_are_never_billed() -> None:
     """No call arrives at Lago, so that nobody is ever billed for one."""
     rewrite(reservations._finish, "if finished.rowcount:", "if not finished.rowcount:")
@@ -29,7 +29,7 @@ def calls_are_billed_again_under_a_new_id() -> None:
     vars(lago_events)["uuid4"] = uuid4
 
 
-@fault("F1.S6", "Lago has the event none, expected", "the provider was called")
+@fault("F1.S6", "the individual: events in Lago: Lago lacks event of request")
 def events_have_ids_of_their_own() -> None:
     """Lago can't tell a repeated event from a new one, and nobody can tell which call was billed."""
     before = lago_events.event
@@ -46,7 +46,7 @@ def events_name_the_customer_as_subscription() -> None:
     rewrite(lago_events.keep, "COALESCE(t.subscription_id, u.user_id::text)", "u.user_id::text")
 
 
-@fault("A10", "the event is for the subscription", "expected")
+@fault("A10", "the member: events in Lago: Lago lacks event of request", "and has event of request")
 def members_calls_are_billed_to_the_admin() -> None:
     """What a member asks is billed on the subscription of the organisation's admin."""
     rewrite(
@@ -57,19 +57,19 @@ def members_calls_are_billed_to_the_admin() -> None:
     )
 
 
-@fault("F3.S7", "Lago has the event none, expected", "the BYOK user")
+@fault("F3.S7", "the BYOK user: events in Lago: Lago lacks event of request")
 def own_key_calls_are_not_billed() -> None:
     """Lago never hears of the calls that people make with their own keys."""
     rewrite(lago_events.keep, "WHERE u.request_id = %s", "WHERE u.request_id = %s AND NOT u.byok")
 
 
-@fault("F1.E2", "Lago has the event none, expected", "1 call of the individual is counted")
+@fault("F1.E2", "the trial user: events in Lago: Lago lacks event of request")
 def failed_calls_are_not_billed() -> None:
     """A call that counts against the quota but was not answered is missing at Lago: the two never agree again."""
     rewrite(lago_events.keep, "WHERE u.request_id = %s", "WHERE u.request_id = %s AND u.status = 200")
 
 
-@fault("F1.E2", "Lago received an event for the request", "of the individual")
+@fault("F1.E2", "the trial user: events in Lago: Lago has event of request", "too many")
 def refused_calls_are_billed() -> None:
     """Whoever is refused for lack of credits is billed for the call that never was."""
     before = reservations.reserve
@@ -104,7 +104,7 @@ def events_are_dated_a_month_back() -> None:
     rewrite(lago_events.event, ".timestamp())", ".timestamp()) - 31 * 24 * 3600")
 
 
-@fault("F1.S6", "Lago has the event none, expected")
+@fault("F1.S6", "the individual: events in Lago: Lago lacks event of request")
 def events_are_dated_in_milliseconds() -> None:
     """Lago refuses every event, as it lies fifty thousand years ahead."""
     rewrite(lago_events.event, ".timestamp())", ".timestamp() * 1000)")

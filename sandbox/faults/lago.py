@@ -14,7 +14,7 @@ def repeated_event_is_accepted() -> None:
     )
 
 
-@fault("F1.S6", "Lago has the event none, expected")
+@fault("F1.S6", "the individual: events in Lago: Lago lacks event of request")
 def accepted_events_are_lost() -> None:
     """Lago says that it has taken an event and forgets it, and the call is never billed."""
     rewrite(
