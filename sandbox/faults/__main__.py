@@ -9,6 +9,9 @@ from sandbox.errors import SandboxError
 from sandbox.faults import catalogue
 from sandbox.faults.matrix import run as run_faults
 
+WORTH_A_SECOND = 12
+"""From how many faults on a second sandbox saves more time than its start takes."""
+
 app = typer.Typer(
     help="Deliberate defects of the sandbox, each of which some scenario has to turn red.",
     add_completion=False,
@@ -26,6 +29,9 @@ def list_them() -> None:
 @app.command()
 def run(
     names: Annotated[list[str] | None, typer.Argument(help="Which faults; all where none is named.")] = None,
+    lanes: Annotated[
+        int, typer.Option(min=0, max=8, help="How many sandboxes share them out among them; 0: as many as pay.")
+    ] = 0,
     full: Annotated[bool, typer.Option(help="All features with each; name what no fault turns red.")] = False,
 ) -> None:
     """Switch on one fault after the other and require the features to turn red and to say why."""
@@ -34,8 +40,15 @@ def run(
     if unknown:
         raise SandboxError(f"There is no fault {', '.join(unknown)}: `python -m sandbox.faults list` names them all.")
     chosen = [known[name] for name in names or known]
-    alone = names is not None and len(names) == 1
-    raise typer.Exit(run_faults(chosen, lambda line: print(line, flush=True), everything=full, shown=alone))
+    raise typer.Exit(
+        run_faults(
+            chosen,
+            lambda line: print(line, flush=True),
+            everything=full,
+            shown=len(chosen) == 1,
+            lanes=lanes or (2 if len(chosen) > WORTH_A_SECOND else 1),
+        )
+    )
 
 
 def main() -> None:

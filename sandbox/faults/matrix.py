@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import shutil
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import sandbox
-from sandbox.errors import SandboxError
 from sandbox.faults import VARIABLE, Fault
+from sandbox.faults.stage import Stage
 from sandbox.files import locked
 from sandbox.handle import Sandbox
 from sandbox.settings import PROJECT, sandbox_settings
@@ -90,6 +91,7 @@ class Range:
 
     def __init__(self, box: Sandbox, folder: Path) -> None:
         self._box, self.folder = box, folder
+        self._stage, self._faulty = Stage(), ""
 
     def clean(self, faults: Iterable[Fault] = ()) -> Trial:
         """Run the scenarios of some faults, or all features, on the reference as it is."""
@@ -97,47 +99,113 @@ class Range:
         return self._behave(None, _selecting(wanted), time.monotonic())
 
     def trial(self, fault: Fault, everything: bool = False) -> Trial:
-        """Switch a fault on, run the scenarios of its plan items up to the first red one, and switch it off.
+        """Switch a fault on in the place of the last one, and run the scenarios of its plan items up to the first red.
 
         Args:
             fault: the one to switch on.
             everything: run all features, to their end.
         """
         began = time.monotonic()
+        if self._faulty not in ("", fault.service):
+            self.mend()
+        self._faulty = fault.service
         self._box.restart(fault.service, {VARIABLE: fault.name})
-        try:
-            chosen = _selecting([]) if everything else [*_selecting(fault.breaks), "--stop"]
-            return self._behave(fault, chosen, began)
-        finally:
-            self._box.restart(fault.service)
+        chosen = _selecting([]) if everything else [*_selecting(fault.breaks), "--stop"]
+        return self._behave(fault, chosen, began)
+
+    def close(self) -> None:
+        """Switch the last fault off, and leave the sandbox."""
+        self._stage.close()
+        self.mend()
+        self._box.stop()
+
+    def mend(self) -> None:
+        """Switch the last fault off."""
+        if self._faulty:
+            self._box.restart(self._faulty)
+            self._faulty = ""
 
     def _behave(self, fault: Fault | None, chosen: Sequence[str], began: float) -> Trial:
         results = self.folder / (fault.name if fault else "clean")
         shutil.rmtree(results, ignore_errors=True)
         results.mkdir(parents=True)
-        command = [sys.executable, "-m", "behave", "-f", _ALLURE, "-o", str(results), *chosen]
-        try:
-            run = subprocess.run(
-                command,
-                cwd=PROJECT,
-                env={**os.environ, **self._box.settings, "POLL_TIMEOUT_S": "3"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=LONGEST_RUN,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise SandboxError(
-                f"The features did not end within {LONGEST_RUN} s with {fault.name if fault else 'no fault'} "
-                f"switched on: see {results} for how far they came."
-            ) from None
+        arguments = ["-f", _ALLURE, "-o", str(results), *chosen]
+        status, output = self._stage.behave(arguments, {**self._box.settings, "POLL_TIMEOUT_S": "3"}, LONGEST_RUN)
         reds, ran = _read(results)
         seconds = round(time.monotonic() - began, 1)
-        return Trial(fault, run.returncode, tuple(reds), tuple(ran), seconds, run.stdout + run.stderr)
+        return Trial(fault, status, tuple(reds), tuple(ran), seconds, output)
 
 
-def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: bool = False) -> int:
+class Lanes:
+    """Several sandboxes beside each other, which share the faults out among them.
+
+    Args:
+        count: how many; the first is the one that is running or the usual one, the others have folders of their own.
+        folder: where trials and the other sandboxes have their place.
+        say: shows the reader a line.
+    """
+
+    def __init__(self, count: int, folder: Path, say: Say) -> None:
+        self._count, self._folder, self._say = count, folder, say
+        self._starting = threading.Lock()
+        self._stopped = threading.Event()
+
+    def run(self, jobs: Sequence[Job]) -> list[Trial]:
+        """Do every job, each once, in whichever lane is free; the trials in the order of the jobs.
+
+        A job that returns no trial ends all of it, and the trials that there are by then are returned.
+        """
+        waiting: queue.SimpleQueue[tuple[int, Job]] = queue.SimpleQueue()
+        for job in enumerate(jobs):
+            waiting.put(job)
+        done: dict[int, Trial] = {}
+        with ThreadPoolExecutor(self._count) as pool:
+            for lane in [pool.submit(self._work, number, waiting, done) for number in range(self._count)]:
+                lane.result()
+        return [done[number] for number in sorted(done)]
+
+    def _work(self, lane: int, waiting: queue.SimpleQueue[tuple[int, Job]], done: dict[int, Trial]) -> None:
+        place = Range(self._start(lane), self._folder)
+        try:
+            while not self._stopped.is_set():
+                try:
+                    number, job = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                trial = job(place)
+                if trial is None:
+                    self._stopped.set()
+                else:
+                    done[number] = trial
+        except BaseException:
+            self._stopped.set()
+            raise
+        finally:
+            place.close()
+
+    def _start(self, lane: int) -> Sandbox:
+        if lane == 0:
+            return sandbox.start(report=self._say)
+        home = {
+            "SANDBOX_HOME": str(self._folder / f"lane-{lane + 1}"),
+            "SANDBOX_PREPARED": str(sandbox_settings().prepared),
+        }
+        with self._starting:
+            before = {name: os.environ.get(name) for name in home}
+            os.environ.update(home)
+            try:
+                return sandbox.start()
+            finally:
+                for name, value in before.items():
+                    os.environ.pop(name)
+                    os.environ.update({name: value} if value is not None else {})
+
+
+Job = Callable[[Range], Trial | None]
+"""Something to be tried in a lane; None when nothing more needs to be tried."""
+
+
+def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: bool = False, lanes: int = 1) -> int:
     """Try every fault and tell the matrix; returns 0 only when all were killed and the clean reference is green.
 
     Args:
@@ -145,38 +213,43 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
         say: shows the reader a line.
         everything: run all features with each of them, and name the scenarios that no fault turns red.
         shown: show what behave printed for each.
+        lanes: how many sandboxes share the faults out among them.
     """
-    settings = sandbox_settings()
-    folder = settings.home / "faults"
+    folder = sandbox_settings().home / "faults"
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
+    of_these = [] if everything or len(faults) > 1 else faults
+
+    def clean(place: Range) -> Trial | None:
+        trial = place.clean(of_these)
+        say(f"clean     {trial.seconds:6.1f} s  {len(trial.scenarios)} scenarios, {len(trial.reds)} of them red")
+        if trial.status == 0:
+            return trial
+        say(f"{trial.output}\nThe clean reference is not green, so that nothing can be said of its faults.")
+        return None
+
+    def trying(fault: Fault) -> Job:
+        def job(place: Range) -> Trial:
+            trial = place.trial(fault, everything)
+            say("\n".join([*_told(trial), *([trial.output] if shown else [])]))
+            return trial
+
+        return job
+
     with locked(folder / "lock", 1, lambda: say("Another run of the faults is under way")):
-        box = sandbox.start(report=say)
-        try:
-            place = Range(box, folder)
-            clean = place.clean() if everything or len(faults) > 1 else place.clean(faults)
-            say(f"clean     {clean.seconds:6.1f} s  {len(clean.scenarios)} scenarios, {len(clean.reds)} of them red")
-            if clean.status != 0:
-                say(clean.output)
-                say("The clean reference is not green, so that nothing can be said of its faults.")
-                return 1
-            trials = []
-            for fault in faults:
-                trials.append(place.trial(fault, everything))
-                _tell(trials[-1], say)
-                if shown:
-                    say(trials[-1].output)
-        finally:
-            box.stop()
+        trials = Lanes(lanes, folder, say).run([clean, *map(trying, faults)])
+    if not trials or trials[0].fault is not None:
+        return 1
+    reference, trials = trials[0], trials[1:]
     written = folder / ("matrix-full.json" if everything else "matrix.json")
     written.write_text(json.dumps([_row(trial) for trial in trials], indent=1, ensure_ascii=False))
     say(f"The matrix is in {written.relative_to(PROJECT) if written.is_relative_to(PROJECT) else written}")
-    idle = _idle(clean, trials) if everything else []
+    idle = _idle(reference, trials) if everything else []
     for scenario in idle:
         say(f"no fault turns it red: {scenario}")
     survived = [trial for trial in trials if not trial.killed]
     if everything:
-        say(f"{len(clean.scenarios)} scenarios, {len(idle)} of them turned red by no fault")
+        say(f"{len(reference.scenarios)} scenarios, {len(idle)} of them turned red by no fault")
     say(f"It took {time.monotonic() - began:.0f} s")
     say(f"{len(trials)} faults: {len(trials) - len(survived)} killed, {len(survived)} survived")
     return 1 if survived or idle else 0
@@ -195,14 +268,16 @@ def _read(results: Path) -> tuple[list[Red], list[str]]:
     return reds, [r["fullName"] for r in ran]
 
 
-def _tell(trial: Trial, say: Say) -> None:
+def _told(trial: Trial) -> list[str]:
     assert trial.fault is not None
-    say(f"{trial.verdict.partition(':')[0]:9} {trial.seconds:5.1f} s  {trial.fault.name}: {trial.fault.harm}")
+    lines = [f"{trial.verdict.partition(':')[0]:9} {trial.seconds:5.1f} s  {trial.fault.name}: {trial.fault.harm}"]
     if not trial.killed:
-        say(f"          {trial.verdict}")
+        lines.append(f"          {trial.verdict}")
     if trial.reds:
-        say(f"          {trial.reds[0].scenario.rpartition(': ')[2]}")
-        say(f"          {trial.reds[0].message.splitlines()[0] if trial.reds[0].message else 'without a message'}")
+        message = trial.reds[0].message.splitlines()
+        lines.append(f"          {trial.reds[0].scenario.rpartition(': ')[2]}")
+        lines.append(f"          {message[0] if message else 'without a message'}")
+    return lines
 
 
 def _row(trial: Trial) -> dict[str, Any]:
