@@ -205,7 +205,7 @@ Feature: 2 A member spends what their organisation has allocated to them
         | see the usage breakdown            |
         | remove the organisation            |
 
-    @R4 @critical
+    @R4 @EP2 @critical
     Scenario Outline: A stranger may not <act>
       Given an organisation with 10,000 credits
       And a stranger on the Professional plan with 500 credits
@@ -223,7 +223,7 @@ Feature: 2 A member spends what their organisation has allocated to them
         | allocate credits to themselves     |
         | remove the organisation            |
 
-    @R4 @critical
+    @R4 @EP3 @critical
     Scenario Outline: The admin of another organisation may not <act>
       Given an organisation with 10,000 credits
       And a second organisation with 5,000 credits
@@ -303,7 +303,7 @@ Feature: 2 A member spends what their organisation has allocated to them
       And the second organisation has 5,000 credits
       And the provider was not called for the member
 
-    @R4 @needs.journal @critical
+    @R4 @EP9 @needs.journal @critical
     Scenario: Nobody can name an organisation that they are no member of
       Given an organisation with 10,000 credits
       And a second organisation with 5,000 credits
