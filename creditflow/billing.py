@@ -95,7 +95,11 @@ class Billing:
                     [FINALIZED],
                 ),
                 Finding("they are of the type {}", [r["invoice_type"] for r in rows], [SUBSCRIPTION]),
-                Finding("they are over {} cents", [r["total_amount_cents"] for r in rows], told),
+                Finding(
+                    f"the invoices of {person.alias} in lago are over {{}} cents",
+                    [r["total_amount_cents"] for r in rows],
+                    told,
+                ),
             ],
         )
 

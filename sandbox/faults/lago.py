@@ -54,7 +54,7 @@ def invoice_is_made_twice() -> None:
     )
 
 
-@fault("T9", "they are over 4,900 cents, expected 49")
+@fault("T9", "the invoices of the individual in lago are over 4,900 cents, expected 49")
 def invoice_is_in_dollars_and_not_in_cents() -> None:
     """Whoever owes 49 dollars is shown 49 cents."""
     rewrite(
