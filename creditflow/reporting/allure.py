@@ -36,6 +36,7 @@ from creditflow.redaction import redactor
 from creditflow.reporting.environment import environment
 from creditflow.reporting.outcome import (
     OUTCOME_LABEL,
+    PLACE_LABEL,
     Kind,
     Problem,
     Run,
@@ -45,6 +46,7 @@ from creditflow.reporting.outcome import (
     names_of,
     of_feature,
     of_step,
+    place,
     rule_of,
     tags_of,
 )
@@ -261,7 +263,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         result = self.logger.get_test(self.current_scenario_uuid)
         result.stop = now()
         result.status = _STATUS.get(outcome.kind, AllureStatus.BROKEN)
-        result.labels.append(Label(OUTCOME_LABEL, outcome.kind.value))
+        result.labels += [Label(OUTCOME_LABEL, outcome.kind.value), Label(PLACE_LABEL, place(scenario))]
         result.statusDetails = _details(outcome.message, outcome.trace())
         of_steps = [problem for step in scenario.all_steps for problem in of_step(step)]
         sentences = [_sentence(step) for step in scenario.all_steps]

@@ -38,6 +38,9 @@ _RUNNERS_OWN = (
 OUTCOME_LABEL = "outcome"
 """The label by which the report sorts results into its categories."""
 
+PLACE_LABEL = "place"
+"""The label that says where a scenario stands, as file and line, ready to be given to behave."""
+
 
 class Kind(StrEnum):
     """Every outcome that a reader tells apart."""

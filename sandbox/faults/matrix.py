@@ -30,10 +30,12 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Red:
-    """A scenario that turned red: its feature, rule and title, and the message that its reader sees."""
+class Ran:
+    """A scenario that ran: its feature, rule and title, where it stands, and what its reader sees if it is red."""
 
-    scenario: str
+    name: str
+    place: str
+    red: bool
     message: str
 
 
@@ -44,18 +46,21 @@ class Trial:
     Attributes:
         fault: the one that was switched on; None for the clean reference.
         status: the exit status of behave.
-        reds: the red scenarios, first first.
-        scenarios: every scenario that ran.
+        ran: the scenarios that ran, first first.
         seconds: how long it took, the restart of the service included.
         output: what behave printed.
     """
 
     fault: Fault | None
     status: int
-    reds: tuple[Red, ...]
-    scenarios: tuple[str, ...]
+    ran: tuple[Ran, ...]
     seconds: float
     output: str = field(repr=False, default="")
+
+    @property
+    def reds(self) -> list[Ran]:
+        """The red scenarios, first first."""
+        return [scenario for scenario in self.ran if scenario.red]
 
     @property
     def killed(self) -> bool:
@@ -78,7 +83,7 @@ class Trial:
             return f"survived: the message does not say {' nor '.join(repr(words) for words in self.unsaid)}"
         if self.status != 0:
             return f"survived: the run ended with status {self.status} and no scenario was judged"
-        return f"survived: {len(self.scenarios)} scenarios stayed green"
+        return f"survived: {len(self.ran)} scenarios stayed green"
 
 
 class Range:
@@ -98,20 +103,19 @@ class Range:
         wanted = sorted({plan_id for fault in faults for plan_id in fault.breaks})
         return self._behave(None, _selecting(wanted), time.monotonic())
 
-    def trial(self, fault: Fault, everything: bool = False) -> Trial:
+    def trial(self, fault: Fault, places: Sequence[str] = ()) -> Trial:
         """Switch a fault on in the place of the last one, and run the scenarios of its plan items up to the first red.
 
         Args:
             fault: the one to switch on.
-            everything: run all features, to their end.
+            places: run the scenarios that stand there instead, to their end.
         """
         began = time.monotonic()
         if self._faulty not in ("", fault.service):
             self.mend()
         self._faulty = fault.service
         self._box.restart(fault.service, {VARIABLE: fault.name})
-        chosen = _selecting([]) if everything else [*_selecting(fault.breaks), "--stop"]
-        return self._behave(fault, chosen, began)
+        return self._behave(fault, places or [*_selecting(fault.breaks), "--stop"], began)
 
     def close(self) -> None:
         """Switch the last fault off, and leave the sandbox."""
@@ -131,9 +135,8 @@ class Range:
         results.mkdir(parents=True)
         arguments = ["-f", _ALLURE, "-o", str(results), *chosen]
         status, output = self._stage.behave(arguments, {**self._box.settings, "POLL_TIMEOUT_S": "3"}, LONGEST_RUN)
-        reds, ran = _read(results)
         seconds = round(time.monotonic() - began, 1)
-        return Trial(fault, status, tuple(reds), tuple(ran), seconds, output)
+        return Trial(fault, status, _read(results), seconds, output)
 
 
 class Lanes:
@@ -211,7 +214,7 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
     Args:
         faults: those to try.
         say: shows the reader a line.
-        everything: run all features with each of them, and name the scenarios that no fault turns red.
+        everything: run with each of them every scenario that none has turned red yet, and name those that are left.
         shown: show what behave printed for each.
         lanes: how many sandboxes share the faults out among them.
     """
@@ -219,18 +222,26 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     of_these = [] if everything or len(faults) > 1 else faults
+    idle: dict[str, str] = {}
+    known = threading.Event()
 
     def clean(place: Range) -> Trial | None:
         trial = place.clean(of_these)
-        say(f"clean     {trial.seconds:6.1f} s  {len(trial.scenarios)} scenarios, {len(trial.reds)} of them red")
+        say(f"clean     {trial.seconds:6.1f} s  {len(trial.ran)} scenarios, {len(trial.reds)} of them red")
         if trial.status == 0:
+            idle.update({scenario.place: scenario.name for scenario in trial.ran} if everything else {})
+            known.set()
             return trial
+        known.set()
         say(f"{trial.output}\nThe clean reference is not green, so that nothing can be said of its faults.")
         return None
 
     def trying(fault: Fault) -> Job:
         def job(place: Range) -> Trial:
-            trial = place.trial(fault, everything)
+            trial = place.trial(fault)
+            if everything and known.wait(LONGEST_RUN) and idle:
+                for scenario in [*trial.reds, *place.trial(fault, list(idle)).reds]:
+                    idle.pop(scenario.place, None)
             say("\n".join([*_told(trial), *([trial.output] if shown else [])]))
             return trial
 
@@ -240,16 +251,15 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
         trials = Lanes(lanes, folder, say).run([clean, *map(trying, faults)])
     if not trials or trials[0].fault is not None:
         return 1
-    reference, trials = trials[0], trials[1:]
+    reference, *trials = trials
     written = folder / ("matrix-full.json" if everything else "matrix.json")
     written.write_text(json.dumps([_row(trial) for trial in trials], indent=1, ensure_ascii=False))
     say(f"The matrix is in {written.relative_to(PROJECT) if written.is_relative_to(PROJECT) else written}")
-    idle = _idle(reference, trials) if everything else []
-    for scenario in idle:
+    for scenario in idle.values():
         say(f"no fault turns it red: {scenario}")
     survived = [trial for trial in trials if not trial.killed]
     if everything:
-        say(f"{len(reference.scenarios)} scenarios, {len(idle)} of them turned red by no fault")
+        say(f"{len(reference.ran)} scenarios, {len(idle)} of them turned red by no fault")
     say(f"It took {time.monotonic() - began:.0f} s")
     say(f"{len(trials)} faults: {len(trials) - len(survived)} killed, {len(survived)} survived")
     return 1 if survived or idle else 0
@@ -260,12 +270,17 @@ def _selecting(plan_ids: Sequence[str]) -> list[str]:
     return [f"--tags={tags}"] if tags else []
 
 
-def _read(results: Path) -> tuple[list[Red], list[str]]:
-    """The red scenarios in the order in which they ran, and the names of all that ran."""
+def _read(results: Path) -> tuple[Ran, ...]:
+    """The scenarios that ran, in their order."""
     found: list[dict[str, Any]] = [json.loads(path.read_text()) for path in results.glob("*-result.json")]
     ran = sorted((r for r in found if r["status"] not in ("skipped", "unknown")), key=lambda r: (r["start"], r["stop"]))
-    reds = [Red(r["fullName"], r.get("statusDetails", {}).get("message", "")) for r in ran if r["status"] in _RED]
-    return reds, [r["fullName"] for r in ran]
+    return tuple(
+        Ran(r["fullName"], _place(r), r["status"] in _RED, r.get("statusDetails", {}).get("message", "")) for r in ran
+    )
+
+
+def _place(result: dict[str, Any]) -> str:
+    return next((label["value"] for label in result["labels"] if label["name"] == "place"), "")
 
 
 def _told(trial: Trial) -> list[str]:
@@ -275,7 +290,7 @@ def _told(trial: Trial) -> list[str]:
         lines.append(f"          {trial.verdict}")
     if trial.reds:
         message = trial.reds[0].message.splitlines()
-        lines.append(f"          {trial.reds[0].scenario.rpartition(': ')[2]}")
+        lines.append(f"          {trial.reds[0].name.rpartition(': ')[2]}")
         lines.append(f"          {message[0] if message else 'without a message'}")
     return lines
 
@@ -287,13 +302,7 @@ def _row(trial: Trial) -> dict[str, Any]:
         "harm": trial.fault.harm,
         "breaks": trial.fault.breaks,
         "verdict": trial.verdict,
-        "killed by": [red.scenario for red in trial.reds],
+        "killed by": [red.name for red in trial.reds],
         "message": trial.reds[0].message if trial.reds else "",
         "seconds": trial.seconds,
     }
-
-
-def _idle(clean: Trial, trials: Sequence[Trial]) -> list[str]:
-    """The scenarios that no fault turned red."""
-    turned = {red.scenario for trial in trials for red in trial.reds}
-    return [scenario for scenario in dict.fromkeys(clean.scenarios) if scenario not in turned]
