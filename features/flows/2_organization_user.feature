@@ -237,7 +237,7 @@ Feature: 2 A member spends what their organisation has allocated to them
         | allocate credits to themselves |
         | remove the organisation        |
 
-    @F2.S2 @F2.S3 @F2.S4 @normal
+    @normal
     Scenario Outline: The admin can't <act>
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
@@ -246,15 +246,24 @@ Feature: 2 A member spends what their organisation has allocated to them
       Then it is refused as <status> <meaning>
       And the organisation has 10,000 credits, of which 7,500 are unallocated
 
-      Examples:
+      @F2.S2
+      Examples: Purchases
         | act                               | status | meaning              |
-        | add the member again              | 409    | Conflict             |
-        | allocate credits to the stranger  | 404    | Not Found            |
         | purchase 0 credits                | 422    | Unprocessable Entity |
         | purchase -5 credits               | 422    | Unprocessable Entity |
         | purchase half a credit            | 422    | Unprocessable Entity |
+
+      @F2.S4
+      Examples: Allocations
+        | act                               | status | meaning              |
+        | allocate credits to the stranger  | 404    | Not Found            |
         | allocate 0 credits to the member  | 422    | Unprocessable Entity |
         | allocate -5 credits to the member | 422    | Unprocessable Entity |
+
+      @F2.S3
+      Examples: People and plans
+        | act                               | status | meaning              |
+        | add the member again              | 409    | Conflict             |
         | give somebody an unknown role     | 422    | Unprocessable Entity |
         | create one on an unknown tier     | 422    | Unprocessable Entity |
 
