@@ -18,7 +18,7 @@ def usage_leaves_the_question_out() -> None:
     rewrite(dialects._tokens, '"total_tokens": usage.total_tokens', '"total_tokens": usage.completion_tokens')
 
 
-@fault("F1.S4", "tokens, expected 100")
+@fault("F1.S4", "the provider reported 0 tokens, expected 100")
 def usage_is_missing() -> None:
     """The provider tells no usage, so that the charge is a guess."""
     rewrite(Dialect.completion, '"usage": self.usage(answer.usage, answer.model),', "")
@@ -40,13 +40,13 @@ def trouble_comes_with_status_200() -> None:
     )
 
 
-@fault("R1", "the individual got no answer")
+@fault("EP9", "the individual got no answer: status 200, data:")
 def stream_has_no_words() -> None:
     """Users pay for a stream in which nothing is said."""
     rewrite(Dialect.events, "texts = answer.pieces()", "texts = [''] * len(answer.pieces())")
 
 
-@fault("R1", "the provider reported")
+@fault("EP9", "the provider reported 114 tokens, expected 100")
 def stream_has_no_usage() -> None:
     """The provider tells no usage at the end of a stream, so that the charge is a guess."""
     rewrite(Dialect.ending, "if with_usage:", "if not with_usage:")
