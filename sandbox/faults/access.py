@@ -114,7 +114,7 @@ def member_removes_the_organization() -> None:
     rewrite(organizations.delete, "require_admin", "require_member")
 
 
-@fault("R4", "the second admin got the status 201, expected 403", "transaction_id")
+@fault("EP3", "the second admin got the status 201, expected 403", "transaction_id")
 def admin_of_one_is_admin_of_all() -> None:
     """Whoever is admin of any organisation is obeyed in every other one."""
     rewrite(
@@ -125,19 +125,19 @@ def admin_of_one_is_admin_of_all() -> None:
     )
 
 
-@fault("R4", "the stranger got the status 200, expected 403", '"members":')
+@fault("EP2", "the stranger got the status 200, expected 403", '"members":')
 def organization_visible_to_a_stranger() -> None:
     """Anybody with its id sees an organisation's members and what each of them has."""
     rewrite(organizations.show, "await require_member(db, org_id, caller)", "pass")
 
 
-@fault("R4", "the stranger got the status 200, expected 403", '"total_credits":')
+@fault("EP2", "the stranger got the status 200, expected 403", '"total_credits":')
 def organization_credits_visible_to_a_stranger() -> None:
     """Anybody with its id sees how many credits an organisation holds."""
     rewrite(credits.organization_balance, "await organizations.require_member(db, org_id, caller)", "pass")
 
 
-@fault("R4", "the stranger got the status 404, expected 403")
+@fault("EP2", "the stranger got the status 404, expected 403")
 def foreign_organization_called_unknown() -> None:
     """Who was not invited yet is told that the organisation does not exist, and asks support instead of its admin."""
     rewrite(organizations.require_member, f"raise {_UNKNOWN_OR_FOREIGN}", "raise unknown()")
@@ -149,7 +149,7 @@ def unknown_organization_called_foreign() -> None:
     rewrite(organizations.require_member, f"raise {_UNKNOWN_OR_FOREIGN}", "raise not_a_member()")
 
 
-@fault("R4", "the member got the status 200, expected 403")
+@fault("EP9", "the member got the status 200, expected 403")
 def foreign_organization_as_payer_overlooked() -> None:
     """A member who names an organisation that is not theirs is not told so, and another purse pays."""
     rewrite(payers.choose, "raise organizations.not_a_member()", "return memberships[0] if memberships else None")

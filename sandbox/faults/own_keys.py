@@ -211,7 +211,7 @@ def key_kept_with_the_usage() -> None:
     )
 
 
-@fault("I3", "the key can be read in Redis")
+@fault("R3", "the key can be read in Redis")
 def key_kept_in_redis() -> None:
     """Whoever reaches Redis has the keys of the users who asked lately: they are remembered there in clear."""
     rewrite(
@@ -228,7 +228,7 @@ def encryption_without_a_nonce() -> None:
     replace(byok, "_bound_to", lambda user_id, provider: b"")
 
 
-@fault("R4", "the neighbour got the status 200, expected 400")
+@fault("R3", "the neighbour got the status 200, expected 400")
 def key_of_another_user_used() -> None:
     """A user's provider bills them for a stranger's requests: the key is looked up without its owner."""
 
@@ -255,7 +255,7 @@ def old_key_stays_after_a_new_one() -> None:
     )
 
 
-@fault("F3.S2", "the BYOK user got the status 200, expected 400", "once with their own key")
+@fault("F3.S2", "the BYOK user got the status 200, expected 400", "twice with their own key")
 def removed_key_still_used() -> None:
     """Who removed their key goes on paying the provider: it is remembered after it was read once."""
     remembered: dict[UUID, OwnKey] = {}
@@ -269,7 +269,7 @@ def removed_key_still_used() -> None:
     replace(byok, "key_for", remembering)
 
 
-@fault("F3.S2", "list openrouter, expected none")
+@fault("F3.S2", "got the status 200, expected 400", "twice with their own key")
 def removal_of_a_key_forgotten() -> None:
     """Who removed their key still has it stored here: the removal says that it is done, and does nothing."""
     rewrite(byok.remove, "DELETE FROM user_byok_keys WHERE", "SELECT FROM user_byok_keys WHERE")
