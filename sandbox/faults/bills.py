@@ -29,7 +29,7 @@ def calls_are_billed_again_under_a_new_id() -> None:
     vars(lago_events)["uuid4"] = uuid4
 
 
-@fault("F1.S6", "the individual: events in Lago: Lago lacks event of request")
+@fault("F1.S6", "the individual: events in Lago: Lago lacks event of request", "too many")
 def events_have_ids_of_their_own() -> None:
     """Lago can't tell a repeated event from a new one, and nobody can tell which call was billed."""
     before = lago_events.event
