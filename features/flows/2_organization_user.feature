@@ -291,7 +291,7 @@ Feature: 2 A member spends what their organisation has allocated to them
 
   Rule: A member of several organisations says which one pays
 
-    @R4 @critical
+    @R4 @F2.E1 @critical
     Scenario: The organisation that is named pays, the other does not
       Given an organisation with 10,000 credits
       And a second organisation with 5,000 credits
@@ -301,7 +301,7 @@ Feature: 2 A member spends what their organisation has allocated to them
       And the second organisation has 4,991 credits, of which 4,000 are unallocated
       And the organisation has 10,000 credits, of which 9,000 are unallocated
 
-    @R4 @needs.journal @normal
+    @R4 @F2.E1 @needs.journal @normal
     Scenario: Without a name the request is refused and nobody pays
       Given an organisation with 10,000 credits
       And a second organisation with 5,000 credits
@@ -312,7 +312,7 @@ Feature: 2 A member spends what their organisation has allocated to them
       And the second organisation has 5,000 credits
       And the provider was not called for the member
 
-    @R4 @EP9 @needs.journal @critical
+    @R4 @F2.E1 @EP9 @needs.journal @critical
     Scenario: Nobody can name an organisation that they are no member of
       Given an organisation with 10,000 credits
       And a second organisation with 5,000 credits
