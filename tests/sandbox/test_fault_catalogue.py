@@ -1,0 +1,131 @@
+"""The catalogue of faults: each is what it says, changes the code that it names, and is told from what survives."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from sandbox import faults
+from sandbox.errors import SandboxError
+from sandbox.faults import Fault, catalogue, matrix
+from sandbox.faults.matrix import Ran, Trial
+from sandbox.faults.stage import Stage
+from sandbox.settings import PROJECT
+
+ITEMS = {line.partition("\t")[0] for line in (PROJECT / "plan" / "items.tsv").read_text().splitlines()}
+SAMPLE = (
+    "charge-rounds-down",
+    "member-is-charged-individually",
+    "key-stored-in-clear",
+    "calls-are-billed-again-under-a-new-id",
+    "invoice-stays-a-draft",
+    "requests-reach-the-provider-twice",
+)
+"""One of each kind: what is charged, who pays, what is kept, what is billed, and of each stand-in."""
+
+
+@pytest.mark.parametrize("name", sorted(catalogue()))
+def test_every_fault_says_whom_it_harms_what_it_breaks_and_how_it_reads(name: str) -> None:
+    fault = catalogue()[name]
+    assert fault.harm.endswith(".")
+    assert len(fault.harm.split()) >= 6
+    assert fault.breaks
+    assert set(fault.breaks) <= ITEMS
+    assert fault.says
+    assert all(len(words) >= 6 for words in fault.says), "words that lead to the defect are more than one"
+
+
+@pytest.mark.parametrize("service", faults.CATALOGUE)
+def test_every_fault_still_fits_the_code_that_it_changes(service: str) -> None:
+    misfits = [name for name in catalogue(service) if _switches_on(catalogue(service)[name]) != 0]
+    assert misfits == []
+
+
+def _switches_on(fault: Fault) -> int:
+    """Switch it on in a process of its own, which ends with it; 0 when it could be."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            fault.switch_on()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_there_are_faults_of_every_part_of_the_contract() -> None:
+    modules = {fault.switch_on.__module__.rpartition(".")[2] for fault in catalogue().values()}
+    assert modules == {module for of_service in faults.CATALOGUE.values() for module in of_service}
+    assert len(catalogue()) >= 80
+
+
+def test_a_piece_that_the_code_does_not_have_is_no_fault() -> None:
+    with pytest.raises(ValueError, match="has 0 pieces that read 'nothing of the kind'"):
+        faults.rewrite(matrix.run, "nothing of the kind", "")
+
+
+def test_a_fault_of_another_name_is_not_switched_on_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(faults.VARIABLE, "charge-rounds-sideways")
+    with pytest.raises(SandboxError, match="ops-center has no fault 'charge-rounds-sideways'"):
+        faults.switch_on("ops-center")
+
+
+def _trial(*ran: Ran, status: int = 1, says: tuple[str, ...] = ("9,992 credits",)) -> Trial:
+    fault = Fault("half-a-credit", "ops-center", "Half a credit is lost.", ("K1",), says, lambda: None)
+    return Trial(fault, status, ran, 1.0)
+
+
+def test_a_red_scenario_whose_message_leads_to_the_defect_kills() -> None:
+    trial = _trial(Ran("a", "f:1", False, ""), Ran("b", "f:2", True, "the individual has 9,992 credits"))
+    assert trial.killed
+    assert trial.verdict == "killed"
+
+
+def test_a_red_scenario_whose_message_leads_elsewhere_does_not_kill() -> None:
+    trial = _trial(Ran("a", "f:1", True, "something is wrong"), Ran("b", "f:2", True, "9,992 credits"))
+    assert not trial.killed
+    assert trial.verdict == "survived: the message does not say '9,992 credits'"
+
+
+def test_green_scenarios_kill_nothing() -> None:
+    trial = _trial(Ran("a", "f:1", False, ""), status=0)
+    assert trial.verdict == "survived: 1 scenarios stayed green"
+
+
+def test_a_run_that_judged_nothing_kills_nothing() -> None:
+    assert not _trial(status=2).killed
+    assert _trial(status=2).verdict == "survived: the run ended with status 2 and no scenario was judged"
+
+
+def test_runs_of_the_features_share_what_they_load_and_nothing_else() -> None:
+    stage = Stage()
+    try:
+        status, output = stage.behave(["--version"], {}, 60)
+        assert (status, output.strip().startswith("behave")) == (0, True)
+        status, output = stage.behave(["--dry-run", "--tags=@no-such-tag"], {}, 60)
+        assert status == 2
+        assert "@no-such-tag" in output
+        with pytest.raises(SandboxError, match="did not end within 0 s"):
+            stage.behave(["--dry-run"], {}, 0.05)
+    finally:
+        stage.close()
+
+
+def test_a_sample_of_the_matrix_is_killed_with_words_that_lead_to_the_defect(deployment: dict[str, str]) -> None:
+    assert deployment
+    said: list[str] = []
+    known = catalogue()
+    assert matrix.run([known[name] for name in SAMPLE], said.append) == 0
+    assert said[-1] == f"{len(SAMPLE)} faults: {len(SAMPLE)} killed, 0 survived"
+    assert said[0].startswith("clean ")
+
+
+def test_a_fault_that_changes_nothing_survives_and_fails_the_matrix(deployment: dict[str, str]) -> None:
+    assert deployment
+    # Names a fault of the catalogue, so that the service can switch it on, and asks of it what it does not break.
+    harmless = Fault(SAMPLE[0], "ops-center", "Nothing goes wrong.", ("X3",), ("nothing",), lambda: None)
+    said: list[str] = []
+    assert matrix.run([harmless], said.append) == 1
+    assert said[-1] == "1 faults: 0 killed, 1 survived"
