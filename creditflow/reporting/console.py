@@ -85,8 +85,16 @@ class Formatter(BehaveFormatter):
             self._problem(problem)
 
     def close(self) -> None:
-        """Write the rest of a feature that was interrupted."""
+        """Write the rest of a feature that was interrupted, and the scenarios of those that the run never reached.
+
+        Where the run could not begin, its reason is all that there is to say.
+        """
         self.eof()
+        if not self.config.dry_run and not any(p.ends_the_run for p in self._run.problems):
+            for scenario in self._run.selected:
+                if id(scenario) not in self._told:
+                    self._head(scenario)
+                    self._line(4, f"- {full_title(scenario)}  {self._run.took(scenario):.2f} s  {Kind.UNTESTED}")
         super().close()
 
     def _head(self, scenario: Scenario) -> None:

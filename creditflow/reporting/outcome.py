@@ -84,6 +84,11 @@ class Problem:
             kind = Kind.NOT_TESTABLE if isinstance(error, NotTestableHere) else kind
         return cls(kind, where, sentence(error, kind), error)
 
+    @property
+    def ends_the_run(self) -> bool:
+        """Whether the run could not begin, so that its sentence is all that there is to say."""
+        return self.where == "before_all" and isinstance(getattr(self.error, "exit_status", None), int)
+
     @classmethod
     def of_hook(cls, error: BaseException, hook: str) -> Problem:
         """The problem that an exception in a hook stands for.

@@ -33,9 +33,10 @@ from behave.model import Feature, Scenario
 from behave.runner import Context, the_step_registry
 from behave.runner import Runner as StockRunner
 
-from creditflow import exceptions, selection
+from creditflow import exceptions
 from creditflow.errors import CannotRun
 from creditflow.redaction import RedactingStream, redactor
+from creditflow.reporting import tags
 from creditflow.reporting.checked import CheckedSteps
 from creditflow.reporting.junit import replace_stock_junit
 from creditflow.reporting.outcome import Kind, Problem, Run, full_name, note
@@ -119,7 +120,7 @@ class Runner(StockRunner):
     @cached_property
     def _whole_suite(self) -> list[Feature]:
         """Every feature there is, selected or not."""
-        return selection.parsed(self._folder, self.config.lang)
+        return tags.parsed(self._folder, self.config.lang)
 
     def _require_known_tags(self) -> None:
         """Stop before anything runs when a tag of the command line is on no scenario.
@@ -128,10 +129,10 @@ class Runner(StockRunner):
             CannotRun: with the nearest tags that there are.
         """
         expression = self.config.tag_expression
-        if selection.unknown_tags(expression, selection.tags_in(self.features)):
-            known = selection.tags_in(self._whole_suite)
-            if unknown := selection.unknown_tags(expression, known):
-                raise CannotRun(selection.sentence_of_unknown(unknown, known))
+        if tags.unknown_tags(expression, tags.tags_in(self.features)):
+            known = tags.tags_in(self._whole_suite)
+            if unknown := tags.unknown_tags(expression, known):
+                raise CannotRun(tags.sentence_of_unknown(unknown, known))
 
     def _judge_exceptions(self) -> None:
         report = self.report

@@ -52,10 +52,9 @@ class Summary:
         counts = Counter(outcome.kind for outcome in outcomes.values())
         outside = self._report.outside()
         for problem in self._report.problems:
-            status = getattr(problem.error, "exit_status", None)
-            if problem.where == "before_all" and isinstance(status, int):
+            if problem.ends_the_run:
                 print(problem.message)
-                return status
+                return int(getattr(problem.error, "exit_status", 1))
         red = sum(number for kind, number in counts.items() if kind.is_red) + len(outside)
         problem_with_page = self._tell_details(outcomes, took)
         said_apart = (kind for kind in Kind if kind not in (Kind.PASSED, Kind.FAILED))

@@ -110,6 +110,15 @@ def _forget(junit: Path) -> None:
         file.unlink()
 
 
+RunBehave = Callable[..., Told]
+
+
+@pytest.fixture(scope="session", name="run_behave")
+def _run_behave() -> RunBehave:
+    """Run behave with arguments, in a given folder."""
+    return run_behave
+
+
 @pytest.fixture
 def behave(tmp_path: Path) -> Behave:
     """Run behave with arguments, in one folder of the test."""

@@ -51,6 +51,7 @@ SCENARIOS = {
     "audit not possible here": "not testable here",
     "audit broke": "hook error",
     "not testable from the start": "not testable here",
+    "not testable and clean-up broke": "not testable here",
     "claimed and not checked": "nothing checked",
     "claimed in an And": "nothing checked",
     "claimed in a But": "nothing checked",

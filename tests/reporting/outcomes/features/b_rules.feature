@@ -26,33 +26,3 @@ Feature: Rules
         | found |
         | 9     |
         | 7     |
-
-  @raise.before_rule
-  Rule: Its first hook breaks
-
-    Scenario: never reached in the rule
-      Given all is well
-
-  @raise.after_rule
-  Rule: Its last hook breaks
-
-    Scenario: passed before the rule's last hook broke
-      Given all is well
-
-  @raise.before_tag
-  Rule: The first hook of its tag breaks
-
-    Scenario: never reached after the rule's tag
-      Given all is well
-
-  @raise.after_tag
-  Rule: The last hook of its tag breaks
-
-    Scenario: passed before the rule's tag broke
-      Given all is well
-
-  @cleanup.rule
-  Rule: Its clean-up breaks
-
-    Scenario: passed before the rule's clean-up broke
-      Given all is well

@@ -64,3 +64,7 @@ Feature: Hooks and clean-up of scenarios
   @blind.before_scenario
   Scenario: not testable from the start
     Given all is well
+
+  @cleanup.scenario
+  Scenario: not testable and clean-up broke
+    Then the journal shows who paid

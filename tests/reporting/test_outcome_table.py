@@ -1,0 +1,234 @@
+"""All four outputs of each outcome side by side; `pytest -s tests/reporting/test_outcome_table.py` prints them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.reporting.conftest import RunBehave, Told
+
+FEATURES = Path(__file__).resolve().parent / "outcomes" / "features"
+EXCUSED = "Checks: not testable here\tsut.example\t2999-12-31\tThe journal comes with the next release."
+OVER = "Checks: told more\tsut.example\t2026-01-31\tThe journal comes with the next release."
+
+
+def alone(title: str, *more: str) -> tuple[str, ...]:
+    """The arguments that select scenarios of one small feature by their titles."""
+    written = re.compile(rf"Scenario(?: Outline)?: {re.escape(title.partition(' -- @')[0])}$", re.MULTILINE)
+    feature = next(f for f in sorted(FEATURES.rglob("*.feature")) if written.search(f.read_text("utf-8")))
+    names = [argument for name in (title, *more) for argument in ("-n", f"^{re.escape(name)}$")]
+    return (f"features/{feature.name}", *names)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One outcome: what happens, which result tells it, as what, with which exit status, and how it is run."""
+
+    what: str
+    name: str
+    kind: str
+    status: int = 1
+    arguments: tuple[str, ...] = ()
+    in_junit: str = ""
+    exception: str = ""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        return self.arguments or alone(self.name)
+
+
+def outside(what: str, name: str, kind: str, scenario: str) -> Case:
+    """An error outside of scenarios, as it is told when a scenario that it is about runs."""
+    return Case(what, name, kind, 1, alone(scenario))
+
+
+def of_run(what: str, name: str, kind: str, *arguments: str) -> Case:
+    """An error of the run itself."""
+    return Case(what, f"{name} of the run", kind, 1, ("--tags=@F1.S4", *arguments))
+
+
+def row(what: str, scenario: str, kind: str, cells: str, in_junit: str, status: int) -> Case:
+    """A row of Examples."""
+    return Case(what, f"{scenario} ({cells})", kind, status, alone(in_junit), in_junit)
+
+
+CASES = (
+    Case("passed", "passed", "passed", 0),
+    Case("passed under a rule, with a table and a text", "passed under a rule", "passed", 0),
+    row("passed row of an outline", "outline", "passed", "GPT-4, 48, 48", "outline -- @1.1 models", 0),
+    row("passed row of an outline under a rule", "outline under a rule", "passed", "9",
+        "outline under a rule -- @1.1 ", 0),
+    Case("passed, with an audit after it", "audit agrees", "passed", 0),
+    Case("failed", "failed", "failed"),
+    Case("failed under a rule, with a table", "failed under a rule", "failed"),
+    row("failed row of an outline", "outline", "failed", "GPT-3, 8, 9", "outline -- @1.2 models", 1),
+    row("failed row of an outline under a rule", "outline under a rule", "failed", "7",
+        "outline under a rule -- @1.2 ", 1),
+    Case("failed check, failed clean-up", "check and clean-up broke", "failed"),
+    Case("failed audit after the scenario", "audit differs", "failed"),
+    Case("error", "error", "error"),
+    Case("hook error: before_scenario", "before_scenario broke", "hook error"),
+    Case("hook error: after_scenario", "after_scenario broke", "hook error"),
+    Case("hook error: before_tag", "before_tag broke", "hook error"),
+    Case("hook error: after_tag", "after_tag broke", "hook error"),
+    Case("hook error: before_step", "before_step broke", "hook error"),
+    Case("hook error: after_step", "after_step broke", "hook error"),
+    outside("hook error: before_feature", "before_feature of “Its first hook breaks”", "hook error",
+            "never reached in the feature"),
+    outside("hook error: after_feature", "after_feature of “Its last hook and its clean-up break”", "hook error",
+            "passed before the feature's last hook broke"),
+    outside("hook error: before_tag of a feature", "before_tag @raise.before_tag of “Its tag's first hook breaks”",
+            "hook error", "never reached after the feature's tag"),
+    outside("hook error: after_tag of a feature", "after_tag @raise.after_tag of “Its tag's last hook breaks”",
+            "hook error", "passed before the feature's tag broke"),
+    outside("hook error: before_rule", "before_rule of “Its first hook breaks”", "hook error",
+            "never reached in the rule"),
+    outside("hook error: after_rule", "after_rule of “Its last hook breaks”", "hook error",
+            "passed before the rule's last hook broke"),
+    outside("hook error: before_tag of a rule", "before_tag @raise.before_tag of “The first hook of its tag breaks”",
+            "hook error", "never reached after the rule's tag"),
+    outside("hook error: after_tag of a rule", "after_tag @raise.after_tag of “The last hook of its tag breaks”",
+            "hook error", "passed before the rule's tag broke"),
+    of_run("hook error: before_all", "before_all", "hook error", "-D", "raise=before_all"),
+    of_run("hook error: after_all", "after_all", "hook error", "-D", "raise=after_all"),
+    Case("clean-up error: scenario", "clean-up broke", "clean-up error"),
+    Case("clean-up error: fixture", "fixture's end broke", "clean-up error"),
+    outside("clean-up error: rule", "clean-up broken_removal of “Its clean-up breaks”", "clean-up error",
+            "passed before the rule's clean-up broke"),
+    outside("clean-up error: feature", "clean-up broken_removal of “Its last hook and its clean-up break”",
+            "clean-up error", "passed before the feature's last hook broke"),
+    of_run("clean-up error: run", "clean-up broken_removal", "clean-up error", "-D", "cleanup=testrun"),
+    Case("undefined", "undefined", "undefined"),
+    Case("undefined: no steps", "without steps", "undefined"),
+    Case("pending", "pending", "pending"),
+    Case("pending, and tolerated by behave", "pending and tolerated by behave", "pending"),
+    Case("nothing checked by a Then", "claimed and not checked", "nothing checked"),
+    Case("nothing checked by an And", "claimed in an And", "nothing checked"),
+    row("nothing checked, outline under a rule", "claimed in an outline", "nothing checked", "GPT-4",
+        "claimed in an outline -- @1.1 ", 1),
+    Case("not testable here", "not testable here", "not testable here"),
+    Case("not testable here, said by a hook", "not testable from the start", "not testable here"),
+    Case("excused, beside one that passed", "not testable here", "excused", 0,
+         alone("not testable here", "passed"), exception=EXCUSED),
+    Case("exception that is over", "plan/exceptions.tsv:2 of the run", "exception out of date", 1, ("--tags=@F1.S4",),
+         exception=OVER),
+    Case("skipped, beside one that passed", "skipped", "skipped", 0, alone("skipped", "passed")),
+    Case("skipped, and nothing else", "skipped", "skipped"),
+    Case("skipped half way, and nothing else", "skipped half way", "skipped"),
+    Case("untested: before_feature failed", "never reached in the feature", "untested"),
+    Case("untested: before_rule failed", "never reached in the rule", "untested"),
+    Case("untested: before_all failed", "passed", "untested", 1, (*alone("passed"), "-D", "raise=before_all")),
+    Case("untested: after a failure, with --stop", "error", "untested", 1, ("--stop", *alone("failed", "error"))),
+    Case("the failure that --stop stopped at", "failed", "failed", 1, ("--stop", *alone("failed", "error"))),
+    Case("interrupted by Ctrl-C", "interrupted", "error", 1, ("--tags=@ctrl-c or @end",)),
+    Case("untested: the run was interrupted", "after the end", "untested", 1, ("--tags=@ctrl-c or @end",)),
+    Case("interrupted in before_scenario", "interrupted before its steps", "hook error", 1,
+         ("--tags=@ctrl-c-before or @end",)),
+    Case("interrupted in after_scenario", "interrupted after its steps", "hook error", 1,
+         ("--tags=@ctrl-c-after or @end",)),
+    Case("terminated (SIGTERM)", "terminated", "error", 1, ("--tags=@term or @end",)),
+)  # fmt: skip
+
+IN_ALLURE = {"passed": "passed", "failed": "failed", "skipped": "skipped", "excused": "skipped", "untested": "unknown"}
+IN_JUNIT = {"passed": "", "failed": "failure", "skipped": "skipped", "excused": "skipped", "untested": "skipped"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the four outputs said of a case."""
+
+    case: Case
+    console: str
+    allure: tuple[str, str]
+    junit: tuple[str, str]
+    status: int
+
+    @property
+    def agree(self) -> bool:
+        """Whether all four say what happened, and so the same."""
+        kind = self.case.kind
+        return (
+            self.console == kind
+            and self.allure == (IN_ALLURE.get(kind, "broken"), kind)
+            and self.junit == (IN_JUNIT.get(kind, "error"), kind)
+            and self.status == self.case.status
+        )
+
+    def __str__(self) -> str:
+        parts = (
+            f"{self.case.what:<46}",
+            f"{self.console:<22}",
+            f"{_both(*self.allure):<32}",
+            f"{_both(*self.junit):<32}",
+            f"{self.status:^6}",
+            "yes" if self.agree else "NO",
+        )
+        return "| " + " | ".join(parts) + " |"
+
+
+HEADING = (
+    f"| {'what happened':<46} | {'console':<22} | {'Allure: status (outcome)':<32} | {'JUnit: element (status)':<32} "
+    f"| {'exit':<6} | agree |\n|{'-' * 48}|{'-' * 24}|{'-' * 34}|{'-' * 34}|{'-' * 8}|-------|"
+)
+
+
+@pytest.fixture(scope="module")
+def rows(run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Row]]:
+    """Every case run on its own, two at a time; what they told is printed at the end."""
+    folder = tmp_path_factory.mktemp("cases")
+    commands = list(dict.fromkeys((case.command, case.exception) for case in CASES))
+
+    def told_by(number: int) -> Told:
+        return _run(run_behave, folder / f"case-{number}", *commands[number])
+
+    with ThreadPoolExecutor(2) as pool:
+        told = dict(zip(commands, pool.map(told_by, range(len(commands))), strict=True))
+    found = [_row(case, told[case.command, case.exception]) for case in CASES]
+    yield {told.case.what: told for told in found}
+    print("", HEADING, *found, sep="\n")
+    print(f"{len(found)} outcomes, {sum(told.agree for told in found)} told alike by all four outputs")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
+def test_console_allure_junit_and_exit_status_agree(rows: dict[str, Row], case: Case) -> None:
+    assert rows[case.what].agree, f"{HEADING}\n{rows[case.what]}"
+
+
+def _run(run_behave: RunBehave, folder: Path, command: tuple[str, ...], exception: str) -> Told:
+    if exception:
+        shutil.copytree(FEATURES.parent, folder)
+        (folder / "plan").mkdir()
+        (folder / "plan" / "exceptions.tsv").write_text(f"scenario\ttarget\tuntil\treason\n{exception}\n", "utf-8")
+    return run_behave(folder, *command, "--junit")
+
+
+def _row(case: Case, told: Told) -> Row:
+    result, junit = told.results.get(case.name), told.cases.get(case.in_junit or case.name)
+    elements = [element.tag for element in junit if element.tag not in ("system-out", "system-err")] if junit else []
+    return Row(
+        case,
+        _on_console(told, case.name),
+        (result["status"], ", ".join(told.label(case.name, "outcome"))) if result else ("not told", ""),
+        (", ".join(elements), junit.attrib["status"]) if junit is not None else ("not told", ""),
+        told.status,
+    )
+
+
+def _on_console(told: Told, name: str) -> str:
+    """What the console calls it: at the end of the scenario's line, of that of the error, or in the last list."""
+    if line := told.line(name):
+        return line.rpartition("  ")[2] if not re.search(r" s$", line) else "passed"
+    of_the_run = re.search(rf"^  the run  {re.escape(name.removesuffix(' of the run'))}  (.+)$", told.console, re.M)
+    return of_the_run.group(1) if of_the_run else "not told"
+
+
+def _both(first: str, second: str) -> str:
+    return f"{first or '-'} ({second})" if second else first
