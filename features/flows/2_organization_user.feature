@@ -300,6 +300,9 @@ Feature: 2 A member spends what their organisation has allocated to them
       Then the answer arrives
       And the second organisation has 4,991 credits, of which 4,000 are unallocated
       And the organisation has 10,000 credits, of which 9,000 are unallocated
+      And the organisation's usage breakdown reads
+        | person     | credits | calls |
+        | the member | 0       | 0     |
 
     @R4 @F2.E1 @needs.journal @normal
     Scenario: Without a name the request is refused and nobody pays

@@ -338,7 +338,7 @@ def breakdown_lacks_the_last_member() -> None:
     rewrite(credits.attribution, "return await found.fetchall()", "return (await found.fetchall())[:2]")
 
 
-@fault("A10", "the breakdown gives the member")
+@fault("F2.E1", "the breakdown gives the member 9 credits, expected 0")
 def breakdown_counts_what_is_spent_elsewhere() -> None:
     """What a member spends in another organisation appears in this one's breakdown."""
     rewrite(credits.attribution, "u.org_id = m.org_id AND ", "")
@@ -368,7 +368,7 @@ def page_of_the_organization_is_stale() -> None:
     rewrite(organizations.show, "used_credits AS used", "0 AS used")
 
 
-@fault("EP2", "the organisation has 10,000 unallocated credits in the API, expected 7,500")
+@fault("EP2", "the field unallocated_credits is 10,000, expected 7,500")
 def allocated_credits_are_shown_as_free() -> None:
     """The organisation's page offers credits to allocate that members hold already."""
     rewrite(credits.organization_balance, "unallocated(purse)", 'purse["total_credits"]')
@@ -378,6 +378,7 @@ def allocated_credits_are_shown_as_free() -> None:
 def malformed_id_is_a_server_error() -> None:
     """A mistyped id is handed to the database as it is: the user sees a server error and suspects the platform."""
     organizations.show.__annotations__["org_id"] = str
+    rewrite(organizations.show, "    async with", "    org_id = UUID(org_id)\n    async with")
 
 
 @fault("F2.S3", "the admin got the status 201, expected 422")
