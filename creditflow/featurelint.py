@@ -21,7 +21,10 @@ from behave.model import Feature, Rule, Scenario, ScenarioOutline, Step
 from behave.parser import ParserError, parse_feature
 from behave.runner_util import exec_file, load_step_modules
 
-from creditflow.reporting.outcome import full_title, place, tags_of
+from creditflow import exceptions
+from creditflow.errors import CannotRun
+from creditflow.exceptions import Excuse
+from creditflow.reporting.outcome import full_name, full_title, place, tags_of
 from creditflow.run import NEEDS
 from creditflow.settings import PROJECT
 
@@ -85,6 +88,7 @@ class Suite:
         unreadable: the findings about those that it can't.
         items: the rows of `items.tsv`.
         later: the rows of `later.tsv`.
+        excuses: the rows of `exceptions.tsv`.
         steps: behave's registry of the step definitions.
     """
 
@@ -92,6 +96,7 @@ class Suite:
     unreadable: tuple[Finding, ...]
     items: tuple[Item, ...]
     later: tuple[Item, ...]
+    excuses: tuple[Excuse, ...]
     steps: Any
 
     def scenarios(self) -> Iterator[Scenario]:
@@ -121,11 +126,12 @@ def read(features: Path = FEATURES, plan: Path = PLAN, steps: Any = None) -> Sui
 
     Args:
         features: the folder of the features.
-        plan: the folder of `items.tsv` and `later.tsv`.
+        plan: the folder of `items.tsv`, `later.tsv` and `exceptions.tsv`.
         steps: a registry of step definitions; by default those of the suite are loaded.
 
     Raises:
         OSError: a file is not there or can't be read.
+        CannotRun: an exception is not written as it has to be.
     """
     parsed, unreadable = [], []
     for path in sorted(features.rglob("*.feature")):
@@ -142,6 +148,7 @@ def read(features: Path = FEATURES, plan: Path = PLAN, steps: Any = None) -> Sui
         tuple(unreadable),
         _rows(plan / "items.tsv"),
         _rows(plan / "later.tsv"),
+        exceptions.read(plan / exceptions.FILE.name),
         steps or suite_steps(),
     )
 
@@ -227,6 +234,16 @@ def plan_is_well_kept(suite: Suite) -> Iterator[Finding]:
     for row in suite.later:
         if row.id not in ids:
             yield Finding(row.where, f"{row.id} is no item of the plan: correct the id, or remove the row")
+
+
+def exceptions_name_scenarios(suite: Suite) -> Iterator[Finding]:
+    """Every exception is for a scenario that there is."""
+    names = {full_name(scenario) for scenario in suite.scenarios()}
+    for excuse in suite.excuses:
+        if excuse.scenario not in names:
+            yield Finding(
+                excuse.where, f"no scenario is called '{excuse.scenario}': correct the name, or remove the row"
+            )
 
 
 def sentences_are_plain(suite: Suite) -> Iterator[Finding]:
@@ -324,6 +341,7 @@ RULES: tuple[Callable[[Suite], Iterator[Finding]], ...] = (
     severity_is_said_once,
     plan_is_carried,
     plan_is_well_kept,
+    exceptions_name_scenarios,
     sentences_are_plain,
     scenarios_are_short,
     scenarios_have_an_outcome,
@@ -341,6 +359,9 @@ def main() -> int:
     except OSError as error:
         print(f"{error.filename} can't be read ({error.strerror}): the clone is not whole, get the file back.")
         return 2
+    except CannotRun as error:
+        print(error)
+        return error.exit_status
     found = findings(suite)
     for finding in found:
         print(finding)

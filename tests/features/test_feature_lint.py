@@ -72,6 +72,7 @@ def lint(tmp_path: Path) -> Lint:
         later: str = LATER,
         steps: tuple[tuple[str, str], ...] = STEPS,
         name: str = "small.feature",
+        exceptions: str = "",
     ) -> list[str]:
         assert GOOD.count(old) == 1 or not old, f"'{old}' is to be in the small feature once"
         features, plan = tmp_path / "features", tmp_path / "plan"
@@ -80,6 +81,7 @@ def lint(tmp_path: Path) -> Lint:
         (features / name).write_text(GOOD.replace(old, new) if old else GOOD, "utf-8")
         (plan / "items.tsv").write_text(items, "utf-8")
         (plan / "later.tsv").write_text(later, "utf-8")
+        (plan / "exceptions.tsv").write_text(exceptions, "utf-8")
         suite = featurelint.read(features, plan, definitions(*steps))
         return [str(finding) for finding in featurelint.findings(suite)]
 
@@ -143,6 +145,13 @@ def test_a_plan_item_that_only_an_opt_in_scenario_carries(lint: Lint) -> None:
 def test_a_plan_item_that_is_carried_and_for_later(lint: Lint) -> None:
     assert lint(later=LATER + "F1.S1\tbetter days\n") == [
         "plan/later.tsv:3: the plan item F1.S1 is for later, but 1 scenarios carry it: remove the row."
+    ]
+
+
+def test_an_exception_of_a_scenario_that_is_not_there(lint: Lint) -> None:
+    rows = "scenario\ttarget\tuntil\treason\nNo feature: no title\tsut.example\t2999-12-31\tbetter days\n"
+    assert lint(exceptions=rows) == [
+        "plan/exceptions.tsv:2: no scenario is called 'No feature: no title': correct the name, or remove the row."
     ]
 
 
