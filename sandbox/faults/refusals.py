@@ -178,7 +178,7 @@ def key_of_litellm_in_the_refusal() -> None:
     )
 
 
-@fault("C1.E1", "the provider was called 1 times for the member, expected 0")
+@fault("C1.E1", "provider calls with the platform's key: 1 in the provider's journal, expected 0")
 def refused_request_sent_all_the_same() -> None:
     """The platform pays the provider for answers that nobody gets: a refused request is sent before it is refused."""
     rewrite(
@@ -226,7 +226,7 @@ def request_id_missing_on_refusals() -> None:
     )
 
 
-@fault("EP8", "is a request of theirs: no, expected yes")
+@fault("EP8", "expected 2 times 00000000-0000-4000-8000-000000000001")
 def one_request_id_for_all() -> None:
     """Support finds the wrong request: every answer carries the same `X-Request-Id`."""
     rewrite(
