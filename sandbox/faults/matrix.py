@@ -23,6 +23,8 @@ from sandbox.settings import PROJECT, sandbox_settings
 
 LONGEST_RUN = 900
 """Seconds that the features may take with one fault switched on."""
+PATIENCE = 1.5
+"""Seconds that a run with a fault waits for what comes a moment later: mostly it will not come."""
 _ALLURE = "creditflow.reporting.allure:Formatter"
 _RED = ("failed", "broken")
 
@@ -134,7 +136,8 @@ class Range:
         shutil.rmtree(results, ignore_errors=True)
         results.mkdir(parents=True)
         arguments = ["-f", _ALLURE, "-o", str(results), *chosen]
-        status, output = self._stage.behave(arguments, {**self._box.settings, "POLL_TIMEOUT_S": "3"}, LONGEST_RUN)
+        hurried = {"POLL_TIMEOUT_S": str(PATIENCE)} if fault else {}
+        status, output = self._stage.behave(arguments, {**self._box.settings, **hurried}, LONGEST_RUN)
         seconds = round(time.monotonic() - began, 1)
         return Trial(fault, status, _read(results), seconds, output)
 
