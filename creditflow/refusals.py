@@ -17,7 +17,7 @@ from creditflow.expect import Finding, agree, holds
 
 _INTERNALS = re.compile(
     r"Traceback|File \"|\bline \d+, in\b|psycopg|asyncpg|sqlalchemy"
-    r"|\bSELECT\b.+\bFROM\b|\bINSERT INTO\b|\bUPDATE\b.+\bSET\b|Bearer [A-Za-z0-9._-]{8}|\beyJ[A-Za-z0-9_-]{8}|\bsk-[A-Za-z0-9_-]{8}|postgres(?:ql)?://|redis://",
+    r"|\bSELECT\b.+\bFROM\b|\bINSERT INTO\b|\bUPDATE\b.+\bSET\b|Bearer [A-Za-z0-9._-]{8,}|\beyJ[A-Za-z0-9_-]{8,}|\bsk-[A-Za-z0-9_-]{8,}|postgres(?:ql)?://|redis://",
     re.S,
 )
 _TOPICS = {

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import sandbox
+from sandbox.errors import SandboxError
 from sandbox.faults import VARIABLE, Fault
 from sandbox.faults.stage import Stage
 from sandbox.files import locked
@@ -84,7 +85,7 @@ class Trial:
         if self.reds:
             return f"survived: the message does not say {' nor '.join(repr(words) for words in self.unsaid)}"
         if self.status != 0:
-            return f"survived: the run ended with status {self.status} and no scenario was judged"
+            return f"survived: no scenario was judged (status {self.status}): {' '.join(self.output.split())[-300:]}"
         return f"survived: {len(self.ran)} scenarios stayed green"
 
 
@@ -116,7 +117,10 @@ class Range:
         if self._faulty not in ("", fault.service):
             self.mend()
         self._faulty = fault.service
-        self._box.restart(fault.service, {VARIABLE: fault.name})
+        try:
+            self._box.restart(fault.service, {VARIABLE: fault.name})
+        except SandboxError as error:
+            return Trial(fault, 2, (), round(time.monotonic() - began, 1), str(error))
         return self._behave(fault, places or [*_selecting(fault.breaks), "--stop"], began)
 
     def close(self) -> None:

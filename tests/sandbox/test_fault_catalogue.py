@@ -96,7 +96,7 @@ def test_green_scenarios_kill_nothing() -> None:
 
 def test_a_run_that_judged_nothing_kills_nothing() -> None:
     assert not _trial(status=2).killed
-    assert _trial(status=2).verdict == "survived: the run ended with status 2 and no scenario was judged"
+    assert _trial(status=2).verdict.startswith("survived: no scenario was judged (status 2)")
 
 
 def test_runs_of_the_features_share_what_they_load_and_nothing_else() -> None:
