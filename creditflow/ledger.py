@@ -17,6 +17,7 @@ from creditflow.history import (
     Asked,
     AskedPastOpsCenter,
     CounterLost,
+    Deed,
     Dissolved,
     Founded,
     Granted,
@@ -140,7 +141,18 @@ class _Keeper:
         self.dissolved: dict[str, _Organization] = {}
         self.first: dict[object, str] = {}
 
-    def enter(self, deed: object) -> None:
+    def enter(self, deed: Deed) -> None:
+        """Enter one deed; one that is said to have been done to what is not there can't be entered."""
+        if isinstance(deed, Asked):
+            self._ask(deed)
+            return
+        try:
+            self._move(deed)
+        except KeyError:
+            done = type(deed).__name__.lower()
+            self.books.unknown.append(f"something was {done}, but to nobody or nothing that is there")
+
+    def _move(self, deed: Deed) -> None:
         match deed:
             case Granted(who, credits):
                 self.people[who].credits += credits
@@ -164,8 +176,6 @@ class _Keeper:
                 self.people[who].counter_lost = True
             case AskedPastOpsCenter(who):
                 self.people[who].asked_past += 1
-            case Asked():
-                self._ask(deed)
 
     def _ask(self, asked: Asked) -> None:
         """EP9: refused before it is sent, sent and failed, or answered and charged once."""
@@ -260,6 +270,9 @@ class _Keeper:
             self._write(name, CREDITS, organization.credits)
             left = {who: given - organization.used[who] for who, given in organization.allocated.items()}
             self._write(name, ALLOCATED, sum(left.values()))
+            if sum(left.values()) > organization.credits:
+                told = f"{sum(left.values()):,} of {organization.credits:,} credits"
+                self.books.wrong.append(f"more is allocated than there is: {told}")
             self._write(name, MOVEMENTS, organization.movements)
             for who, credits in left.items():
                 self._write(f"{who} {name}", LEFT, credits)
@@ -292,7 +305,7 @@ class Line:
         return [system for system, value in self.seen.items() if not self._agrees(value)]
 
     def _agrees(self, value: Value) -> bool:
-        return value == self.expected or (not value and self.may_be_absent)
+        return value == self.expected or (self.may_be_absent and value in (None, ()))
 
 
 @dataclass(frozen=True)
@@ -319,17 +332,17 @@ def judge(history: History, seen: Mapping[Account, Mapping[str, Value]]) -> Verd
         seen: by account what each system says; an account that no system shows can't be tested on that target.
     """
     books, before = expected(history), expected(_until_the_first_request(history)).figures
-    accounts = [*books.figures, *sorted(account for account in seen if account not in books.figures)]
+    strange = sorted(seen.keys() - books.figures.keys())
+    due = books.figures | {account: _nothing_of(seen[account]) for account in strange}
     lines = tuple(
         Line(
-            whose,
-            what,
-            before.get((whose, what)),
-            books.figures.get((whose, what), 0 if isinstance(_any(seen, (whose, what)), int) else ()),
-            {system: _known_by(books, value) for system, value in seen.get((whose, what), {}).items()},
-            (whose, what) in books.absent,
+            *account,
+            before.get(account),
+            value,
+            {system: _known_by(books, said) for system, said in seen.get(account, {}).items()},
+            account in books.absent,
         )
-        for whose, what in accounts
+        for account, value in due.items()
     )
     return Verdict(lines, tuple(dict.fromkeys(books.wrong)), tuple(dict.fromkeys(books.unknown)))
 
@@ -347,8 +360,9 @@ def _until_the_first_request(history: History) -> History:
     return replace(history, deeds=history.deeds[:first])
 
 
-def _any(seen: Mapping[Account, Mapping[str, Value]], account: Account) -> Value:
-    return next(iter(seen[account].values()), 0)
+def _nothing_of(said: Mapping[str, Value]) -> Value:
+    """What must be of an account that nobody has: no rows, or 0."""
+    return () if any(isinstance(value, tuple) for value in said.values()) else 0
 
 
 def _known_by(books: Books, value: Value) -> Value:
