@@ -7,13 +7,16 @@ PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-head
 FAULT ?=
 FULL ?=
 
-.PHONY: acceptance test faults setup setup-tests lint sandbox sandbox-stop report doctor pins clean
+.PHONY: acceptance test mutation faults setup setup-tests lint sandbox sandbox-stop report doctor pins clean
 
 acceptance: ## install what is missing, start a sandbox or take the named deployment, run every feature, draw the report
 	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
 
 test: setup-tests lint ## the suite's own tests
 	$(BIN)/python -m pytest
+
+mutation: setup-tests ## every place of the modules that judge, changed: which change does no test of theirs notice?
+	$(BIN)/python tests/mutation.py
 
 setup: ## install what the features need
 	@$(PYTHON) bootstrap.py

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creditflow import period
+from creditflow import period, prices
 from creditflow.prices import MODELS, PriceList
 
 PLAN = {"GPT-3.5-turbo": 9, "GPT-4": 48, "GPT-4-turbo": 24, "Claude-3-Sonnet": 15}
@@ -20,10 +20,15 @@ def test_a_hundred_tokens_cost_what_the_list_says(model: str, credits: int) -> N
     assert PriceList(PLAN).charge(model, 100) == credits
 
 
+def test_a_feature_that_states_no_prices_goes_by_the_plans() -> None:
+    assert prices.PLAN == PLAN
+
+
 @pytest.mark.parametrize(
     ("model", "tokens", "credits"),
     [
         ("GPT-3.5-turbo", 49, 4),
+        ("GPT-3.5-turbo", 61, 5),
         ("GPT-3.5-turbo", 50, 5),
         ("Claude-3-Sonnet", 9, 1),
         ("Claude-3-Sonnet", 10, 2),
@@ -49,8 +54,8 @@ def test_a_charge_is_the_exact_fraction_rounded_half_up_and_at_least_one(price: 
 
 @given(price=st.integers(1, 1000), tokens=st.integers(1, 100_000), more=st.integers(0, 1000))
 def test_more_tokens_never_cost_less(price: int, tokens: int, more: int) -> None:
-    prices = PriceList({"GPT-4": price})
-    assert prices.charge("GPT-4", tokens) <= prices.charge("GPT-4", tokens + more)
+    priced = PriceList({"GPT-4": price})
+    assert priced.charge("GPT-4", tokens) <= priced.charge("GPT-4", tokens + more)
 
 
 def test_a_model_that_the_plan_does_not_know_has_no_price() -> None:
@@ -63,9 +68,9 @@ def test_a_model_that_the_plan_does_not_know_has_no_price() -> None:
 
 def test_a_list_is_not_changed_from_outside() -> None:
     stated = {"GPT-4": 48}
-    prices = PriceList(stated)
+    priced = PriceList(stated)
     stated["GPT-4"] = 1
-    assert prices.charge("GPT-4", 100) == 48
+    assert priced.charge("GPT-4", 100) == 48
 
 
 @pytest.mark.parametrize(
