@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from creditflow import audit, health, machine, waiting
+from creditflow import audit, guard, health, machine, waiting
 from creditflow.accounts import Accounts
 from creditflow.bystanders import Bystanders
 from creditflow.cast import PASSWORD, Cast
@@ -42,7 +42,12 @@ class Session:
         waiting.soon(check, self.settings.poll_timeout_s)
 
     def scene(self, owe: Owe) -> tuple[Cast, Accounts]:
-        """The cast and the accounts of one scenario; what it makes is removed by what `owe` is given."""
+        """The cast and the accounts of one scenario; what it makes is removed by what `owe` is given.
+
+        Raises:
+            CeilingReached: the run may send no more requests, so that no further scenario can be judged.
+        """
+        self.target.ceiling.check()
         cleanup = Cleanup()
         cast = Cast(self.target, cleanup, redactor.learn)
         owe(lambda: self.watch.everything(cast.people))
@@ -71,15 +76,19 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
         tell: shows the reader a line.
 
     Raises:
-        CannotRun: a setting is wrong, the sandbox does not start, or services or tables are missing (X3, X4).
+        CannotRun: a setting is wrong, the sandbox does not start, the target may not be written to, or services or
+            tables are missing (X3, X4).
     """
     settings = load(userdata)
     if not settings.names_a_target:
         settings = load(userdata, machine.start(owe, tell))
     redactor.learn(*settings.secrets(), PASSWORD)
+    guard.require_allowed(settings)
     target = Target(settings)
     owe(target.close)
     tell(f"Target {settings.ops_center_url}, run {RUN}")
+    for line in guard.announced(settings, RUN):
+        tell(line)
     check(target, tell)
     for limit in target.limits():
         tell(f"Not testable here: {limit}")

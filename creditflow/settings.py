@@ -23,6 +23,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 _LINE = re.compile(r"\s*(?:#|(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=)")
 
+_HOST = re.compile(r"[\w.:-]+")
 _HTTP_URLS = ("ops_center_url", "keycloak_url", "litellm_url", "lago_api_url", "provider_url")
 _DATABASE_URLS = ("unicorn_db_url", "unicorn_db_read_url", "lago_db_read_url")
 
@@ -74,6 +75,21 @@ class Settings(BaseSettings):
     test_openrouter_key: SecretStr = Field(
         SecretStr(""), description="an OpenRouter key that may be spent by BYOK checks"
     )
+    allowed_targets: str = Field("", description="hosts beside this machine that a run may write to, with ',' between")
+    allow_production: str = Field(
+        "", description="hosts that look like production and may be written to nevertheless, with ',' between"
+    )
+    production_patterns: str = Field(
+        "*prod*,prd,live",
+        description="what a word of a production's host, realm or database looks like, with ',' between; * is anything",
+    )
+    max_requests: int = Field(15_000, ge=1, le=1_000_000, description="LLM requests that a run may send")
+    max_provider_cost: int = Field(
+        1_000, ge=0, le=1_000_000, description="US cents that the requests of a run may cost at a real provider"
+    )
+    provider_price: int = Field(
+        6, ge=1, le=100_000, description="US cents that 1,000 tokens are assumed to cost at a real provider"
+    )
     watch: Literal["exact", "bystanders"] = Field(
         "bystanders", description="exact: nobody else uses the target, so that whatever else changes is red"
     )
@@ -105,6 +121,8 @@ class Settings(BaseSettings):
             raise ValueError("has white space in it")
         if parts.path.rstrip("/").endswith("/api/v1"):
             raise ValueError("ends in /api/v1, which the suite adds itself")
+        if "\\" in value:
+            raise ValueError("has a backslash in it, so that its host can be read in two ways")
         if parts.username or parts.password:
             raise ValueError("carries a user or password; put credentials in their own setting")
         return value.rstrip("/")
@@ -118,6 +136,20 @@ class Settings(BaseSettings):
     @classmethod
     def _redis_address(cls, value: SecretStr) -> SecretStr:
         return _checked(value, ("redis", "rediss"), "redis://localhost:6379/0")
+
+    @field_validator("allowed_targets", "allow_production")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        if not all(_HOST.fullmatch(host) for host in listed(value)):
+            raise ValueError("names something that is no host; write hosts such as staging.example.com,10.0.0.7")
+        return value
+
+    @field_validator("production_patterns")
+    @classmethod
+    def _patterns(cls, value: str) -> str:
+        if not listed(value):
+            raise ValueError("names no pattern, so that nothing would look like production")
+        return value
 
     @property
     def names_a_target(self) -> bool:
@@ -160,6 +192,11 @@ class Settings(BaseSettings):
         """The names without which no scenario can run on a named deployment."""
         needed = ("keycloak_url", "keycloak_client_secret")
         return [name.upper() for name in needed if not _plain(getattr(self, name))]
+
+
+def listed(value: str) -> list[str]:
+    """The parts of a setting that has ',' between them, in small letters and without white space."""
+    return [part.strip().lower() for part in value.split(",") if part.strip()]
 
 
 def load(userdata: Mapping[str, str] | None = None, described: Mapping[str, str] | None = None) -> Settings:

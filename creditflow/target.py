@@ -10,6 +10,7 @@ from functools import cached_property
 
 from pydantic import SecretStr
 
+from creditflow.ceiling import Ceiling
 from creditflow.drivers.keycloak import Keycloak
 from creditflow.drivers.lago import Lago
 from creditflow.drivers.litellm import LiteLLM
@@ -37,16 +38,18 @@ class Target:
 
     Attributes:
         record: what was done to it since the record was taken last.
+        ceiling: of the LLM requests that a run sends to it.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.record = Record()
+        self.ceiling = Ceiling(settings)
 
     @cached_property
     def ops_center(self) -> OpsCenter:
         """The Ops-Center API."""
-        return OpsCenter(self.settings.ops_center_url, self.settings.http_timeout_s, self.record.note)
+        return OpsCenter(self.settings.ops_center_url, self.settings.http_timeout_s, self.record.note, self.ceiling)
 
     @cached_property
     def keycloak(self) -> Keycloak:
@@ -91,7 +94,8 @@ class Target:
     def litellm(self) -> LiteLLM:
         """The LiteLLM proxy."""
         s, url = self.settings, self._named("LITELLM_URL", self.settings.litellm_url)
-        return LiteLLM(url, s.litellm_master_key.get_secret_value(), s.http_timeout_s, self.record.note)
+        key = s.litellm_master_key.get_secret_value()
+        return LiteLLM(url, key, s.http_timeout_s, self.record.note, self.ceiling)
 
     @cached_property
     def provider(self) -> Provider:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from creditflow.drivers.http import Http
+from creditflow.drivers.meter import Meter, Unmetered
 from creditflow.drivers.record import Note, unnoted
 
 
 class LiteLLM:
     """The LiteLLM proxy as an operator sees it; requests of people go through Ops-Center."""
 
-    def __init__(self, url: str, key: str, timeout_s: float, note: Note = unnoted) -> None:
+    def __init__(self, url: str, key: str, timeout_s: float, note: Note = unnoted, meter: Meter | None = None) -> None:
         self.http = Http("LiteLLM", url, timeout_s)
-        self._key, self._note = key, note
+        self._key, self._note, self._meter = key, note, meter or Unmetered()
 
     def alive(self) -> bool:
         """Whether the proxy says that it is ready."""
@@ -26,7 +27,9 @@ class LiteLLM:
 
     def chat(self, body: Any) -> int:
         """Ask a model past Ops-Center, on the platform's key; the HTTP status."""
+        self._meter.ask(body)
         reply = self.http.send("POST", "/v1/chat/completions", token=self._key, body=body)
+        self._meter.answered(body, reply)
         self._note("chat_past_ops_center", None, reply, body=body)
         return reply.status
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from creditflow.drivers.http import Http, Reply
+from creditflow.drivers.meter import Meter, Unmetered
 from creditflow.drivers.record import Note, unnoted
 from creditflow.errors import ServiceAway
 
@@ -22,11 +23,12 @@ class OpsCenter:
         url: its address, without /api/v1.
         timeout_s: the deadline of one request, in seconds.
         note: told of every request that may move credits or count, and of its answer.
+        meter: asked before every LLM request.
     """
 
-    def __init__(self, url: str, timeout_s: float, note: Note = unnoted) -> None:
+    def __init__(self, url: str, timeout_s: float, note: Note = unnoted, meter: Meter | None = None) -> None:
         self.http = Http("Ops-Center", url, timeout_s)
-        self._note = note
+        self._note, self._meter = note, meter or Unmetered()
 
     def balance(self, token: str | None) -> Reply:
         """EP1: the caller's individual credits and calls."""
@@ -81,8 +83,7 @@ class OpsCenter:
 
     def chat(self, token: str | None, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
         """EP9: an LLM request in OpenAI's shape, plain or streaming as the body says."""
-        return self._noted(
-            "chat",
+        return self._asked(
             token,
             lambda: self.http.send("POST", CHAT, token=token, body=body, headers=headers),
             body=body,
@@ -91,8 +92,7 @@ class OpsCenter:
 
     def chat_leaving_early(self, token: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
         """EP9 as a stream whose reader goes away after the first event."""
-        return self._noted(
-            "chat",
+        return self._asked(
             token,
             lambda: self.http.leave_early(CHAT, token=token, body=body, headers=headers),
             body=body,
@@ -152,6 +152,12 @@ class OpsCenter:
     def status(self) -> Reply:
         """What Ops-Center itself says of the services it needs; open to everyone."""
         return self.http.send("GET", f"{BASE}/system/status")
+
+    def _asked(self, token: str | None, send: Callable[[], Reply], body: Any, **values: Any) -> Reply:
+        self._meter.ask(body)
+        reply = self._noted("chat", token, send, body=body, **values)
+        self._meter.answered(body, reply)
+        return reply
 
     def _noted(self, act: str, token: str | None, send: Callable[[], Reply], **values: Any) -> Reply:
         try:
