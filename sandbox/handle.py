@@ -60,9 +60,9 @@ class Sandbox:
         return restart(self._where, service, environment or {})
 
 
-def start(keep: bool, report: Report) -> Sandbox:
-    """See `sandbox.start`."""
-    settings = sandbox_settings()
+def start(keep: bool, report: Report, settings: SandboxSettings | None = None) -> Sandbox:
+    """See `sandbox.start`; with settings of its own where those of the environment are not meant."""
+    settings = settings or sandbox_settings()
     began = time.monotonic()
     try:
         settings.run.mkdir(parents=True, exist_ok=True, mode=0o711)
@@ -181,7 +181,7 @@ def _launch(settings: SandboxSettings, keep: bool, report: Report) -> tuple[subp
         supervisor = subprocess.Popen(
             command,
             cwd=PROJECT,
-            env=service_environment(),
+            env=service_environment() | settings.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

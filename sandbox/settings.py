@@ -54,6 +54,15 @@ class SandboxSettings:
         """The generated secrets; they live beside what was prepared with them."""
         return self.prepared / "secrets.json"
 
+    def environment(self) -> dict[str, str]:
+        """Return the same settings as the environment names them."""
+        return {
+            "SANDBOX_HOME": str(self.home),
+            "SANDBOX_PREPARED": str(self.prepared),
+            "SANDBOX_PORTS": ",".join(f"{name}={port}" for name, port in self.ports.items()),
+            "SANDBOX_ONLY": ",".join(self.only),
+        }
+
 
 def sandbox_settings(environment: Mapping[str, str] | None = None) -> SandboxSettings:
     """Read the settings from the environment.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import shutil
 import threading
@@ -19,7 +18,7 @@ from sandbox.errors import SandboxError
 from sandbox.faults import VARIABLE, Fault
 from sandbox.faults.stage import Stage
 from sandbox.files import locked
-from sandbox.handle import Sandbox
+from sandbox.handle import Sandbox, start
 from sandbox.settings import PROJECT, sandbox_settings
 
 LONGEST_RUN = 900
@@ -157,7 +156,6 @@ class Lanes:
 
     def __init__(self, count: int, folder: Path, say: Say) -> None:
         self._count, self._folder, self._say = count, folder, say
-        self._starting = threading.Lock()
         self._stopped = threading.Event()
 
     def run(self, jobs: Sequence[Job]) -> list[Trial]:
@@ -196,19 +194,13 @@ class Lanes:
     def _start(self, lane: int) -> Sandbox:
         if lane == 0:
             return sandbox.start(report=self._say)
-        home = {
-            "SANDBOX_HOME": str(self._folder / f"lane-{lane + 1}"),
-            "SANDBOX_PREPARED": str(sandbox_settings().prepared),
-        }
-        with self._starting:
-            before = {name: os.environ.get(name) for name in home}
-            os.environ.update(home)
-            try:
-                return sandbox.start()
-            finally:
-                for name, value in before.items():
-                    os.environ.pop(name)
-                    os.environ.update({name: value} if value is not None else {})
+        settings = sandbox_settings(
+            {
+                "SANDBOX_HOME": str(self._folder / f"lane-{lane + 1}"),
+                "SANDBOX_PREPARED": str(sandbox_settings().prepared),
+            }
+        )
+        return start(keep=False, report=lambda _: None, settings=settings)
 
 
 Job = Callable[[Range], Trial | None]
