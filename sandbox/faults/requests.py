@@ -221,7 +221,7 @@ def question_may_be_empty() -> None:
     _unlimit("messages", "MinLen")
 
 
-@fault("I1", "an LLM request is answered with 422, expected 401")
+@fault("I1", "an LLM request", "is answered with 422, expected 401")
 def request_is_judged_before_its_sender() -> None:
     """Somebody without a token learns what is wrong with their question instead of that they are not let in."""
     vars(tokens)["_read"] = chat.read
@@ -245,7 +245,7 @@ def whoever_was_refused_stays_refused() -> None:
     )
 
 
-@fault("I5", "the neighbour got no answer: status 502")
+@fault("R4", "the neighbour got no answer: status 502")
 def failure_of_one_request_stops_everybody() -> None:
     """After one failure nobody is sent to the provider any more, whoever they are and whatever they ask."""
     vars(litellm)["_failures"] = []
