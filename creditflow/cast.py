@@ -55,6 +55,7 @@ class Cast:
         alias = f"the {role}"
         self._cleanup.owe(f"the Keycloak user {name}", lambda: keycloak.remove_user(name))
         user_id = keycloak.create_user(name, email, password, {"subscription_tier": plan or "trial"})
+        self.target.made.own(user_id, name)
         person = Person(alias, name, email, password, user_id, plan, signing_in(keycloak, name, password))
         self._owe_rows(person)
         person.sign_in_meanwhile()
@@ -85,7 +86,10 @@ class Cast:
         def ids() -> list[str]:
             if organization.id or not target.has("UNICORN_DB_URL"):
                 return [organization.id] if organization.id else []
-            return target.unicorn.organizations_of(admin.email)
+            found = target.unicorn.organizations_of(admin.email)
+            for org_id in found:
+                target.made.own(org_id, name)
+            return found
 
         def remove() -> None:
             for org_id in ids():
@@ -98,6 +102,7 @@ class Cast:
         made = target.ops_center.create_organization(admin.token, name, "platform")
         if made.status == 201:
             organization.id = str(made.body.get("id", ""))
+            target.made.own(organization.id, name)
             self._organizations[alias] = organization
         return made
 

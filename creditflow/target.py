@@ -15,7 +15,7 @@ from creditflow.drivers.keycloak import Keycloak
 from creditflow.drivers.lago import Lago
 from creditflow.drivers.litellm import LiteLLM
 from creditflow.drivers.ops_center import OpsCenter
-from creditflow.drivers.postgres import Database, Grants, LagoDb, UnicornDb
+from creditflow.drivers.postgres import Database, Grants, LagoDb, Made, UnicornDb
 from creditflow.drivers.provider import Provider
 from creditflow.drivers.record import Record
 from creditflow.drivers.redis import Counters
@@ -38,12 +38,13 @@ class Target:
 
     Attributes:
         record: what was done to it since the record was taken last.
+        made: whose rows may be written: told of every person and organisation when they are made.
         ceiling: of the LLM requests that a run sends to it.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.record = Record()
+        self.record, self.made = Record(), Made()
         self.ceiling = Ceiling(settings)
 
     @cached_property
@@ -70,7 +71,7 @@ class Target:
         """`unicorn_db`, for the few statements by which the suite writes."""
         url = self._named("UNICORN_DB_URL", self.settings.unicorn_db_url)
         database = Database("unicorn_db", url, self.settings.http_timeout_s, read_only=False)
-        return Grants(database, self.record.note)
+        return Grants(database, self.made, self.record.note)
 
     @cached_property
     def lago_db(self) -> LagoDb:

@@ -20,7 +20,7 @@ from psycopg2.extras import RealDictCursor, execute_values
 
 from creditflow.drivers.record import Note, unnoted
 from creditflow.errors import ServiceAway
-from creditflow.naming import APPLICATION, OF_A_RUN
+from creditflow.naming import APPLICATION, OF_A_RUN, RUN, made_by_a_run
 from creditflow.reporting.waits import waits
 
 Row = dict[str, Any]
@@ -318,14 +318,69 @@ class LagoDb:
         )
 
 
-class Grants:
-    """Every statement by which the suite writes to `unicorn_db`, because the plan names no endpoint for it."""
+class NotOurs(Exception):  # noqa: N818 - what the exception says is why nothing was written
+    """Rows were to be written that belong to nobody whom a run of the suite made."""
 
-    def __init__(self, database: Database, note: Note = unnoted) -> None:
-        self.database, self._note = database, note
+
+class Made:
+    """The ids of those whose rows may be written: the people and organisations that this run made.
+
+    Of an earlier run's nothing but the removal of their rows is allowed. Every id is told with the name that it has in
+    the systems, which has to be a run's.
+    """
+
+    def __init__(self) -> None:
+        self._own: set[str] = set()
+        self._earlier: set[str] = set()
+
+    def own(self, id_: str, name: str) -> None:
+        """Tell that this run made a person or an organisation of this name.
+
+        Raises:
+            NotOurs: the name is not one that this run gives.
+        """
+        if not name.startswith(f"{RUN}-"):
+            raise NotOurs(f"'{name}' is no name that the run {RUN} gives, so that rows of {id_} are not its own.")
+        self._own.add(id_)
+
+    def earlier(self, id_: str, name: str) -> None:
+        """Tell that an earlier run made a person or an organisation of this name, so that their rows may be removed.
+
+        Raises:
+            NotOurs: the name is not one that any run gives.
+        """
+        if not made_by_a_run(name):
+            raise NotOurs(f"'{name}' is no name that a run of the suite gives, so that rows of {id_} are not removed.")
+        self._earlier.add(id_)
+
+    def require(self, id_: str, removal: bool = False) -> None:
+        """Make sure that rows of an id may be written, or be removed.
+
+        Raises:
+            NotOurs: they may not.
+        """
+        if id_ not in self._own and not (removal and id_ in self._earlier):
+            raise NotOurs(
+                f"the id {id_} is of nobody whom the run {RUN} made, so that no row of it is "
+                f"{'removed' if removal else 'written'}: tell `Target.made` of it when it is made."
+            )
+
+
+class Grants:
+    """Every statement by which the suite writes to `unicorn_db`, because the plan names no endpoint for it.
+
+    Args:
+        database: opened for writing.
+        made: whose rows may be written; every method raises `NotOurs` for anybody else.
+        note: told of what was written.
+    """
+
+    def __init__(self, database: Database, made: Made, note: Note = unnoted) -> None:
+        self.database, self._made, self._note = database, made, note
 
     def grant(self, user_id: str, credits: int, tier: str) -> None:
         """Give a person credits: a row of `user_credits` and one of `credit_transactions`, in one transaction."""
+        self._made.require(user_id)
         self.database.transaction(
             [
                 (
@@ -347,6 +402,7 @@ class Grants:
 
     def place_calls(self, user_id: str, count: int, at: datetime) -> None:
         """Record calls that a person made at a moment (UTC) with their own key, so that they count and cost nothing."""
+        self._made.require(user_id)
         self.database.insert_many(
             "INSERT INTO usage_tracking "
             "(id, user_id, request_id, endpoint, model, tokens, credits, byok, status, created_at) VALUES %s",
@@ -363,10 +419,23 @@ class Grants:
         self._remove("user_id", user_id)
 
     def remove_organization(self, org_id: str) -> None:
-        """Remove what an organisation left in every table that has an `org_id` column."""
+        """Remove what an organisation left in every table that has an `org_id` column.
+
+        Raises:
+            NotOurs: no run made it, or the organisation of this id has a name that no run gives: the answer that
+                brought the id was then wrong.
+        """
+        self._made.require(org_id, removal=True)
+        for row in self.database.rows("SELECT name FROM organizations WHERE id::text = %s", org_id):
+            if not made_by_a_run(row["name"]):
+                raise NotOurs(
+                    f"the organisation {org_id} is called '{row['name']}', as no run calls one, "
+                    f"so that nothing of it is removed: see how its id came to be taken for that of a run's."
+                )
         self._remove("org_id", org_id)
 
     def _remove(self, column: str, value: str) -> None:
+        self._made.require(value, removal=True)
         tables = [table for table, columns in self._columns.items() if column in columns]
         self.database.transaction(
             (
