@@ -15,7 +15,7 @@ from creditflow.drivers.postgres import PLACED, Row
 from creditflow.drivers.record import Entry
 from creditflow.errors import NotTestableHere
 from creditflow.expect import counted, written
-from creditflow.history import Asked, Dissolved, Founded, History, Names, read
+from creditflow.history import Asked, Dissolved, Founded, History, Joined, Names, read
 from creditflow.ledger import Account, Call, Event, Line, Movement, Value, Verdict
 from creditflow.people import Organization, Person
 from creditflow.target import Target
@@ -161,24 +161,47 @@ def _database(target: Target, parties: Parties, history: History) -> Seen:
         seen[who, ledger.CALLS]["usage_tracking"] = len(this_month)
         seen[who, ledger.COUNTED]["usage_tracking"] = made
     ids = {person.email: person.id for person in parties.people}
-    left: dict[str, int] = defaultdict(int)
-    for row in tables.get("organization_members", []):
-        whose = f"{ids.get(row['user_email'], row['user_email'])} {row['org_id']}"
-        remaining = row["allocated_credits"] - row["used_credits"]
-        left[row["org_id"]] += remaining
-        seen[whose, ledger.LEFT]["organization_members"] = remaining
-        seen[whose, ledger.USED]["organization_members"] = row["used_credits"]
-    for row in tables.get("organization_credits", []):
-        seen[row["org_id"], ledger.CREDITS]["organization_credits"] = row["total_credits"]
-        seen[row["org_id"], ledger.ALLOCATED]["organization_credits"] = row["allocated_credits"]
-        seen[row["org_id"], ledger.ALLOCATED]["organization_members"] = left[row["org_id"]]
-    for person in parties.people:
-        purses = [row for row in tables.get("user_credits", []) if row["user_id"] == person.id]
-        members = [row for row in tables.get("organization_members", []) if row["user_email"] == person.email]
-        held = [value for row in (*purses, *members) for name, value in row.items() if "reserved" in name]
-        if held:
-            seen[person.id, ledger.HELD]["unicorn_db"] = sum(held)
+    rows = tables.get("organization_members", [])
+    members = [(ids.get(row["user_email"], str(row["user_email"])), row) for row in rows]
+    pools = tables.get("organization_credits", [])
+    memberships = [d for d in history.deeds if isinstance(d, Founded | Joined) and d.organization in organizations]
+    _shared(seen, members, pools, memberships)
+    purses = [(row["user_id"], row) for row in tables.get("user_credits", [])]
+    _held(seen, [*purses, *((who, row) for who, row in members if who in history.people)])
+    _held(seen, [(row["org_id"], row) for row in pools])
     return seen
+
+
+def _shared(
+    seen: Seen, members: list[tuple[str, Row]], pools: list[Row], memberships: Iterable[Founded | Joined]
+) -> None:
+    """What organisations have and their members may use; a row that is not there is seen as one without figures."""
+    for deed in memberships:
+        for what in (ledger.LEFT, ledger.USED):
+            seen[f"{deed.who} {deed.organization}", what]["organization_members"] = None
+        for what in (ledger.CREDITS, ledger.ALLOCATED):
+            seen[deed.organization, what]["organization_credits"] = None
+    for who, row in members:
+        whose, left = f"{who} {row['org_id']}", row["allocated_credits"] - row["used_credits"]
+        seen[whose, ledger.LEFT]["organization_members"] = left
+        seen[whose, ledger.USED]["organization_members"] = row["used_credits"]
+    for row in pools:
+        org_id = row["org_id"]
+        left = sum(m["allocated_credits"] - m["used_credits"] for _, m in members if m["org_id"] == org_id)
+        seen[org_id, ledger.CREDITS]["organization_credits"] = row["total_credits"]
+        seen[org_id, ledger.ALLOCATED]["organization_credits"] = row["allocated_credits"]
+        seen[org_id, ledger.ALLOCATED]["organization_members"] = left
+
+
+def _held(seen: Seen, rows: Iterable[tuple[str, Row]]) -> None:
+    """What is reserved, where a table has a column for it."""
+    held: dict[str, int] = defaultdict(int)
+    for whose, row in rows:
+        for name in row:
+            if "reserved" in name:
+                held[whose] += row[name]
+    for whose, value in held.items():
+        seen[whose, ledger.HELD]["unicorn_db"] = value
 
 
 def _api(target: Target, parties: Parties, history: History) -> Seen:
@@ -240,11 +263,13 @@ def _call(row: Row) -> Call:
 
 
 def _sentence(target: Target, parties: Parties, verdict: Verdict) -> str:
-    """What is wrong, the first difference first; then what the systems recorded of that person."""
+    """What is wrong, the first difference first; then what the systems recorded of those concerned."""
     said = [*verdict.wrong, *(_difference(parties, line) for line in verdict.lines if line.differs)]
     first = next((line.whose.partition(" ")[0] for line in verdict.lines if line.differs), "")
     person = next((p for p in parties.people if p.id == first), None)
+    organization = next((o for o in parties.organizations if o.id == first), None)
     recorded = [story.of_person(target, person)] if person else []
+    recorded += [story.of_organization(target, organization)] if organization else []
     return "The ledger disagrees: " + "; ".join([*said, *verdict.unknown, *recorded]) + "."
 
 

@@ -274,6 +274,7 @@ class _Keeper:
                 told = f"{sum(left.values()):,} of {organization.credits:,} credits"
                 self.books.wrong.append(f"more is allocated than there is: {told}")
             self._write(name, MOVEMENTS, organization.movements)
+            self._write(name, HELD, 0)
             for who, credits in left.items():
                 self._write(f"{who} {name}", LEFT, credits)
                 self._write(f"{who} {name}", USED, organization.used[who])
@@ -361,8 +362,8 @@ def _until_the_first_request(history: History) -> History:
 
 
 def _nothing_of(said: Mapping[str, Value]) -> Value:
-    """What must be of an account that nobody has: no rows, or 0."""
-    return () if any(isinstance(value, tuple) for value in said.values()) else 0
+    """What must be of an account that nobody has: no rows, or no figure at all."""
+    return () if any(isinstance(value, tuple) for value in said.values()) else None
 
 
 def _known_by(books: Books, value: Value) -> Value:

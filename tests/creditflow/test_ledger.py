@@ -241,6 +241,7 @@ def test_a_purchase_is_credits_of_the_organisation_and_a_row_of_its_buyer() -> N
     assert of(CLUB, after) == {
         ledger.CREDITS: 2_000,
         ledger.ALLOCATED: 0,
+        ledger.HELD: 0,
         ledger.MOVEMENTS: (Movement("purchase", 1_000, ANN), Movement("purchase", 1_000, ANN)),
     }
     assert of(ANN, after) == nothing_kept()
@@ -268,6 +269,7 @@ def test_the_organisation_pays_for_its_member_and_the_member_does_not() -> None:
     assert of(CLUB, after) == {
         ledger.CREDITS: 943,
         ledger.ALLOCATED: 243,
+        ledger.HELD: 0,
         ledger.MOVEMENTS: (
             Movement("purchase", 1_000, ANN),
             Movement("usage", -48, BEN, "r2"),
@@ -453,9 +455,9 @@ def test_what_a_system_does_not_say_is_not_what_must_be() -> None:
 
 @pytest.mark.parametrize(
     ("too_much", "expected_value"),
-    [(1, 0), ((Movement("usage", -9),), ()), ((Event("r9", ""),), ())],
+    [(1, None), (0, None), ((Movement("usage", -9),), ()), ((Event("r9", ""),), ())],
 )
-def test_an_account_that_nobody_has_must_be_empty(too_much: Value, expected_value: Value) -> None:
+def test_an_account_that_nobody_has_may_not_be_there(too_much: Value, expected_value: Value) -> None:
     seen = all_seen(SPENT) | {("a stranger", "something"): {"a system": too_much}}
     verdict = judge(SPENT, seen)
     assert verdict.answer == "no"
