@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from textwrap import indent
 
@@ -63,7 +64,7 @@ class Summary:
         if rest:
             print(", ".join(rest))
         print(f"{counts[Kind.PASSED]} passed, {red} failed")
-        reason = problem_with_page or self._no_verdict(counts, red, behave_failed)
+        reason = problem_with_page or self._no_verdict(counts, red, behave_failed) or _not_judged(outcomes.values())
         if reason:
             print(reason)
         return 1 if red or reason or behave_failed else 0
@@ -131,6 +132,15 @@ class Summary:
             return str(error)
         print(f"Report: {_shown(page)}")
         return ""
+
+
+def _not_judged(outcomes: Iterable[Outcome]) -> str:
+    """Where no check failed and yet something is red: what kept it from being judged; else nothing."""
+    reds = [outcome for outcome in outcomes if outcome.kind.is_red]
+    if not reds or any(outcome.kind is Kind.FAILED for outcome in reds):
+        return ""
+    said = (reds[0].message.splitlines() or ["no reason was given"])[0]
+    return f"No check failed, but {len(reds)} could not be judged, the first as {reds[0].kind}: {said}"
 
 
 def _shown(path: Path) -> str:

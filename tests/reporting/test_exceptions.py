@@ -107,7 +107,8 @@ def test_nothing_but_what_is_not_testable_is_excused(run: WithExceptions, scenar
 
 def test_an_exception_of_another_target_excuses_nothing_here(run: WithExceptions) -> None:
     told = run([row(target="other.example")], *TWO)
-    assert (told.status, told.last_line) == (1, "1 passed, 1 failed")
+    assert told.status == 1
+    assert told.last_line.startswith("No check failed, but 1 could not be judged, the first as not testable here:")
     assert told.line("not testable here").endswith(" s  not testable here")
     assert set(told.results) == {"not testable here", "A title given while it ran"}
 
