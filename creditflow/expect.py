@@ -63,7 +63,7 @@ class Finding:
     def sentence(self) -> str:
         """Found and expected, for a reader."""
         found, expected = written(self.found), written(self.expected)
-        if found == expected:
+        if found == expected or (isinstance(self.found, str) and isinstance(self.expected, int)):
             found = f"'{found}' (of the kind {type(self.found).__name__})"
         return f"{self.says.format(found)}, expected {expected}"
 

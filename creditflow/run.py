@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from creditflow import audit, guard, health, machine, waiting
+from creditflow import audit, guard, health, journal, machine, waiting
 from creditflow.accounts import Accounts
 from creditflow.bystanders import Bystanders
 from creditflow.cast import PASSWORD, Cast
 from creditflow.cleanup import Cleanup
 from creditflow.errors import CannotRun, ServiceAway
+from creditflow.journal import Journal
 from creditflow.naming import RUN
 from creditflow.redaction import redactor
 from creditflow.reporting.environment import environment
@@ -25,6 +26,9 @@ Where it is not named, the step that needs it is red as "Not testable here"; `--
 scenarios out knowingly.
 """
 
+BRIEFLY_S = 0.2
+"""Seconds that the audit of a scenario that is red already waits for what comes a moment later."""
+
 Owe = Callable[[Callable[[], object]], object]
 
 
@@ -36,6 +40,7 @@ class Session:
     target: Target
     watch: Watch
     bystanders: Bystanders
+    journal: Journal
 
     def soon(self, check: Callable[[], None]) -> None:
         """Require what comes a moment later: asked again until it holds or the deadline of the settings is over."""
@@ -48,7 +53,7 @@ class Session:
             CeilingReached: the run may send no more requests, so that no further scenario can be judged.
         """
         self.target.ceiling.check()
-        cleanup = Cleanup()
+        cleanup = Cleanup(self.journal)
         cast = Cast(self.target, cleanup, redactor.learn)
         owe(lambda: self.watch.everything(cast.people))
         owe(cleanup.carry_out)
@@ -60,10 +65,10 @@ class Session:
 
         Args:
             cast: of the scenario.
-            green: whether all went well so far; else what comes a moment later is not waited for.
+            green: whether all went well so far; else what comes a moment later is hardly waited for.
         """
-        entries = self.target.record.take()
-        audit.audit(self.target, cast, entries, self.bystanders, self.settings.poll_timeout_s if green else 0)
+        entries, seconds = self.target.record.take(), self.settings.poll_timeout_s if green else BRIEFLY_S
+        audit.audit(self.target, cast, entries, self.bystanders, seconds)
         self.watch.logs(cast.people, green)
 
 
@@ -80,7 +85,8 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
             tables are missing (X3, X4).
     """
     settings = load(userdata)
-    if not settings.names_a_target:
+    on_sandbox = not settings.names_a_target
+    if on_sandbox:
         settings = load(userdata, machine.start(owe, tell))
     redactor.learn(*settings.secrets(), PASSWORD)
     guard.require_allowed(settings)
@@ -89,16 +95,20 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     tell(f"Target {settings.ops_center_url}, run {RUN}")
     for line in guard.announced(settings, RUN):
         tell(line)
+    if left := journal.earlier(settings.journal_dir, settings.ops_center_url):
+        tell(left)
     check(target, tell)
     for limit in target.limits():
         tell(f"Not testable here: {limit}")
     for tag, setting in NEEDS.items():
         if not target.has(setting):
             tell(f"Scenarios that need it will be red; --tags='not @{tag}' leaves them out.")
-    bystanders = Bystanders.make(target, owe, redactor.learn)
+    journalled = Journal.begin(settings.journal_dir, settings.ops_center_url, on_sandbox)
+    owe(lambda: journalled.end(tell))
+    bystanders = Bystanders.make(target, owe, redactor.learn, journalled)
     watch = Watch(target)
     watch.begin()
-    return Session(settings, target, watch, bystanders)
+    return Session(settings, target, watch, bystanders, journalled)
 
 
 def check(target: Target, tell: Callable[[str], None]) -> None:
