@@ -47,7 +47,7 @@ ACTS: dict[str, Act] = {
     "add the colleague": lambda t, c, p: _invite(t, c, p, "the colleague", "member"),
     "add the member again": lambda t, c, p: _invite(t, c, p, "the member", "member"),
     "give somebody an unknown role": lambda t, c, p: _invite(t, c, p, "the stranger", "owner"),
-    "create one on an unknown tier": lambda t, c, p: t.ops_center.create_organization(p.token, "Nowhere", "golden"),
+    "create one on an unknown tier": lambda t, c, p: c.create_organization("nowhere", p, "golden"),
 }
 """What somebody may try with an organisation."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from creditflow.cast import Cast
 from creditflow.cleanup import Cleanup
 from creditflow.drivers.record import Entry
+from creditflow.journal import Journal
 from creditflow.target import Target
 
 
@@ -25,7 +26,11 @@ class Bystanders:
 
     @classmethod
     def make(
-        cls, target: Target, owe: Callable[[Callable[[], object]], object], learn: Callable[[str], None]
+        cls,
+        target: Target,
+        owe: Callable[[Callable[[], object]], object],
+        learn: Callable[[str], None],
+        journal: Journal | None = None,
     ) -> Bystanders:
         """Make an individual with credits, and an organisation whose admin has an allocation.
 
@@ -35,8 +40,9 @@ class Bystanders:
             target: where they live.
             owe: takes what removes them again.
             learn: told every secret that is made.
+            journal: where they are written before they are made.
         """
-        cleanup = Cleanup()
+        cleanup = Cleanup(journal)
         owe(cleanup.carry_out)
         target.record.take()
         cast = Cast(target, cleanup, learn)

@@ -14,10 +14,12 @@ from creditflow.cleanup import Cleanup
 from creditflow.drivers.http import Reply
 from creditflow.drivers.provider import fingerprint
 from creditflow.errors import NotTestableHere
-from creditflow.naming import RUN
+from creditflow.naming import RUN, email_of
 from creditflow.people import Organization, Person, signing_in
 from creditflow.prices import PriceList
 from creditflow.target import Target
+from creditflow.things import Calls, KeycloakUser, LagoCustomer, ProviderAccount, RedisKeys, Rows, Thing, Trouble
+from creditflow.things import Organization as MadeOrganization
 
 PASSWORD = secrets.token_urlsafe(18)
 """The password of everybody whom this run makes."""
@@ -50,10 +52,10 @@ class Cast:
         They become "they" of the sentences that follow.
         """
         name = f"{RUN}-{next(_numbers)}"
-        email, password = f"{name}@example.com", PASSWORD
+        email, password = email_of(name), PASSWORD
         keycloak = self.target.keycloak
         alias = f"the {role}"
-        self._cleanup.owe(f"the Keycloak user {name}", lambda: keycloak.remove_user(name))
+        self._owe(KeycloakUser(name), lane=name)
         user_id = keycloak.create_user(name, email, password, {"subscription_tier": plan or "trial"})
         self.target.made.own(user_id, name)
         person = Person(alias, name, email, password, user_id, plan, signing_in(keycloak, name, password))
@@ -75,34 +77,18 @@ class Cast:
             _done(bought, 201, f"{admin.alias} could not purchase {credits:,} credits for {alias}")
         return organization
 
-    def create_organization(self, alias: str, admin: Person) -> Reply:
+    def create_organization(self, alias: str, admin: Person, tier: str = "platform") -> Reply:
         """Create an organisation as its admin, its removal registered before; the reply as it came.
 
         An organisation of which the answer was lost is found by its admin's e-mail when it is removed.
         """
-        target, name = self.target, f"{admin.name} {alias.removeprefix('the ')}"
-        organization = Organization(alias, "", name, admin)
-
-        def ids() -> list[str]:
-            if organization.id or not target.has("UNICORN_DB_URL"):
-                return [organization.id] if organization.id else []
-            found = target.unicorn.organizations_of(admin.email)
-            for org_id in found:
-                target.made.own(org_id, name)
-            return found
-
-        def remove() -> None:
-            for org_id in ids():
-                _gone(target.ops_center.remove_organization(admin.token, org_id).status)
-
-        if target.has("UNICORN_DB_URL"):
-            rows = target.grants.remove_organization
-            self._cleanup.owe(f"the rows of the organisation {name}", lambda: [rows(org_id) for org_id in ids()])
-        self._cleanup.owe(f"the organisation {name}", remove, alone=True)
-        made = target.ops_center.create_organization(admin.token, name, "platform")
+        name = f"{admin.name} {alias.removeprefix('the ')}"
+        self._owe(MadeOrganization(name, admin.name), alone=True)
+        made = self.target.ops_center.create_organization(admin.token, name, tier)
         if made.status == 201:
-            organization.id = str(made.body.get("id", ""))
-            target.made.own(organization.id, name)
+            organization = Organization(alias, str(made.body.get("id", "")), name, admin)
+            self.target.made.own(organization.id, name)
+            self._owe(MadeOrganization(name, admin.name, organization.id), alone=True)
             self._organizations[alias] = organization
         return made
 
@@ -137,7 +123,7 @@ class Cast:
             return key
         if self.target.has("PROVIDER_URL"):
             stand_in = self.target.provider
-            self._cleanup.owe(f"the provider account {fingerprint(key)}", lambda: stand_in.close_account(key))
+            self._owe(ProviderAccount(fingerprint(key)))
             stand_in.open_account(provider, key)
             return key
         own = self.target.settings.test_openrouter_key.get_secret_value()
@@ -148,7 +134,7 @@ class Cast:
     def trouble(self, person: Person, kind: str, seconds: float = 30) -> None:
         """Have the provider answer one person with a trouble from now on."""
         stand_in = self.target.provider
-        self._cleanup.owe(f"the provider's trouble for {person.name}", lambda: stand_in.end_trouble(person.name))
+        self._owe(Trouble(person.name))
         stand_in.trouble(person.name, kind, seconds)
 
     @property
@@ -186,27 +172,23 @@ class Cast:
 
     def _subscribe(self, person: Person) -> None:
         lago = self.target.lago
-        self._cleanup.owe(
-            f"the Lago customer {person.id}", lambda: lago.remove_customer(person.id, person.subscription)
-        )
+        self._owe(LagoCustomer(person.id, person.name))
         lago.create_customer(person.id, person.name, person.email)
         lago.subscribe(person.id, person.subscription, person.plan)
 
     def _owe_rows(self, person: Person) -> None:
-        target = self.target
-        if target.has("UNICORN_DB_URL"):
-            self._cleanup.owe(f"the rows of {person.name}", lambda: target.grants.remove_person(person.id))
-        if target.has("REDIS_URL"):
-            self._cleanup.owe(f"the Redis keys of {person.name}", lambda: target.counters.forget(person.id))
-        if target.has("PROVIDER_URL"):
-            self._cleanup.owe(f"the journal of {person.name}", lambda: target.provider.forget(person.name))
+        """What the systems will keep of them; removed before they are, by whom it is found where all else is lost."""
+        for thing in (Rows(person.id, person.name), RedisKeys(person.id, person.name), Calls(person.name)):
+            if self.target.has(thing.needs):
+                self._owe(thing, lane=person.name)
+
+    def _owe(self, thing: Thing, alone: bool = False, lane: str = "") -> None:
+        self._cleanup.owe(thing, lambda: thing.remove(self.target, self._token), alone, lane)
+
+    def _token(self, name: str) -> str:
+        return next((person.token for person in self._people.values() if person.name == name), "")
 
 
 def _done(reply: Reply, status: int, otherwise: str) -> None:
     if reply.status != status:
         raise AssertionError(f"{otherwise}: Ops-Center answered {reply.status} {reply.text[:200]}")
-
-
-def _gone(status: int) -> None:
-    if status not in (204, 404):
-        raise RuntimeError(f"Ops-Center answered {status} to its removal")

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from itertools import groupby
+
+from creditflow.interruption import GivenUp, interruption
+from creditflow.journal import CURE, Journal, shown
+from creditflow.things import Thing
 
 Removal = Callable[[], object]
 
@@ -15,41 +20,85 @@ class LeftBehind(Exception):  # noqa: N818 - what the exception says is what was
     """Some of what was made could not be removed; the sentence names each thing and why."""
 
 
+@dataclass(eq=False)
+class _Owed:
+    what: str | Thing
+    removal: Removal
+    alone: bool
+    lane: str
+    number: int
+
+    def attempt(self) -> str:
+        try:
+            self.removal()
+        except Exception as error:
+            return f"{self.what} ({error})"
+        return ""
+
+
 class Cleanup:
-    """The removals that a scenario owes. Registering happens before the thing is made, so that nothing is forgotten."""
+    """The removals that a scenario owes. Registering happens before the thing is made, so that nothing is forgotten.
 
-    def __init__(self) -> None:
-        self._owed: list[tuple[str, Removal, bool]] = []
+    Args:
+        journal: where things are written before they are made, and when they are gone.
+    """
 
-    def owe(self, what: str, removal: Removal, alone: bool = False) -> None:
+    def __init__(self, journal: Journal | None = None) -> None:
+        self._journal = journal
+        self._owed: list[_Owed] = []
+
+    def owe(self, what: str | Thing, removal: Removal, alone: bool = False, lane: str = "") -> None:
         """Register one removal.
 
         Args:
-            what: names the thing for the reader of a failure.
+            what: the thing, or its name for the reader of a failure; only a thing is journalled.
             removal: removes it, and does nothing where it is already gone.
             alone: waits until all that was registered later is removed, and what was registered earlier waits for
                 it; removals that need no such order run side by side.
+            lane: removals of one lane run one after the other.
         """
-        self._owed.append((what, removal, alone))
+        number = self._journal.owe(what) if self._journal and isinstance(what, Thing) else 0
+        self._owed.append(_Owed(what, removal, alone, lane, number))
 
     def carry_out(self) -> None:
         """Remove everything, last made first, also when some of it can't be removed.
+
+        After an interruption what was under way is first given the time to end, lest it makes something anew.
 
         Raises:
             LeftBehind: naming each thing that is still there.
         """
         owed, self._owed = self._owed[::-1], []
-        failed: list[str] = []
-        for _, together in groupby(enumerate(owed), key=lambda item: item[0] if item[1][2] else -1):
-            failed += [said for said in _hands.map(_attempt, [item for _, item in together]) if said]
-        if failed:
-            raise LeftBehind("This could not be removed and is still on the target: " + "; ".join(failed) + ".")
+        said: dict[_Owed, str] = {}
+        try:
+            with interruption.removing():
+                interruption.settle()
+                self._remove(owed, said)
+        except GivenUp:
+            said = {one: f"{one.what} (the removal was interrupted)" for one in owed if one not in said} | said
+        if failed := [said[one] for one in owed if said[one]]:
+            left = "This could not be removed and is still on the target"
+            raise LeftBehind(f"{left}: {'; '.join(failed)}.{self._cure()}")
 
+    def _remove(self, owed: list[_Owed], said: dict[_Owed, str]) -> None:
+        for _, together in groupby(enumerate(owed), key=lambda item: item[0] if item[1].alone else -1):
+            lanes: dict[object, list[_Owed]] = {}
+            for _, one in together:
+                lanes.setdefault(one.lane or one, []).append(one)
+            under_way: list[Future[None]] = [_hands.submit(self._attempt, lane, said) for lane in lanes.values()]
+            try:
+                wait(under_way)
+            finally:
+                for future in under_way:
+                    future.cancel()
 
-def _attempt(owed: tuple[str, Removal, bool]) -> str:
-    what, removal, _ = owed
-    try:
-        removal()
-    except Exception as error:
-        return f"{what} ({error})"
-    return ""
+    def _attempt(self, lane: list[_Owed], said: dict[_Owed, str]) -> None:
+        for one in lane:
+            said[one] = one.attempt()
+            if self._journal and one.number and not said[one]:
+                self._journal.gone(one.number)
+
+    def _cure(self) -> str:
+        if self._journal is None or not self._journal.left:
+            return ""
+        return f" It is journalled in {shown(self._journal.path)}: {CURE}."

@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     target_logs: str = Field(
         "", description="files of the services' logs that may show no error, with ':' between; empty: not watched"
     )
+    journal_dir: Path = Field(
+        PROJECT / ".credit-flow", description="folder where a run writes what it makes, until it is removed again"
+    )
     http_timeout_s: float = Field(15.0, gt=0, le=300, description="deadline of one request, in seconds")
     poll_timeout_s: float = Field(10.0, gt=0, le=300, description="deadline for what comes a moment later, in seconds")
 

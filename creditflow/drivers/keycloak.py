@@ -61,6 +61,27 @@ class Keycloak:
         found: str | None = self._as_admin("find a user", "get_user_id", username)
         return found
 
+    def users(self, part: str) -> list[dict[str, Any]]:
+        """Everybody whose user name contains a text, with `id`, `username` and `email`."""
+        found: list[dict[str, Any]] = self._as_admin("list users", "get_users", {"username": part})
+        return found
+
+    def name_of(self, user_id: str) -> str | None:
+        """The user name of an id, None where the realm has no such user."""
+        try:
+            found: dict[str, Any] = self._as_admin("read a user", "get_user", user_id)
+        except _Unknown:
+            return None
+        return str(found["username"])
+
+    def set_password(self, username: str, password: str) -> bool:
+        """Give the person of this name a password; whether there is one."""
+        user_id = self.find_user(username)
+        if user_id is None:
+            return False
+        self._as_admin("set a password", "set_user_password", user_id, password, False)
+        return True
+
     def token(self, username: str, password: str) -> dict[str, Any]:
         """Sign a person in by password; the token endpoint's answer with `access_token` and `expires_in` (seconds).
 
@@ -152,6 +173,8 @@ class Keycloak:
         except (KeycloakError, requests.RequestException) as error:
             self._local.KeycloakAdmin = None
             code = getattr(error, "response_code", None)
+            if code == 404 and method == "get_user":
+                raise _Unknown from None
             said = f"answered {code}" if code else "can't be reached"
             raise self._away(f"{said} when asked to {what}") from None
 
@@ -180,3 +203,7 @@ def _refusal(error: KeycloakError) -> SignInRefused:
     except ValueError:
         said = {}
     return SignInRefused(said.get("error", f"status {error.response_code}"), said.get("error_description", "no reason"))
+
+
+class _Unknown(Exception):  # noqa: N818 - a finding, not a failure
+    pass

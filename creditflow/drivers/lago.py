@@ -63,6 +63,17 @@ class Lago:
         """A customer's fields, None when Lago knows none of this external id."""
         return self._find("read a customer", lambda c: c.customers.find(external_id))
 
+    def customers(self) -> list[dict[str, Any]]:
+        """Every customer's fields."""
+        found: list[dict[str, Any]] = []
+        page: int | None = 1
+        while page:
+            asked = {"page": str(page), "per_page": "100"}
+            answer: Any = self._ask("list customers", lambda c, asked=asked: c.customers.find_all(asked))
+            found += [customer.dict() for customer in answer["customers"]]
+            page = answer["meta"].get("next_page")
+        return found
+
     def subscription(self, external_id: str) -> dict[str, Any] | None:
         """An active subscription's fields, None when there is none of this external id."""
         return self._find("read a subscription", lambda c: c.subscriptions.find(external_id))

@@ -20,12 +20,22 @@ from psycopg2.extras import RealDictCursor, execute_values
 
 from creditflow.drivers.record import Note, unnoted
 from creditflow.errors import ServiceAway
-from creditflow.naming import APPLICATION, OF_A_RUN, RUN, made_by_a_run
+from creditflow.naming import (
+    APPLICATION,
+    EMAIL_OF_A_RUN,
+    MARK,
+    MARK_OF_A_RUN,
+    OF_A_RUN,
+    RUN,
+    made_by_a_run,
+    name_of,
+    run_of_session,
+)
 from creditflow.reporting.waits import waits
 
 Row = dict[str, Any]
 
-PLACED = "placed by the acceptance suite"
+PLACED = f"placed {MARK}"
 """The endpoint of calls that nobody made: they are there to count."""
 
 
@@ -74,6 +84,9 @@ class Database:
             except psycopg2.Error as error:
                 self.close()
                 raise self._away(error) from None
+            except BaseException:
+                self.close()  # interrupted half-way: what was begun must neither stay open nor be carried on
+                raise
 
     def insert_many(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
         """Insert many rows in one go; the statement carries `VALUES %s`."""
@@ -249,6 +262,40 @@ class UnicornDb:
             each.format(sql.Literal(table), sql.Identifier(table)) for table in sorted(self.database.columns())
         )
 
+    def runs(self) -> set[str]:
+        """The runs of the suite that have sessions on the server now."""
+        rows = self.database.rows("SELECT DISTINCT application_name AS name FROM pg_stat_activity")
+        return {run for row in rows if (run := run_of_session(row["name"] or ""))}
+
+    def marked(self) -> dict[str, str]:
+        """By user id the marks of the rows that runs of the suite have written."""
+        rows = self.database.rows(
+            "SELECT user_id::text AS user_id, description AS mark FROM credit_transactions "
+            "WHERE description ~ %(mark)s "
+            "UNION SELECT user_id::text, endpoint FROM usage_tracking WHERE endpoint ~ %(mark)s",
+            {"mark": MARK_OF_A_RUN},
+        )
+        return {row["user_id"]: row["mark"] for row in rows if row["user_id"]}
+
+    def members_of_runs(self) -> list[Row]:
+        """Every member of the organisations in which somebody has the e-mail of a run: `org_id`, `user_email`, `role`.
+
+        With each the `name` of the organisation.
+        """
+        return self.database.rows(
+            "SELECT m.org_id::text AS org_id, m.user_email, m.role, o.name FROM organization_members m "
+            "LEFT JOIN organizations o ON o.id = m.org_id WHERE m.org_id IN "
+            "(SELECT org_id FROM organization_members WHERE user_email ~ %s) ORDER BY m.org_id, m.user_email",
+            EMAIL_OF_A_RUN,
+        )
+
+    def kept_of(self, column: str, ids: Sequence[str]) -> set[str]:
+        """Which of these ids some row has in a column (`user_id`, `org_id`) of whatever table has such a column."""
+        tables = [table for table, columns in sorted(self.database.columns().items()) if column in columns]
+        each = sql.SQL("SELECT {0}::text AS id FROM {1} WHERE {0}::text = ANY(%(ids)s)")
+        query = sql.SQL(" UNION ").join(each.format(sql.Identifier(column), sql.Identifier(table)) for table in tables)
+        return {row["id"] for row in self.database.rows(query, {"ids": list(ids)})} if tables and ids else set()
+
     def others(self, run: str) -> bool:
         """Whether other runs of the suite have sessions on the server."""
         rows = self.database.rows(
@@ -393,8 +440,8 @@ class Grants:
                 ),
                 (
                     "INSERT INTO credit_transactions (id, user_id, amount, transaction_type, description) "
-                    "VALUES (%s, %s, %s, 'grant', 'granted by the acceptance suite')",
-                    (str(uuid.uuid4()), user_id, credits),
+                    "VALUES (%s, %s, %s, 'grant', %s)",
+                    (str(uuid.uuid4()), user_id, credits, f"granted {MARK}"),
                 ),
             ]
         )
@@ -419,7 +466,7 @@ class Grants:
         self._remove("user_id", user_id)
 
     def remove_organization(self, org_id: str) -> None:
-        """Remove what an organisation left in every table that has an `org_id` column.
+        """Remove an organisation from every table that has an `org_id` column, and from `organizations`.
 
         Raises:
             NotOurs: no run made it, or the organisation of this id has a name that no run gives: the answer that
@@ -432,17 +479,25 @@ class Grants:
                     f"the organisation {org_id} is called '{row['name']}', as no run calls one, "
                     f"so that nothing of it is removed: see how its id came to be taken for that of a run's."
                 )
-        self._remove("org_id", org_id)
+        self._remove("org_id", org_id, last=("organizations", "id"))
 
-    def _remove(self, column: str, value: str) -> None:
+    def remove_member(self, email: str) -> None:
+        """Remove somebody whom a run made from every organisation.
+
+        Raises:
+            NotOurs: no run gives that e-mail to anybody.
+        """
+        if not name_of(email):
+            raise NotOurs(f"'{email}' is no e-mail that a run of the suite gives, so that no membership is removed.")
+        self.database.transaction([("DELETE FROM organization_members WHERE user_email = %s", (email,))])
+
+    def _remove(self, column: str, value: str, last: tuple[str, str] | None = None) -> None:
         self._made.require(value, removal=True)
-        tables = [table for table, columns in self._columns.items() if column in columns]
+        places = [(table, column) for table, columns in self._columns.items() if column in columns]
+        statement = sql.SQL("DELETE FROM {} WHERE {}::text = %s")
         self.database.transaction(
-            (
-                sql.SQL("DELETE FROM {} WHERE {}::text = %s").format(sql.Identifier(table), sql.Identifier(column)),
-                (value,),
-            )
-            for table in tables
+            (statement.format(sql.Identifier(table), sql.Identifier(its)), (value,))
+            for table, its in [*places, *([last] if last else [])]
         )
 
     @cached_property

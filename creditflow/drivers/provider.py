@@ -57,6 +57,14 @@ class Provider:
         """Answer one caller normally again."""
         self._control("DELETE", f"/control/troubles/{caller}")
 
+    def troubles(self) -> list[str]:
+        """The callers for whom there is a trouble; `*` stands for everybody."""
+        return list(self._control("GET", "/control/troubles").body["troubles"])
+
+    def accounts(self) -> set[str]:
+        """The fingerprints of the keys that were made known."""
+        return set(self._control("GET", "/control/keys").body["keys"])
+
     def open_account(self, provider: str, key: str, state: str = "good") -> None:
         """Make a key known to the provider; state `good` or `empty` (out of money)."""
         self._control(
@@ -65,9 +73,9 @@ class Provider:
             body={"provider": provider, "key": key, "state": state},
         )
 
-    def close_account(self, key: str) -> None:
-        """Make a key unknown again."""
-        self._control("DELETE", f"/control/keys/{fingerprint(key)}")
+    def close_account(self, mark: str) -> None:
+        """Make the key of a fingerprint unknown again."""
+        self._control("DELETE", f"/control/keys/{mark}")
 
     def check(self) -> None:
         """Make sure that the control interface answers and takes the token; raises `ServiceAway` otherwise."""

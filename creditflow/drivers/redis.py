@@ -64,6 +64,10 @@ class Counters:
         keys = [*self._scan(f"usage:{user_id}:*"), *self._scan(f"tier:{user_id}")]
         return int(self._ask("delete", *keys)) if keys else 0
 
+    def people(self) -> set[str]:
+        """The ids of all people of whom there are keys."""
+        return {key.split(":")[1] for pattern in ("usage:*", "tier:*") for key in self._scan(pattern)}
+
     def keys_holding(self, texts: list[str]) -> list[str]:
         """The keys whose name or value contains one of the texts."""
         return [key for key in self._scan("*") if any(t in key or t in self._written(key) for t in texts)]

@@ -79,6 +79,10 @@ class Accounts:
         if self._opened.pop(mark, None):
             self._file.append({"event": "key_closed", "key": mark})
 
+    def opened(self) -> dict[str, Account]:
+        """The keys that were opened and not closed."""
+        return dict(self._opened)
+
     def replay(self, event: Event) -> None:
         """Take back one event of an earlier process; those of others are passed over."""
         if event["event"] == "key_opened":

@@ -83,6 +83,11 @@ def control_api(token: str, accounts: Accounts, journal: Journal, troubles: Trou
         """End a caller's trouble."""
         troubles.end(caller)
 
+    @routes.get("/keys")
+    async def list_keys() -> dict[str, Any]:
+        """The keys that were opened, by fingerprint."""
+        return {"keys": {mark: {"provider": a.provider, "state": a.state} for mark, a in accounts.opened().items()}}
+
     @routes.put("/keys/{mark}", status_code=204)
     async def open_key(mark: Mark, body: KeyBody) -> None:
         """Make a key known."""
