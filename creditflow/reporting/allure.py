@@ -161,13 +161,8 @@ class RedactingLogger(AllureFileLogger):
 
 
 def _clean_body(body: str | bytes) -> str | bytes:
-    """Clean text; leave alone what is not text, such as a picture."""
-    if isinstance(body, str):
-        return redactor.clean(body)
-    try:
-        return redactor.clean(bytes(body).decode("utf-8"))
-    except UnicodeDecodeError:
-        return body
+    """Clean text, and what of anything else, such as a picture, is text."""
+    return redactor.clean(body) if isinstance(body, str) else redactor.clean_bytes(bytes(body))
 
 
 def _cleaned(item: Any) -> Any:

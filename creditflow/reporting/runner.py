@@ -11,31 +11,31 @@ Set in ``behave.ini``: ``runner = creditflow.reporting.runner:Runner``. What it 
 - an error of ``before_all`` that carries an ``exit_status`` (bad settings: 2) ends the run with it and
   its sentence;
 - a run that is terminated (SIGTERM) cleans up and reports as one that is interrupted from the keyboard;
-- whatever is printed passes the redactor.
+- whatever is printed, logged, or written by a formatter of behave's passes the redactor.
 """
 
 from __future__ import annotations
 
 import functools
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 from urllib.parse import urlsplit
 
 from behave.configuration import Configuration
+from behave.formatter.base import StreamOpener
 from behave.model import Feature, Scenario
 from behave.runner import Context, the_step_registry
 from behave.runner import Runner as StockRunner
 
 from creditflow import exceptions
 from creditflow.errors import CannotRun
-from creditflow.redaction import RedactingStream, redactor
+from creditflow.redaction import RedactingStream, redact_output, redactor
 from creditflow.reporting import tags
 from creditflow.reporting.checked import CheckedSteps
 from creditflow.reporting.junit import replace_stock_junit
@@ -54,7 +54,9 @@ class Runner(StockRunner):
 
     def __init__(self, config: Configuration, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
+        redact_output(_UNSAID)
         _leave_one_allure(config)
+        config.outputs = [_RedactingOpener(o.name, o.stream, o.encoding) for o in config.outputs]
         self.report = Run()
         self.summary = Summary(self.report, config)
         if not config.dry_run:
@@ -71,7 +73,7 @@ class Runner(StockRunner):
         """
         if results := folder_of(self.config):
             forget(results, self.config)
-        with _redacted_output(), _termination_as_interrupt():
+        with _termination_as_interrupt():
             try:
                 failed = super().run()
             except CannotRun as reason:
@@ -233,19 +235,15 @@ def _leave_one_allure(config: Configuration) -> None:
         del config.format[index], config.outputs[index]
 
 
-@contextmanager
-def _redacted_output() -> Iterator[None]:
-    """Let whatever is printed during the run pass the redactor."""
-    stdout, stderr = sys.stdout, sys.stderr
-    clean_out = RedactingStream(stdout, redactor.clean, _UNSAID)
-    clean_err = RedactingStream(stderr, redactor.clean)
-    sys.stdout, sys.stderr = clean_out, clean_err
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = stdout, stderr
-        clean_out.flush()
-        clean_err.flush()
+class _RedactingOpener(StreamOpener):
+    """Opens the file of a formatter, which may be any of behave's, so that what is written passes the redactor."""
+
+    def open(self) -> TextIO:
+        """The file, the same at every call."""
+        stream = super().open()
+        if not isinstance(stream, RedactingStream):
+            stream = self.stream = cast(TextIO, RedactingStream(stream, redactor))
+        return stream
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def test_what_surrounds_a_secret_is_kept() -> None:
 )
 def test_ordinary_words_ids_and_numbers_are_left_alone(text: str) -> None:
     redactor = Redactor()
-    redactor.learn("3f2c9a44-5f0e-4a51-9c2f-0a1b2c3d4e5f", "10000", "admin", "", None)
+    redactor.learn("10000", "12345678", "admin", "", None)
     assert redactor.clean(text) == text
 
 
@@ -113,7 +113,7 @@ def test_a_secret_printed_in_two_pieces_is_still_hidden() -> None:
     redactor = Redactor()
     redactor.learn(CANARY)
     beneath = io.StringIO()
-    stream = RedactingStream(beneath, redactor.clean)
+    stream = RedactingStream(beneath, redactor)
     print("key: ", end="", file=stream)
     stream.write(CANARY[:7])
     stream.write(CANARY[7:] + "\nnext")
