@@ -15,7 +15,7 @@ from creditflow.journal import Journal
 from creditflow.naming import RUN
 from creditflow.redaction import redactor
 from creditflow.reporting.environment import environment
-from creditflow.settings import Settings, load
+from creditflow.settings import Settings, load, readable_by_others
 from creditflow.target import Target
 from creditflow.watch import Watch
 
@@ -89,6 +89,8 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     if on_sandbox:
         settings = load(userdata, machine.start(owe, tell))
     redactor.learn(*settings.secrets(), PASSWORD)
+    if exposed := readable_by_others():
+        tell(exposed)
     guard.require_allowed(settings)
     target = Target(settings)
     owe(target.close)

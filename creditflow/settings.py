@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -26,6 +26,8 @@ _LINE = re.compile(r"\s*(?:#|(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=)")
 _HOST = re.compile(r"[\w.:-]+")
 _HTTP_URLS = ("ops_center_url", "keycloak_url", "litellm_url", "lago_api_url", "provider_url")
 _DATABASE_URLS = ("unicorn_db_url", "unicorn_db_read_url", "lago_db_read_url")
+_SECRET_URLS = (*_DATABASE_URLS, "redis_url")
+"""Addresses that carry a password."""
 
 
 class SettingsError(CannotRun):
@@ -167,23 +169,20 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """Every secret value, for the redactor: no report, log or console may show one."""
         values = [v.get_secret_value() for v in self.__dict__.values() if isinstance(v, SecretStr)]
-        passwords = [urlsplit(v).password or "" for v in values if "://" in v]
-        return [v for v in (*values, *passwords) if v]
+        passwords = [word for name in _SECRET_URLS for word in _passwords(getattr(self, name).get_secret_value())]
+        return list(dict.fromkeys(v for v in (*values, *passwords) if v))
 
     def redacted(self) -> dict[str, str]:
         """Every setting by its environment name; of a secret only whether it is set, of an address no password."""
         shown = {}
         for name, value in self.__dict__.items():
-            if isinstance(value, SecretStr):
-                text = value.get_secret_value()
+            text = _plain(value) if isinstance(value, SecretStr) else str(value)
+            if name in _SECRET_URLS and text:
                 parts = urlsplit(text)
-                shown[name.upper()] = (
-                    f"{parts.scheme}://{parts.hostname}:{parts.port or ''}{parts.path}"
-                    if parts.hostname
-                    else ("set" if text else "")
-                )
-            else:
-                shown[name.upper()] = str(value)
+                text = f"{parts.scheme}://{parts.hostname}:{parts.port or ''}{parts.path}"
+            elif isinstance(value, SecretStr):
+                text = "set" if text else ""
+            shown[name.upper()] = text
         return shown
 
     def named_alone(self) -> str:
@@ -235,6 +234,16 @@ def load(userdata: Mapping[str, str] | None = None, described: Mapping[str, str]
     return settings
 
 
+def readable_by_others() -> str:
+    """What to say of a `.env` that others than its owner can read; empty where there is none, or they can't."""
+    path = Path(str(Settings.model_config["env_file"]))
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:
+        return ""
+    return f"{path.name} can be read by others on this machine: chmod 600 {path}" if mode & 0o044 else ""
+
+
 def _sentence(error: Any) -> str:
     name = str(error["loc"][0]).upper() if error["loc"] else "A setting"
     reason = error["msg"].removeprefix("Value error, ")
@@ -274,6 +283,13 @@ def _split(value: str) -> Any:
     except ValueError:
         raise ValueError("is not an address: its host or port can't be read") from None
     return parts
+
+
+def _passwords(url: str) -> list[str]:
+    """The passwords in an address, as they are written there and as they are meant."""
+    parts = urlsplit(url)
+    written = parts.password or ""
+    return [written, unquote(written), *parse_qs(parts.query).get("password", [])]
 
 
 def _plain(value: str | SecretStr) -> str:

@@ -10,7 +10,9 @@ import requests
 from keycloak import KeycloakAdmin, KeycloakOpenID
 from keycloak.exceptions import KeycloakConnectionError, KeycloakError
 
+from creditflow.drivers.patience import Patience
 from creditflow.errors import ServiceAway
+from creditflow.redaction import redactor
 from creditflow.reporting.waits import waits
 
 Client = TypeVar("Client", KeycloakAdmin, KeycloakOpenID)
@@ -30,6 +32,7 @@ class Keycloak:
     def __init__(self, url: str, realm: str, client: str, secret: str, timeout_s: float) -> None:
         self.url, self.realm, self.client = url, realm, client
         self._secret, self._timeout = secret, max(1, round(timeout_s))
+        self._patience = Patience(timeout_s)
         self._local = threading.local()
         self._ids: dict[str, str] = {}
 
@@ -124,13 +127,16 @@ class Keycloak:
     def _sign_in(self, client: KeycloakOpenID, username: str, password: str) -> dict[str, Any]:
         try:
             with waits.on("Keycloak"):
-                answer: dict[str, Any] = client.token(username, password)
+                answer: Any = client.token(username, password)
         except KeycloakConnectionError:
             raise self._away("can't be reached (sign-in)") from None
         except KeycloakError as error:
             raise _refusal(error) from None
         except requests.RequestException:
             raise self._away("did not answer in time (sign-in)") from None
+        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+            raise self._away("answered a sign-in without an access token")
+        redactor.learn(*(value for name, value in answer.items() if name.endswith("_token") and isinstance(value, str)))
         return answer
 
     def check(self) -> None:
