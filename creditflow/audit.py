@@ -308,7 +308,7 @@ def _show(parties: Parties, verdict: Verdict) -> None:
                 _name(parties, line.whose),
                 line.what,
                 _cell(line.before),
-                _cell(next(iter(line.seen.values()), None)) if line.seen else "not testable here",
+                _after(line),
                 _cell(line.expected),
                 _where(line),
             )
@@ -326,6 +326,11 @@ def _bystanders(lines: list[Line]) -> str:
 
 def _says_something(line: Line) -> bool:
     return bool(line.before or line.expected or line.what == ledger.CREDITS)
+
+
+def _after(line: Line) -> int | str | None:
+    """What there is now, by a system that differs if one does."""
+    return _cell(line.seen[next(iter(line.differs or line.seen))]) if line.seen else "not testable here"
 
 
 def _where(line: Line) -> str:

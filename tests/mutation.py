@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pytest
 from cosmic_ray import plugins
+from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from hypothesis import Phase, settings
 
@@ -79,12 +80,13 @@ def _mutate(copy: Path, module: str, tests: Sequence[str], same: dict[str, str])
 
 def _mutants(code: str) -> Iterator[str]:
     """Every mutant of a module but those that differ in annotations only, which are never carried out."""
-    meaning = _meaning(code)
+    meaning, nodes = _meaning(code), list(ast_nodes(get_ast(code)))
     for name in plugins.operator_names():
         operator = plugins.get_operator(name)
-        occurrence = 0
-        while not operator.arguments() and (mutant := mutate_code(code, operator(), occurrence)) is not None:
-            occurrence += 1
+        if operator.arguments():
+            continue
+        places = sum(len(list(operator().mutation_positions(node))) for node in nodes)
+        for mutant in (mutate_code(code, operator(), place) for place in range(places)):
             if _meaning(mutant) != meaning:
                 yield mutant
 
