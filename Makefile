@@ -6,8 +6,9 @@ PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-head
 
 FAULT ?=
 FULL ?=
+DRY_RUN ?=
 
-.PHONY: acceptance test mutation faults setup setup-tests lint sandbox sandbox-stop report doctor pins clean
+.PHONY: acceptance test mutation faults setup setup-tests lint sandbox sandbox-stop report doctor sweep pins clean
 
 acceptance: ## install what is missing, start a sandbox or take the named deployment, run every feature, draw the report
 	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
@@ -40,6 +41,9 @@ report: setup ## draw the report of the last run
 
 doctor: setup ## every service of the target: address, up or down, version, what to try next
 	@$(BIN)/python -m creditflow doctor
+
+sweep: setup ## remove what earlier runs left on the target (DRY_RUN=yes: only say what)
+	@$(BIN)/python -m creditflow sweep $(if $(DRY_RUN),--dry-run)
 
 faults: setup ## deliberate defects, one after the other (FAULT=name: that one; FULL=yes: all features with each)
 	@$(BIN)/python -m sandbox.faults run $(FAULT) $(if $(FULL),--full)

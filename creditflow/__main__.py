@@ -1,14 +1,17 @@
-"""The command line: `python -m creditflow doctor`."""
+"""The command line: `python -m creditflow doctor` and `python -m creditflow sweep`."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from creditflow import health, machine
+from creditflow import guard, health, machine, sweep
+from creditflow.cast import PASSWORD
 from creditflow.errors import CannotRun, ServiceAway
 from creditflow.redaction import redactor
 from creditflow.settings import Settings, load
@@ -41,7 +44,7 @@ def doctor() -> None:
         owed.callback(target.close)
         found = health.services(target)
         console.print(_table(found))
-        missing = _missing_tables(target, found)
+        missing = [*_missing_tables(target, found), *_not_allowed(settings)]
         for sentence in missing:
             console.print(redactor.clean(sentence), markup=False, soft_wrap=True)
     wrong = sum(h.state == "down" for h in found) + len(missing)
@@ -54,8 +57,48 @@ def doctor() -> None:
     raise typer.Exit(1 if wrong else 0)
 
 
-def _settings() -> Settings:
-    settings = load()
+@app.command("sweep")
+def sweep_target(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    define: Annotated[
+        list[str] | None, typer.Option("-D", metavar="NAME=VALUE", help="A setting, as `behave -D` takes it.")
+    ] = None,
+) -> None:
+    """Remove what earlier runs left on the target, and nothing that any other made; runs that live are left alone.
+
+    Exit status 0 when all is gone, 1 when something could not be removed, 2 when the settings can't be used.
+    """
+
+    def tell(line: str) -> None:
+        print(redactor.clean(line))
+
+    with contextlib.ExitStack() as owed:
+        try:
+            settings = _settings(dict(part.partition("=")[::2] for part in define or []))
+            redactor.learn(*settings.secrets(), PASSWORD)
+            if not dry_run:
+                guard.require_allowed(settings)
+            target = Target(settings)
+            owed.callback(target.close)
+            swept = sweep.sweep(target, dry_run, tell)
+        except CannotRun as error:
+            tell(str(error))
+            raise typer.Exit(2) from None
+        except ServiceAway as away:
+            tell(f"Nothing was removed: {away}")
+            raise typer.Exit(1) from None
+    for thing in swept.removed:
+        tell(f"  {thing}")
+    many = sweep.told(swept.removed)
+    done = "Would be removed" if dry_run else "Removed"
+    tell(f"{done} on {settings.ops_center_url}: {many or 'nothing, for no run left anything'}.")
+    for reason in swept.left:
+        tell(f"Not removed: {reason}")
+    raise typer.Exit(1 if swept.left else 0)
+
+
+def _settings(userdata: Mapping[str, str] | None = None) -> Settings:
+    settings = load(userdata)
     if settings.names_a_target:
         return settings
     described = machine.running()
@@ -64,7 +107,7 @@ def _settings() -> Settings:
             "OPS_CENTER_URL names no deployment and no sandbox is up: start one with `make sandbox`, "
             "or set OPS_CENTER_URL."
         )
-    return load(described=described)
+    return load(userdata, described)
 
 
 def _missing_tables(target: Target, found: list[health.Health]) -> list[str]:
@@ -74,6 +117,14 @@ def _missing_tables(target: Target, found: list[health.Health]) -> list[str]:
         return health.tables(target)
     except ServiceAway as away:
         return [str(away)]
+
+
+def _not_allowed(settings: Settings) -> list[str]:
+    try:
+        guard.require_allowed(settings)
+    except guard.NotAllowed as refusal:
+        return [f"A run would be refused: {refusal}"]
+    return []
 
 
 def _table(found: list[health.Health]) -> Table:

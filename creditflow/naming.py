@@ -25,7 +25,7 @@ EMAIL_OF_A_RUN = r"^cf-[a-z0-9]{6}-[1-9][0-9]*@example[.]com$"
 MARK_OF_A_RUN = "by the acceptance suite, run cf-[a-z0-9]{6}$"
 """The mark of any run, as a regular expression of Python and PostgreSQL."""
 
-_NAME = re.compile(r"(cf-[a-z0-9]{6})-[1-9][0-9]*")
+_NAME = re.compile(r"(cf-[a-z0-9]{6})-(?:0|[1-9][0-9]*)")
 
 
 def made_by_a_run(name: str) -> bool:

@@ -1,0 +1,353 @@
+"""The sweep: removes what runs left that could not clean up after themselves, and touches nothing else.
+
+What a run left is found twice: by the journals on this machine, and by the run's name in the systems themselves, so
+that it is found from another machine too. What a run that still lives has made is left alone: its journal is locked,
+or it has sessions in PostgreSQL. Where no PostgreSQL is named that can't be told of runs elsewhere, and only what the
+journals here name is removed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+
+from creditflow import journal
+from creditflow.cast import PASSWORD
+from creditflow.drivers.provider import fingerprint
+from creditflow.errors import ServiceAway
+from creditflow.expect import counted
+from creditflow.interruption import SETTLES_S
+from creditflow.journal import Journalled
+from creditflow.naming import email_of, name_of, run_of, run_of_mark
+from creditflow.target import Target
+from creditflow.things import (
+    KINDS,
+    Calls,
+    KeycloakUser,
+    LagoCustomer,
+    Membership,
+    Organization,
+    ProviderAccount,
+    RedisKeys,
+    Rows,
+    Thing,
+    Trouble,
+)
+
+LOOKS = 5
+"""How often a sweep looks whether all is gone, before it names what comes back again and again."""
+
+_PREFIX = "cf-"
+
+
+@dataclass
+class Known:
+    """What is known of the runs that are over, from journals and from the systems.
+
+    Attributes:
+        runs: those that may be swept; None where every run may be but those that live.
+        living: the runs that are not over.
+        people: user names by user id; number 0 of the run where the name is lost.
+        organizations: those that the journals name.
+        accounts: fingerprints of the provider keys that the journals name.
+        away: what could not be looked at, and why.
+    """
+
+    runs: set[str] | None
+    living: set[str]
+    people: dict[str, str] = field(default_factory=dict)
+    organizations: set[Organization] = field(default_factory=set)
+    accounts: set[str] = field(default_factory=set)
+    away: dict[str, str] = field(default_factory=dict)
+    _strangers: dict[str, bool] = field(default_factory=dict)
+
+    def is_over(self, run: str) -> bool:
+        """Whether what a run made may be removed; an empty name is no run's."""
+        return bool(run) and run not in self.living and (self.runs is None or run in self.runs)
+
+    def of_a_run_that_is_over(self, name: str) -> bool:
+        """Whether a run that is over made whoever has this user name."""
+        return self.is_over(run_of(name))
+
+    def is_stranger(self, target: Target, user: str) -> bool:
+        """Whether a user id is of somebody in Keycloak whom no run that is over made."""
+        if user not in self._strangers:
+            name = target.keycloak.name_of(user)
+            self._strangers[user] = name is not None and not self.of_a_run_that_is_over(name)
+        return self._strangers[user]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep did.
+
+    Attributes:
+        removed: what is gone now, or would be where nothing was to be removed.
+        left: what is still there, with the reason.
+    """
+
+    removed: tuple[Thing, ...]
+    left: tuple[str, ...]
+
+
+def sweep(target: Target, dry_run: bool = False, tell: Callable[[str], None] = print) -> Swept:
+    """Remove what runs that are over left on a target.
+
+    It looks until a look finds nothing more: a request that was under way when its run was killed may have made
+    something anew.
+
+    Args:
+        target: opened for it.
+        dry_run: only look.
+        tell: shows the reader a line.
+
+    Raises:
+        ServiceAway: PostgreSQL does not answer, so that it can't be told which runs live.
+    """
+    journals = _journals(target, tell)
+    known = _known(target, journals, tell)
+    removed: dict[Thing, None] = {}
+    failed: dict[Thing, str] = {}
+    for again in range(LOOKS):
+        if again:
+            threading.Event().wait(SETTLES_S)
+        found = look(target, known)
+        if dry_run:
+            return Swept(tuple(found), tuple(known.away.values()))
+        if not (new := [thing for thing in found if thing not in failed]):
+            break
+        for thing in new:
+            if why := _remove(target, thing, failed):
+                failed[thing] = why
+        removed |= dict.fromkeys(thing for thing in new if thing not in failed)
+    else:
+        found = look(target, known)
+    left = [f"{thing} ({failed.get(thing, 'it comes back')})" for thing in found]
+    left += [*known.away.values(), *_beyond_sight(target, journals)]
+    if not left:
+        for one in journals:
+            one.path.unlink(missing_ok=True)
+    return Swept(tuple(thing for thing in removed if thing not in found), tuple(left))
+
+
+def look(target: Target, known: Known) -> list[Thing]:
+    """What runs that are over left, in the order in which it has to be removed; whoever is found is known from then.
+
+    Which runs live is asked after things were found: one that began meanwhile may have made them.
+    """
+    while True:
+        found = _found(target, known)
+        living = _living(target)
+        if living <= known.living:
+            break
+        known.living |= living
+        known.people = {user: name for user, name in known.people.items() if known.of_a_run_that_is_over(name)}
+    ranks = {kind: rank for rank, kind in enumerate(KINDS)}
+    return sorted(found, key=lambda thing: ranks[type(thing)])
+
+
+def _found(target: Target, known: Known) -> list[Thing]:
+    found: dict[Thing, None] = {}
+    known.away.clear()
+    for kind, finds in _FINDS:
+        if target.has(kind.needs):
+            try:
+                found |= dict.fromkeys(finds(target, known))
+            except ServiceAway as away:
+                known.away[kind.plural] = f"{kind.plural} can't be looked for: {away}"
+    return list(found)
+
+
+def told(things: Iterable[Thing]) -> str:
+    """How many of each kind."""
+    kinds = Counter(type(thing) for thing in things)
+    return ", ".join(f"{kinds[kind]} {kind.plural}" for kind in KINDS if kinds[kind])
+
+
+def _journals(target: Target, tell: Callable[[str], None]) -> list[Journalled]:
+    """Those of runs that are over on this target; of the others those that can't be read are told."""
+    of_target = []
+    for one in journal.over(target.settings.journal_dir):
+        if one.target == target.settings.ops_center_url:
+            of_target.append(one)
+        if one.unread:
+            what = "is of another version" if one.of_another_version else f"has {counted(one.unread, 'unknown line')}"
+            tell(f"{journal.shown(one.path)} {what}: what it names is found only as far as it carries a run's name.")
+    return of_target
+
+
+def _known(target: Target, journals: list[Journalled], tell: Callable[[str], None]) -> Known:
+    runs = None
+    if not _shows_who_lives(target):
+        tell("Which runs live elsewhere can't be told without UNICORN_DB_URL: only what journals here name is removed.")
+        runs = {one.run for one in journals}
+    known = Known(runs, _living(target))
+    for one in journals:
+        for thing in one.left:
+            _take(known, one.run, thing)
+    return known
+
+
+def _living(target: Target) -> set[str]:
+    living = journal.alive(target.settings.journal_dir)
+    return living | target.unicorn.runs() if _shows_who_lives(target) else living
+
+
+def _shows_who_lives(target: Target) -> bool:
+    return target.has("UNICORN_DB_URL") or target.has("UNICORN_DB_READ_URL")
+
+
+def _take(known: Known, run: str, thing: Thing) -> None:
+    """Take in what a journal names, as far as it is of the run that wrote it."""
+    if not known.is_over(run):
+        return
+    match thing:
+        case Rows(user, name) | RedisKeys(user, name) | LagoCustomer(user, name) if run_of(name) == run:
+            known.people[user] = name
+        case Organization(_, admin, org_id) if run_of(admin) == run and org_id:
+            known.organizations.add(thing)
+        case ProviderAccount(mark):
+            known.accounts.add(mark)
+
+
+def _remove(target: Target, thing: Thing, failed: Collection[Thing]) -> str:
+    """Why a thing could not be removed; empty when it is gone."""
+    if isinstance(thing, KeycloakUser) and any(_is_found_by(thing, other) for other in failed):
+        return "what is left of theirs is found by them"
+    if isinstance(thing, Rows):
+        target.made.earlier(thing.user, thing.name)
+    try:
+        thing.remove(target, lambda name: _sign_in(target, name))
+    except Exception as error:
+        return str(error)
+    return ""
+
+
+def _is_found_by(user: KeycloakUser, thing: Thing) -> bool:
+    match thing:
+        case Rows(_, name) | RedisKeys(_, name) | Organization(_, name, _):
+            return name == user.name
+    return False
+
+
+def _sign_in(target: Target, name: str) -> str:
+    """The token of somebody whom an earlier run made, whose password is lost; empty where rows can be removed."""
+    if target.has("UNICORN_DB_URL") or not run_of(name) or not target.keycloak.set_password(name, PASSWORD):
+        return ""
+    return str(target.keycloak.token(name, PASSWORD)["access_token"])
+
+
+def _users(target: Target, known: Known) -> list[Thing]:
+    """By name and e-mail: somebody of such a name with another e-mail was made by no run."""
+    found = list[Thing]()
+    for user in target.keycloak.users(_PREFIX):
+        name = str(user.get("username", ""))
+        if known.of_a_run_that_is_over(name) and user.get("email") == email_of(name):
+            known.people[str(user["id"])] = name
+            found.append(KeycloakUser(name))
+    return found
+
+
+def _customers(target: Target, known: Known) -> list[Thing]:
+    """By name and e-mail, and by the external id: that of nobody who is in Keycloak under another name."""
+    found = list[Thing]()
+    for customer in target.lago.customers():
+        name, user = str(customer.get("name") or ""), str(customer["external_id"])
+        of_a_run = known.of_a_run_that_is_over(name) and customer.get("email") == email_of(name)
+        if of_a_run and not known.is_stranger(target, user):
+            known.people[user] = name
+            found.append(LagoCustomer(user, name))
+    return found
+
+
+def _organizations(target: Target, known: Known) -> list[Thing]:
+    """Those of which every member is of one run and one of them an admin; and what journals say was one."""
+    if not _shows_who_lives(target):
+        return [one for one in known.organizations if target.keycloak.find_user(one.admin)]
+    members: dict[str, list[dict[str, str]]] = {}
+    for row in target.unicorn.members_of_runs():
+        members.setdefault(row["org_id"], []).append(row)
+    found = list[Thing]()
+    for org_id, rows in members.items():
+        runs = {run_of(name_of(row["user_email"])) for row in rows}
+        admins = [name_of(row["user_email"]) for row in rows if row["role"] == "admin"]
+        name = rows[0]["name"] or ""
+        if len(runs) == 1 and admins and known.is_over(run := runs.pop()) and name.startswith(f"{run}-"):
+            found.append(Organization(name, admins[0], org_id))
+    here = {thing.id for thing in found if isinstance(thing, Organization)}
+    lost = [one for one in known.organizations if one.id not in here and one.id not in members]
+    kept = target.unicorn.kept_of("org_id", [one.id for one in lost])
+    return [*found, *(one for one in lost if one.id in kept)]
+
+
+def _members(target: Target, known: Known) -> list[Thing]:
+    """Of organisations that are not the run's own: those go whole."""
+    own = {thing.id for thing in _organizations(target, known) if isinstance(thing, Organization)}
+    emails = {row["user_email"] for row in target.unicorn.members_of_runs() if row["org_id"] not in own}
+    return [Membership(email) for email in sorted(emails) if known.of_a_run_that_is_over(name_of(email))]
+
+
+def _rows(target: Target, known: Known) -> list[Thing]:
+    """Of everybody who is known, and of whoever has a row with the mark of a run."""
+    for user, mark in target.unicorn.marked().items():
+        if user not in known.people and known.is_over(run_of_mark(mark)) and not known.is_stranger(target, user):
+            known.people[user] = f"{run_of_mark(mark)}-0"
+    people = [user for user in known.people if not known.is_stranger(target, user)]
+    kept = target.unicorn.kept_of("user_id", people)
+    return [Rows(user, known.people[user]) for user in people if user in kept]
+
+
+def _keys(target: Target, known: Known) -> list[Thing]:
+    kept = target.counters.people()
+    return [
+        RedisKeys(user, name)
+        for user, name in known.people.items()
+        if user in kept and not known.is_stranger(target, user)
+    ]
+
+
+def _calls(target: Target, known: Known) -> list[Thing]:
+    return [Calls(caller) for caller in sorted(_callers(target, known))]
+
+
+def _callers(target: Target, known: Known) -> dict[str, set[str]]:
+    """The fingerprints of the keys with which people of a run that is over asked, by caller."""
+    found: dict[str, set[str]] = {}
+    for call in target.provider.all_calls():
+        if known.of_a_run_that_is_over(call.caller):
+            found.setdefault(call.caller, set()).add(call.key_fingerprint)
+    return found
+
+
+def _troubles(target: Target, known: Known) -> list[Thing]:
+    return [Trouble(caller) for caller in target.provider.troubles() if known.of_a_run_that_is_over(caller)]
+
+
+def _accounts(target: Target, known: Known) -> list[Thing]:
+    """Those that the journals name, and those with which people of a run asked; never those of the deployment."""
+    settings = target.settings
+    deployment = {settings.platform_key_fingerprint, fingerprint(settings.test_openrouter_key.get_secret_value())}
+    used = known.accounts.union(*_callers(target, known).values()) - deployment
+    return [ProviderAccount(mark) for mark in sorted(used & target.provider.accounts())]
+
+
+_FINDS: tuple[tuple[type[Thing], Callable[[Target, Known], list[Thing]]], ...] = (
+    (KeycloakUser, _users),
+    (LagoCustomer, _customers),
+    (Organization, _organizations),
+    (Membership, _members),
+    (Rows, _rows),
+    (RedisKeys, _keys),
+    (ProviderAccount, _accounts),
+    (Calls, _calls),
+    (Trouble, _troubles),
+)
+"""How each kind is found, whoever tells of people first."""
+
+
+def _beyond_sight(target: Target, journals: list[Journalled]) -> list[str]:
+    """What the journals name in systems that the settings do not."""
+    owed = [thing for one in journals for thing in one.left if not target.has(thing.needs)]
+    return [f"{thing} (it can't be looked for: set {thing.needs})" for thing in owed]
