@@ -10,9 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+import urllib3
 
+from creditflow.drivers.patience import LARGEST, Limit, Patience
 from creditflow.errors import ServiceAway
 from creditflow.reporting.waits import waits
+
+STREAM = 4
+"""How many times the deadline of a request a whole stream has."""
+
+BROKEN = "broke off its answer"
 
 
 @dataclass(frozen=True)
@@ -50,11 +57,13 @@ class Http:
     Args:
         service: the system's name, as failures name it.
         url: its address, without a trailing slash.
-        timeout_s: the deadline of one request in seconds; a stream must bring its next event within it.
+        timeout_s: the deadline of one request and its whole answer, in seconds; a stream must bring its next event
+            within it, and end within `STREAM` times as much.
     """
 
     def __init__(self, service: str, url: str, timeout_s: float) -> None:
-        self.service, self.url, self.timeout_s = service, url, timeout_s
+        self.service, self.url = service, url
+        self._patience = Patience(timeout_s)
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
 
@@ -71,15 +80,18 @@ class Http:
         """Send one request and read its whole answer; server-sent events are read to their end.
 
         Raises:
-            ServiceAway: no connection, no answer within the deadline, or an answer cut short.
+            ServiceAway: no connection, no answer within the deadline, or one that is cut short or too large.
         """
         started = time.monotonic()
-        with waits.on(self.service), self._open(method, path, token, body, headers, params) as response:
-            try:
-                content = response.content
-            except requests.RequestException:
-                raise self._away(method, path, "broke off its answer") from None
-        text = content.decode("utf-8", "replace")
+        with (
+            waits.on(self.service),
+            self._patience.limit() as limit,
+            self._open(limit, method, path, token, body, headers, params) as response,
+        ):
+            if _is_stream(response):
+                limit.lengthen(STREAM)
+            text = self._read(limit, method, path, response).decode("utf-8", "replace")
+        self._patience.kept()
         milliseconds = (time.monotonic() - started) * 1000
         events = tuple(_events(text)) if _is_stream(response) else ()
         return Reply(response.status_code, response.headers, text, milliseconds, events)
@@ -87,8 +99,15 @@ class Http:
     def leave_early(self, path: str, *, token: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
         """Ask for a stream, read its first event and go away; the reply holds what was read until then."""
         started = time.monotonic()
-        with waits.on(self.service), self._open("POST", path, token, body, headers, None) as response:
-            first = next((line for line in response.iter_lines(chunk_size=1) if line.startswith(b"data:")), b"")
+        with (
+            waits.on(self.service),
+            self._patience.limit() as limit,
+            self._open(limit, "POST", path, token, body, headers, None) as response,
+        ):
+            try:
+                first = next((line for line in response.iter_lines(chunk_size=1) if line.startswith(b"data:")), b"")
+            except (requests.RequestException, urllib3.exceptions.HTTPError):
+                raise self._away("POST", path, limit.said or BROKEN) from None
         text = first.decode("utf-8", "replace")
         milliseconds = (time.monotonic() - started) * 1000
         return Reply(response.status_code, response.headers, text, milliseconds, tuple(_events(text)))
@@ -98,8 +117,20 @@ class Http:
         for session in self._sessions:
             session.close()
 
+    def _read(self, limit: Limit, method: str, path: str, response: requests.Response) -> bytes:
+        content = bytearray()
+        try:
+            for part in response.iter_content(65_536):
+                content += part
+                if len(content) > LARGEST:
+                    limit.read(len(content))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+            raise self._away(method, path, limit.said or BROKEN) from None
+        return bytes(content)
+
     def _open(
         self,
+        limit: Limit,
         method: str,
         path: str,
         token: str | None,
@@ -115,14 +146,15 @@ class Http:
                 json=body,
                 headers=sent,
                 params=params,
-                timeout=self.timeout_s,
+                timeout=limit.seconds,
                 stream=True,
                 allow_redirects=False,
             )
         except requests.Timeout:
-            raise self._away(method, path, f"did not answer within {self.timeout_s:g} s") from None
-        except requests.RequestException:
-            raise self._away(method, path, "can't be reached") from None
+            limit.late()
+            raise self._away(method, path, f"did not answer within {limit.seconds:g} s") from None
+        except requests.RequestException as error:
+            raise self._away(method, path, limit.said or _why(error)) from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -134,6 +166,15 @@ class Http:
 
     def _away(self, method: str, path: str, what: str) -> ServiceAway:
         return ServiceAway(self.service, self.url, f"{what} ({method} {path})")
+
+
+def _why(error: requests.RequestException) -> str:
+    """What kept an answer from coming, as far as its reader can do something about it."""
+    if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
+        return f"can't be asked so: {error}"
+    cause = getattr(error.args[0] if error.args else None, "reason", None) or (error.args[0] if error.args else None)
+    broken = isinstance(cause, urllib3.exceptions.ProtocolError)
+    return "broke off the connection or answers with something else than HTTP" if broken else "can't be reached"
 
 
 def _is_stream(response: requests.Response) -> bool:

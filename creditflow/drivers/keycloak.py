@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import requests
@@ -126,14 +128,10 @@ class Keycloak:
 
     def _sign_in(self, client: KeycloakOpenID, username: str, password: str) -> dict[str, Any]:
         try:
-            with waits.on("Keycloak"):
+            with self._asking("sign somebody in"):
                 answer: Any = client.token(username, password)
-        except KeycloakConnectionError:
-            raise self._away("can't be reached (sign-in)") from None
         except KeycloakError as error:
             raise _refusal(error) from None
-        except requests.RequestException:
-            raise self._away("did not answer in time (sign-in)") from None
         if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
             raise self._away("answered a sign-in without an access token")
         redactor.learn(*(value for name, value in answer.items() if name.endswith("_token") and isinstance(value, str)))
@@ -146,10 +144,8 @@ class Keycloak:
             ServiceAway: with the reason, such as an unknown realm or a wrong client secret.
         """
         try:
-            with waits.on("Keycloak"):
+            with self._asking("sign the client in"):
                 self._client(KeycloakOpenID).token(grant_type="client_credentials")
-        except KeycloakConnectionError:
-            raise self._away("can't be reached") from None
         except KeycloakError as error:
             if error.response_code == 404:
                 raise self._away(
@@ -160,13 +156,11 @@ class Keycloak:
                 "correct KEYCLOAK_CLIENT_ID or KEYCLOAK_CLIENT_SECRET, and give the client a service account "
                 "that may manage users",
             ) from None
-        except requests.RequestException:
-            raise self._away("did not answer in time") from None
 
     def answers(self) -> bool:
         """Whether the realm's public description can be read."""
         try:
-            with waits.on("Keycloak"):
+            with waits.on("Keycloak"), self._patience.limit():
                 url = f"{self.url}/realms/{self.realm}/.well-known/openid-configuration"
                 return requests.get(url, timeout=self._timeout).status_code == 200
         except requests.RequestException:
@@ -174,15 +168,35 @@ class Keycloak:
 
     def _as_admin(self, what: str, method: str, *args: Any) -> Any:
         try:
-            with waits.on("Keycloak"):
+            with self._asking(what):
                 return getattr(self._client(KeycloakAdmin), method)(*args)
-        except (KeycloakError, requests.RequestException) as error:
+        except KeycloakError as error:
             self._local.KeycloakAdmin = None
-            code = getattr(error, "response_code", None)
+            code = error.response_code
             if code == 404 and method == "get_user":
                 raise _Unknown from None
-            said = f"answered {code}" if code else "can't be reached"
-            raise self._away(f"{said} when asked to {what}") from None
+            raise self._away(f"answered {code} when asked to {what}") from None
+        except ServiceAway:
+            self._local.KeycloakAdmin = None
+            raise
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        """Ask within the deadline; the errors of the library that are an answer of Keycloak's are left as they are."""
+        with waits.on("Keycloak"), self._patience.limit() as limit:
+            try:
+                yield
+            except (KeycloakConnectionError, requests.RequestException):
+                said = limit.said or "can't be reached"
+                raise self._away(f"{said} when asked to {what}") from None
+            except KeycloakError as error:
+                if (error.response_code or 500) >= 500:
+                    said = f"answered {error.response_code or 'what is no answer of Keycloak'}"
+                    raise self._away(f"{said} when asked to {what}") from None
+                raise
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+                raise self._away(f"answered what can't be read when asked to {what}") from None
+            self._patience.kept()
 
     def _client(self, kind: type[Client]) -> Client:
         """One of a kind for each thread: python-keycloak's objects are not made to be shared."""

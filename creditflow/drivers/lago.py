@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from typing import Any
 
 import httpx
@@ -13,6 +12,7 @@ from lago_python_client.exceptions import LagoApiError
 from lago_python_client.models import Customer, Subscription
 
 from creditflow.drivers.http import Http
+from creditflow.drivers.patience import Patience
 from creditflow.errors import ServiceAway
 from creditflow.reporting.waits import waits
 
@@ -27,14 +27,14 @@ class Lago:
     Args:
         url: its address, without /api/v1.
         key: an API key that may read and write.
-        timeout_s: deadline of the health check, in seconds; the official client's own is 10 s.
+        timeout_s: deadline of every question, in seconds, whatever the official client's own are.
     """
 
     def __init__(self, url: str, key: str, timeout_s: float) -> None:
         self.url = url
         self.http = Http("Lago", url, timeout_s)
-        self._client = Client(api_key=key, api_url=url)
-        self._lock = threading.Lock()
+        self._client = Client(api_key=key, api_url=url, retry_on_rate_limit=False)
+        self._patience = Patience(timeout_s)
 
     def create_customer(self, external_id: str, name: str, email: str) -> None:
         """Make a customer, or bring an existing one up to date."""
@@ -123,9 +123,11 @@ class Lago:
         return found
 
     def _ask(self, what: str, question: Any) -> Any:
-        with self._lock, waits.on("Lago"):
+        with waits.on("Lago"):
             try:
-                return question(self._client)
+                return self._patience.within(lambda: question(self._client))
+            except TimeoutError as error:
+                raise ServiceAway("Lago", self.url, f"{error} when asked to {what}") from None
             except LagoApiError as error:
                 if error.status_code == 404 and what.startswith(("read", "end", "remove")):
                     raise _Unknown from None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor, execute_values
 
+from creditflow.drivers.patience import Late, Patience
 from creditflow.drivers.record import Note, unnoted
 from creditflow.errors import ServiceAway
 from creditflow.naming import (
@@ -53,6 +55,7 @@ class Database:
         parts = urlsplit(url)
         self.name, self.address = name, f"{parts.hostname}:{parts.port or 5432}{parts.path}"
         self._url, self._timeout_s, self._read_only = url, timeout_s, read_only
+        self._patience = Patience(timeout_s)
         self._connection: Any = None
         self._lock = threading.RLock()
 
@@ -62,7 +65,7 @@ class Database:
         Raises:
             ServiceAway: the database can't be reached or refuses the statement.
         """
-        with self._lock, waits.on("PostgreSQL"):
+        with self._asking():
             try:
                 with self._open().cursor(cursor_factory=RealDictCursor) as cursor:
                     by_name = values[0] if values and isinstance(values[0], Mapping) else None
@@ -73,7 +76,7 @@ class Database:
 
     def transaction(self, statements: Iterable[tuple[str | sql.Composable, Sequence[Any]]]) -> None:
         """Carry out statements together or not at all."""
-        with self._lock, waits.on("PostgreSQL"):
+        with self._asking():
             try:
                 connection = self._open()
                 with connection.cursor() as cursor:
@@ -90,7 +93,7 @@ class Database:
 
     def insert_many(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
         """Insert many rows in one go; the statement carries `VALUES %s`."""
-        with self._lock, waits.on("PostgreSQL"):
+        with self._asking():
             try:
                 with self._open().cursor() as cursor:
                     execute_values(cursor, statement, values, page_size=1000)
@@ -130,11 +133,33 @@ class Database:
         statement = "SELECT has_table_privilege(%s, 'INSERT') AND has_table_privilege(%s, 'DELETE') AS may"
         return all(self.rows(statement, f"public.{table}", f"public.{table}")[0]["may"] for table in tables)
 
+    def refusal_of_a_table(self, name: str) -> str:
+        """What PostgreSQL says when a table is to be made; empty where it is let, and then it is taken back."""
+        try:
+            self.transaction([(sql.SQL("CREATE TABLE {} ()").format(sql.Identifier(name)), ()), ("ROLLBACK", ())])
+        except ServiceAway as refused:
+            return str(refused)
+        return ""
+
     def close(self) -> None:
         """Close the connection; the next question opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """One question at a time, within the deadline; whoever waits for its turn has one too."""
+        with waits.on("PostgreSQL"):
+            seconds = self._patience.seconds
+            if not self._lock.acquire(timeout=seconds):
+                what = f"has not answered an earlier question within {seconds:g} s"
+                raise ServiceAway(f"PostgreSQL ({self.name})", self.address, what)
+            try:
+                with self._patience.of_postgresql():
+                    yield
+            finally:
+                self._lock.release()
 
     def _open(self) -> Any:
         if self._connection is None or self._connection.closed:
@@ -152,6 +177,10 @@ class Database:
         return self._connection
 
     def _away(self, error: psycopg2.Error) -> ServiceAway:
+        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+            self.close()
+        if isinstance(error, Late):
+            return ServiceAway(f"PostgreSQL ({self.name})", self.address, str(error))
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return ServiceAway(f"PostgreSQL ({self.name})", self.address, f"said: {reason}")
 

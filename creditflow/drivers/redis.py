@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import redis
 
+from creditflow.drivers.patience import Patience
 from creditflow.drivers.record import Note, unnoted
 from creditflow.errors import ServiceAway
 from creditflow.reporting.waits import waits
+
+T = TypeVar("T")
 
 
 class Counters:
@@ -26,6 +29,7 @@ class Counters:
         self._note = note
         parts = urlsplit(url)
         self.address = f"{parts.hostname}:{parts.port or 6379}"
+        self._patience = Patience(timeout_s)
         self._redis: Any = redis.Redis.from_url(
             url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, decode_responses=True,
             encoding_errors="replace",
@@ -81,11 +85,7 @@ class Counters:
         self._redis.close()
 
     def _scan(self, pattern: str) -> list[str]:
-        with waits.on("Redis"):
-            try:
-                return list(self._redis.scan_iter(match=pattern, count=1000))
-            except redis.RedisError as error:
-                raise self._away(error) from None
+        return self._within(lambda: list(self._redis.scan_iter(match=pattern, count=1000)))
 
     def _written(self, key: str) -> str:
         read = {
@@ -99,9 +99,14 @@ class Counters:
         return str(read()) if read else ""
 
     def _ask(self, command: str, *args: Any) -> Any:
+        return self._within(lambda: getattr(self._redis, command)(*args))
+
+    def _within(self, question: Callable[[], T]) -> T:
         with waits.on("Redis"):
             try:
-                return getattr(self._redis, command)(*args)
+                return self._patience.within(question)
+            except TimeoutError as late:
+                raise ServiceAway("Redis", self.address, str(late)) from None
             except redis.RedisError as error:
                 raise self._away(error) from None
 
