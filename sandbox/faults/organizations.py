@@ -310,7 +310,7 @@ def missing_allocation_is_called_an_exhausted_one() -> None:
     rewrite(purses.refusal_of_allocation, 'member["allocated_credits"] == 0', "False")
 
 
-@fault("EP12", "is still there after its removal")
+@fault("EP12", "unicorn_db organizations")
 def removed_organization_goes_on_paying() -> None:
     """Removing an organisation only says that it did: its members go on spending its credits."""
     rewrite(

@@ -53,7 +53,7 @@ def replay_answers_another_question() -> None:
     replace(idempotency, "hash_of", lambda _body: "0" * 64)
 
 
-@fault("EP9", "the neighbour got no answer: status 422")
+@fault("EP9", "unicorn_db idempotency_keys")
 def idempotency_keys_are_shared_by_everybody() -> None:
     """Keys are not kept by user: whoever happens to choose a key that somebody else used is refused, or worse."""
     rewrite(idempotency.claim, "Claim(user_id,", "Claim(UUID(int=0),")
