@@ -189,7 +189,7 @@ def test_a_double_charge_is_told_by_person_found_expected_and_what_was_recorded(
     assert "unicorn_db has 1 charge of 18" in message
     assert "(credit_transactions)" in message
     assert "the provider was called once with the platform's key" in message
-    assert message in " ".join(red.console.split()), red.console
+    assert message.splitlines()[0] in " ".join(red.console.split()), red.console
 
 
 def test_the_sentence_comes_before_any_trace(red: Told) -> None:
@@ -197,3 +197,16 @@ def test_the_sentence_comes_before_any_trace(red: Told) -> None:
 
     assert "Traceback" not in before
     assert not red.errors
+
+
+def test_a_run_that_reaches_its_ceiling_is_red_and_each_scenario_that_was_left_says_so(
+    deployment: dict[str, str], tmp_path: Path
+) -> None:
+    told = run_behave(tmp_path, deployment, str(CASE_1), str(FLOW_3), "-D", "MAX_REQUESTS=3")
+    assert told.status == 1, told.console
+    assert "at most 3 LLM requests (MAX_REQUESTS)" in told.console
+    red = [result for result in told.results if result["status"] != "passed"]
+    assert len(red) > 10, told.console
+    for result in red:
+        assert "The run has reached its ceiling of 3 LLM requests" in result["statusDetails"]["message"]
+        assert "or raise MAX_REQUESTS." in result["statusDetails"]["message"]
