@@ -7,6 +7,7 @@ end. On any target there are bystanders, whose books are audited with those of e
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -23,7 +24,8 @@ from creditflow.target import Target
 TITLE = "Nothing else happened"
 """By which the report names the watch."""
 
-_ERROR = re.compile(r"\b(?:ERROR|CRITICAL|FATAL|PANIC)\b|Traceback \(most recent call last\)")
+_TRACE = "Traceback (most recent call last)"
+_ERROR = re.compile(rf"\b(?:ERROR|CRITICAL|FATAL|PANIC)\b|{re.escape(_TRACE)}")
 _SHOWN = 300
 """Characters of a row or a line that a message shows."""
 
@@ -66,12 +68,16 @@ class Watch:
             SomethingElseHappened: with the line. Of a scenario that is red already, only a key is told.
         """
         keys = {key: person.alias for person in people for key in person.keys}
-        for service, line in self._logs.new_lines():
+        new = self._logs.new_lines()
+        for number, (service, line) in enumerate(new):
             for key, whose in keys.items():
                 if key in line:
                     raise SomethingElseHappened(f"the log of {service} shows the provider key of {whose}: {_cut(line)}")
             if green and _ERROR.search(line):
-                raise SomethingElseHappened(f"{service} logged an error while all went well: {_cut(line)}")
+                raised = _raised(line for _, line in new[number:])
+                raise SomethingElseHappened(
+                    f"{service} logged an error while all went well: {_cut(line)}{_cut(raised)}"
+                )
 
     def everything(self, people: Iterable[Person]) -> None:
         """Require that, once its people are removed, a scenario has left every system as it was.
@@ -96,7 +102,7 @@ class Watch:
             return
         more = f" and {counted(len(changed) - 3, 'more change')}" if len(changed) > 3 else ""
         raise SomethingElseHappened(
-            f"something changed that is none of the scenario's people's: {'; '.join(map(_cut, changed[:3]))}{more}"
+            f"something changed that belongs to nobody of the scenario: {'; '.join(map(_cut, changed[:3]))}{more}"
         )
 
     def said(self) -> str:
@@ -138,29 +144,41 @@ class Logs:
     """Files to which the target's services write, read on from where they ended."""
 
     def __init__(self, files: Iterable[Path]) -> None:
-        self._read = {path: _size(path) for path in files}
+        self._read = {path: _end(path) for path in files}
 
     def new_lines(self) -> list[tuple[str, str]]:
-        """Every whole line since the last look, with the name of its service."""
+        """Every whole line since the last look, with the name of its service; of a new or emptied file all of them."""
         found = []
-        for path, begin in self._read.items():
-            size = _size(path)
-            if size == begin:
+        for path, (number, end) in self._read.items():
+            try:
+                with path.open("rb") as file:
+                    now = os.fstat(file.fileno())
+                    begin = end if now.st_ino == number and now.st_size >= end else 0
+                    file.seek(begin)
+                    text = file.read()
+            except FileNotFoundError:
                 continue
-            with path.open("rb") as file:
-                file.seek(begin if size > begin else 0)
-                text = file.read()
             whole = text[: text.rfind(b"\n") + 1]
-            self._read[path] = (begin if size > begin else 0) + len(whole)
+            self._read[path] = now.st_ino, begin + len(whole)
             found += [(path.stem, line) for line in whole.decode("utf-8", "replace").splitlines()]
         return found
 
 
-def _size(path: Path) -> int:
+def _end(path: Path) -> tuple[int, int]:
+    """The file's number and its size; of one that is not there yet, 0 and 0."""
     try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+        now = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return now.st_ino, now.st_size
+
+
+def _raised(lines: Iterable[str]) -> str:
+    """What the stack trace raised with which these lines go on; empty where they don't."""
+    trace = iter(lines)
+    if _TRACE in next(trace, "") or _TRACE in next(trace, ""):
+        return next((f" ... {line}" for line in trace if line[:1].strip()), "")
+    return ""
 
 
 def _passes(what: str) -> bool:

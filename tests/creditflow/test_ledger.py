@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -137,6 +138,7 @@ def test_an_own_key_costs_nobody_anything_and_counts() -> None:
 
 
 REFUSALS = [
+    {"status": 102},
     {"status": 401},
     {"status": 402, "code": "insufficient_credits"},
     {"status": 403, "code": "no_credit_allocation"},
@@ -159,7 +161,7 @@ FAILURES = {
     "the provider was slow": {"status": 504, "troubled": True},
     "the provider failed at once": {"status": 500, "troubled": True},
     "the stream broke": {"whole": False},
-    "the own key was refused": {"status": 401, "code": "invalid_byok_key", "own_key": True},
+    "the own key was refused": {"status": 401, "code": json.loads('"invalid_byok_key"'), "own_key": True},
 }
 
 
@@ -369,6 +371,12 @@ def test_a_lost_counter_begins_where_it_was() -> None:
 def test_who_asks_past_ops_center_is_known_to_the_provider_and_to_nobody_else() -> None:
     after = books(AskedPastOpsCenter(ANN), AskedPastOpsCenter(ANN))
     assert of(ANN, after) == nothing_kept() | {ledger.PLATFORM_KEY: 2}
+
+
+def test_every_provider_call_is_on_the_key_that_it_was_asked_with() -> None:
+    asked_thrice = asked("r1"), asked("r2", own_key=True), asked("r3")
+    after = books(Granted(ANN, 500), *asked_thrice, AskedPastOpsCenter(ANN), AskedPastOpsCenter(ANN))
+    assert (after.figures[ANN, ledger.OWN_KEY], after.figures[ANN, ledger.PLATFORM_KEY]) == (1, 4)
 
 
 def test_of_an_organisation_that_is_gone_at_most_its_movements_are_kept() -> None:
