@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from creditflow.history import (
     Dissolved,
     Founded,
     Granted,
+    History,
     Joined,
     Names,
     Placed,
@@ -245,3 +247,31 @@ def test_only_requests_after_the_trouble_and_of_whom_it_was_made_for_are_trouble
 def test_a_trouble_for_somebody_else_is_not_ours(reply: MakeReply) -> None:
     trouble = Entry("trouble", None, {"caller": "cf-stranger"}, None)
     assert not only(trouble, chat(reply(502))).troubled
+
+
+@pytest.mark.parametrize(
+    ("kept", "field"),
+    [
+        (Granted("a", 1), "credits"),
+        (Placed("a", 1, True), "count"),
+        (Founded("club", "a"), "who"),
+        (Joined("club", "a"), "who"),
+        (Dissolved("club"), "organization"),
+        (Purchased("club", "a", 1, None), "credits"),
+        (Allocated("club", "a", 1), "credits"),
+        (CounterLost("a"), "who"),
+        (AskedPastOpsCenter("a"), "who"),
+        (Asked("a", "r1", MODEL, 1, 200), "status"),
+        (History({}, {}, (), {}), "deeds"),
+        (NAMES, "by_name"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_what_was_done_stays_as_it_was_done(kept: object, field: str) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(kept, field, getattr(kept, field))
+
+
+def test_a_request_is_by_default_whole_on_the_platforms_key_and_in_no_trouble() -> None:
+    asked = Asked("a", "r1", MODEL, 1, 200)
+    assert (asked.whole, asked.left_early, asked.own_key, asked.troubled) == (True, False, False, False)

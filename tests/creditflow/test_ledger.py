@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
@@ -552,3 +552,19 @@ def test_a_verdict_without_accounts_is_yes_only_when_nothing_is_unknown() -> Non
     assert Verdict((), (), ()).answer == "yes"
     assert Verdict((), (), ("unknown",)).answer == "unknown"
     assert Verdict((), ("wrong",), ("unknown",)).answer == "no"
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        (Movement("grant", 5), "credits"),
+        (Call("r1", SMALL, 100, 9, False, True), "credits"),
+        (Event("r1", ""), "request"),
+        (Line(ANN, "it", None, 5, {}), "expected"),
+        (Verdict((), (), ()), "wrong"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_what_the_ledger_said_stays_as_it_said_it(said: object, field: str) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(said, field, getattr(said, field))
