@@ -25,8 +25,9 @@ class Environment:
     def write(self, folder: Path) -> None:
         """Write them beside the results; nothing when nothing was told."""
         if self._told:
-            lines = [f"{_key(name)}={_value(value)}" for name, value in self._told.items()]
-            (folder / NAME).write_text(redactor.clean("\n".join(lines)) + "\n", encoding="utf-8")
+            told = redactor.clean_value(self._told)
+            lines = [f"{_key(name)}={_value(value)}\n" for name, value in told.items()]
+            (folder / NAME).write_text("".join(lines), encoding="utf-8")
 
 
 def _one_line(text: str) -> str:

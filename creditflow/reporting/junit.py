@@ -36,6 +36,9 @@ class Reporter(JUnitReporter):
         """Write a feature of which anything was selected."""
         if any(scenario in self._report.selected for scenario in feature.walk_scenarios()):
             super().feature(feature)
+            file = Path(str(self.config.junit_directory), f"TESTS-{self.make_feature_filename(feature)}.xml")
+            if file.is_file():
+                file.write_bytes(redactor.clean_bytes(file.read_bytes()))
 
     def end(self) -> None:
         """Write what failed before the first and after the last feature."""
