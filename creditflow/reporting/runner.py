@@ -10,21 +10,22 @@ Set in ``behave.ini``: ``runner = creditflow.reporting.runner:Runner``. What it 
   over or not needed any more is red;
 - an error of ``before_all`` that carries an ``exit_status`` (bad settings: 2) ends the run with it and
   its sentence;
-- a run that is terminated (SIGTERM) cleans up and reports as one that is interrupted from the keyboard;
+- a run that is interrupted (SIGINT) or terminated (SIGTERM) ends the scenario where it is, removes what was made,
+  reports what there is, and ends with 130 or 143; a second signal ends the removal too;
 - whatever is printed, logged, or written by a formatter of behave's passes the redactor.
 """
 
 from __future__ import annotations
 
 import functools
-import signal
-import threading
+import os
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, NoReturn, TextIO, cast
 from urllib.parse import urlsplit
 
 from behave.configuration import Configuration
@@ -35,6 +36,7 @@ from behave.runner import Runner as StockRunner
 
 from creditflow import exceptions
 from creditflow.errors import CannotRun
+from creditflow.interruption import InterruptibleSteps, interruption
 from creditflow.redaction import RedactingStream, redact_output, redactor
 from creditflow.reporting import tags
 from creditflow.reporting.checked import CheckedSteps
@@ -69,11 +71,12 @@ class Runner(StockRunner):
             whether the run failed; behave makes exit status 1 of it.
 
         Raises:
-            SystemExit: with the status that an error of ``before_all`` asks for; 2 when the run can't begin.
+            SystemExit: with the status that an error of ``before_all`` asks for; 2 when the run can't begin; 128 and
+                the signal's number after a signal.
         """
         if results := folder_of(self.config):
             forget(results, self.config)
-        with _termination_as_interrupt():
+        with interruption.taken():
             try:
                 failed = super().run()
             except CannotRun as reason:
@@ -82,6 +85,8 @@ class Runner(StockRunner):
             if self.config.dry_run:
                 return failed
             verdict = self.summary.tell(failed)
+        if interruption.signal:
+            _end_at_once(128 + interruption.signal)
         if verdict > 1:
             raise SystemExit(verdict)
         return verdict != 0
@@ -97,7 +102,7 @@ class Runner(StockRunner):
         if self.config.dry_run:
             return super().run_model(features)
         self.report.excuses = exceptions.read(self._folder.parent / exceptions.FILE)
-        self.step_registry = CheckedSteps(self.step_registry or the_step_registry)
+        self.step_registry = InterruptibleSteps(CheckedSteps(self.step_registry or the_step_registry))
         self.context.on_cleanup_error = self._cleanup_failed
         for feature in self.features if features is None else features:
             self.report.expect(feature, self.config)
@@ -151,6 +156,8 @@ class Runner(StockRunner):
 
         def timed(runner: StockRunner) -> bool:
             began = time.monotonic()
+            if interruption.signal:
+                self.aborted = True
             try:
                 failed = bool(run(runner))
                 return failed and self.report.outcome(scenario).kind is not Kind.EXCUSED
@@ -165,9 +172,12 @@ class Runner(StockRunner):
     def _watched(self, name: str, hook: Callable[..., object]) -> Callable[..., object]:
         @functools.wraps(hook)
         def watched(context: Context, *args: Any) -> None:
+            if interruption.signal and not name.endswith("_all"):
+                return
             began = time.monotonic()
             try:
-                hook(context, *args)
+                with _interruptible(name):
+                    hook(context, *args)
             except KeyboardInterrupt as error:
                 self._note(name, args, error)
                 raise
@@ -246,14 +256,15 @@ class _RedactingOpener(StreamOpener):
         return stream
 
 
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that clean-up runs and the results are written."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _interruptible(hook: str) -> AbstractContextManager[None]:
+    """A signal breaks into every hook but the last one, which comes when the run is over."""
+    return nullcontext() if hook == "after_all" else interruption.breaks_in()
+
+
+def _end_at_once(status: int) -> NoReturn:
+    """End with an exit status; where a removal was given up, without waiting for what still hangs in it."""
+    if interruption.given_up:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    raise SystemExit(status)

@@ -296,7 +296,7 @@ def test_a_row_inserted_in_examples_leaves_the_others_their_history(everything: 
         (("--tags=@ctrl-c or @end",), 1, "No check failed, but 1 could not be judged, the first as"),
         (("--tags=@ctrl-c-before or @end",), 1, "No check failed, but 1 could not be judged, the first as"),
         (("--tags=@ctrl-c-after or @end",), 1, "No check failed, but 1 could not be judged, the first as"),
-        (("--tags=@term or @end",), 1, "No check failed, but 1 could not be judged, the first as"),
+        (("--tags=@term or @end",), 143, "No check failed, but 1 could not be judged, the first as"),
     ],
     ids=[
         "passed", "nothing selected by tags", "nothing selected by title", "misspelt", "misspelt among valid",

@@ -134,7 +134,7 @@ CASES = (
          ("--tags=@ctrl-c-before or @end",)),
     Case("interrupted in after_scenario", "interrupted after its steps", "hook error", 1,
          ("--tags=@ctrl-c-after or @end",)),
-    Case("terminated (SIGTERM)", "terminated", "error", 1, ("--tags=@term or @end",)),
+    Case("terminated (SIGTERM)", "terminated", "error", 143, ("--tags=@term or @end",)),
 )  # fmt: skip
 
 IN_ALLURE = {"passed": "passed", "failed": "failed", "skipped": "skipped", "excused": "skipped", "untested": "unknown"}
