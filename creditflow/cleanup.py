@@ -7,6 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import groupby
 
+from creditflow.deadline import TookTooLong, deadlines
+from creditflow.errors import ToldWhole
 from creditflow.interruption import GivenUp, interruption
 from creditflow.journal import CURE, Journal, shown
 from creditflow.things import Thing
@@ -16,7 +18,7 @@ Removal = Callable[[], object]
 _hands = ThreadPoolExecutor(4, thread_name_prefix="removal")
 
 
-class LeftBehind(Exception):  # noqa: N818 - what the exception says is what was left
+class LeftBehind(ToldWhole):
     """Some of what was made could not be removed; the sentence names each thing and why."""
 
 
@@ -32,7 +34,7 @@ class _Owed:
         try:
             self.removal()
         except Exception as error:
-            return f"{self.what} ({error})"
+            return str(error) or type(error).__name__
         return ""
 
 
@@ -71,14 +73,19 @@ class Cleanup:
         owed, self._owed = self._owed[::-1], []
         said: dict[_Owed, str] = {}
         try:
-            with interruption.removing():
+            with interruption.removing(), deadlines.afterwards("The removal"):
                 interruption.settle()
                 self._remove(owed, said)
-        except GivenUp:
-            said = {one: f"{one.what} (the removal was interrupted)" for one in owed if one not in said} | said
-        if failed := [said[one] for one in owed if said[one]]:
-            left = "This could not be removed and is still on the target"
-            raise LeftBehind(f"{left}: {'; '.join(failed)}.{self._cure()}")
+        except (GivenUp, TookTooLong) as why:
+            reason = str(why) if isinstance(why, TookTooLong) else "the removal was interrupted"
+            said = dict.fromkeys(owed, reason) | said
+        failed: dict[str, list[str]] = {}
+        for one in owed:
+            if said[one]:
+                failed.setdefault(said[one], []).append(str(one.what))
+        if failed:
+            left = "; ".join(f"{', '.join(things)} ({reason})" for reason, things in failed.items())
+            raise LeftBehind(f"This could not be removed and is still on the target: {left}.{self._cure()}")
 
     def _remove(self, owed: list[_Owed], said: dict[_Owed, str]) -> None:
         for _, together in groupby(enumerate(owed), key=lambda item: item[0] if item[1].alone else -1):

@@ -15,7 +15,11 @@ _SETTINGS = {
 """The setting that names a service."""
 
 
-class ServiceAway(Exception):  # noqa: N818 - a state of the target, named as the contract names it
+class ToldWhole(Exception):  # noqa: N818 - a state of the target, not a fault of the suite
+    """What its sentence says is all that a reader needs: where in the suite it was found out tells nothing more."""
+
+
+class ServiceAway(ToldWhole):
     """A system of the target does not answer, or answers so that nothing can be read from it.
 
     Args:

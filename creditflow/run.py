@@ -10,6 +10,7 @@ from creditflow.accounts import Accounts
 from creditflow.bystanders import Bystanders
 from creditflow.cast import PASSWORD, Cast
 from creditflow.cleanup import Cleanup
+from creditflow.deadline import deadlines
 from creditflow.errors import CannotRun, ServiceAway
 from creditflow.journal import Journal
 from creditflow.naming import RUN
@@ -91,6 +92,7 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     redactor.learn(*settings.secrets(), PASSWORD)
     if exposed := readable_by_others():
         tell(exposed)
+    deadlines.begin(settings)
     guard.require_allowed(settings)
     target = Target(settings)
     owe(target.close)

@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     )
     http_timeout_s: float = Field(15.0, gt=0, le=300, description="deadline of one request, in seconds")
     poll_timeout_s: float = Field(10.0, gt=0, le=300, description="deadline for what comes a moment later, in seconds")
+    step_timeout_s: float = Field(300.0, gt=0, le=86_400, description="deadline of one step, in seconds")
+    scenario_timeout_s: float = Field(600.0, gt=0, le=86_400, description="deadline of one scenario, in seconds")
+    run_timeout_s: float = Field(3_600.0, gt=0, le=86_400, description="deadline of the whole run, in seconds")
 
     @classmethod
     def settings_customise_sources(

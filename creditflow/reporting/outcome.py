@@ -22,7 +22,7 @@ from behave.exception import StepNotImplementedError
 from behave.model import Feature, Rule, Scenario, Step
 from behave.model_type import Status
 
-from creditflow.errors import NothingChecked, NotTestableHere
+from creditflow.errors import NothingChecked, NotTestableHere, ToldWhole
 from creditflow.exceptions import Excuse, today
 
 _BEHAVE = Path(behave.__file__).parent
@@ -96,7 +96,7 @@ class Problem:
         A check that fails in ``after_scenario`` is a verdict on the target and no accident of the suite; where the
         error has a ``title``, it stands under it.
         """
-        if hook.endswith("_scenario") and isinstance(error, NotTestableHere):
+        if hook.endswith("_scenario") and isinstance(error, NotTestableHere | ToldWhole):
             return cls.of(error, hook)
         if hook == "after_scenario" and isinstance(error, AssertionError):
             title = getattr(error, "title", None)
@@ -108,8 +108,11 @@ class Problem:
         return trace(self.error) if self.error is not None else ""
 
     def route(self, steps: int = 3) -> str:
-        """The last places on the way to the error, one a line, innermost last; shorter than a trace."""
-        return route(self.error, steps) if self.error is not None else ""
+        """The last places on the way to the error, one a line, innermost last; shorter than a trace.
+
+        Empty where the sentence says it all.
+        """
+        return route(self.error, steps) if self.error is not None and not isinstance(self.error, ToldWhole) else ""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from behave.runner import Context, the_step_registry
 from behave.runner import Runner as StockRunner
 
 from creditflow import exceptions
+from creditflow.deadline import TimedSteps, deadlines
 from creditflow.errors import CannotRun
 from creditflow.interruption import InterruptibleSteps, interruption
 from creditflow.redaction import RedactingStream, redact_output, redactor
@@ -87,8 +88,8 @@ class Runner(StockRunner):
             verdict = self.summary.tell(failed)
         if interruption.signal:
             _end_at_once(128 + interruption.signal)
-        if verdict > 1:
-            raise SystemExit(verdict)
+        if verdict > 1 or deadlines.left_something:
+            _end_at_once(verdict)
         return verdict != 0
 
     def load_hooks(self, filename: str | None = None) -> None:
@@ -102,7 +103,7 @@ class Runner(StockRunner):
         if self.config.dry_run:
             return super().run_model(features)
         self.report.excuses = exceptions.read(self._folder.parent / exceptions.FILE)
-        self.step_registry = InterruptibleSteps(CheckedSteps(self.step_registry or the_step_registry))
+        self.step_registry = InterruptibleSteps(TimedSteps(CheckedSteps(self.step_registry or the_step_registry)))
         self.context.on_cleanup_error = self._cleanup_failed
         for feature in self.features if features is None else features:
             self.report.expect(feature, self.config)
@@ -156,7 +157,8 @@ class Runner(StockRunner):
 
         def timed(runner: StockRunner) -> bool:
             began = time.monotonic()
-            if interruption.signal:
+            deadlines.scenario_begins()
+            if interruption.signal or self._is_late():
                 self.aborted = True
             try:
                 failed = bool(run(runner))
@@ -176,7 +178,7 @@ class Runner(StockRunner):
                 return
             began = time.monotonic()
             try:
-                with _interruptible(name):
+                with _interruptible(name), _timed(name):
                     hook(context, *args)
             except KeyboardInterrupt as error:
                 self._note(name, args, error)
@@ -189,6 +191,12 @@ class Runner(StockRunner):
                     self.report.host = _host(context)
 
         return watched
+
+    def _is_late(self) -> bool:
+        """Whether the run's deadline has passed; it is told once."""
+        if (why := deadlines.run_is_over) and not self.aborted:
+            self.report.problems.append(Problem(Kind.ERROR, "deadline", why))
+        return bool(why)
 
     def _hook_failed(self, name: str, args: tuple[Any, ...], error: Exception) -> None:
         """Do for behave what it does when a hook fails, without its line on the console."""
@@ -261,9 +269,14 @@ def _interruptible(hook: str) -> AbstractContextManager[None]:
     return nullcontext() if hook == "after_all" else interruption.breaks_in()
 
 
+def _timed(hook: str) -> AbstractContextManager[None]:
+    """Every hook has the deadline of a step; what comes after a scenario has it also where the scenario's is over."""
+    return deadlines.step(hook) if hook.startswith("before_") else deadlines.afterwards(hook)
+
+
 def _end_at_once(status: int) -> NoReturn:
-    """End with an exit status; where a removal was given up, without waiting for what still hangs in it."""
-    if interruption.given_up:
+    """End with an exit status; where something was broken off, without waiting for what still hangs in it."""
+    if interruption.given_up or deadlines.left_something:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

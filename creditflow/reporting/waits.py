@@ -16,18 +16,28 @@ class Waits:
         self._lock = threading.Lock()
         self._seconds: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
+        self._open: dict[object, tuple[str, float]] = {}
 
     @contextmanager
     def on(self, service: str) -> Iterator[None]:
         """Count the time of this block as waiting for ``service`` (``keycloak``, ``litellm``, ...)."""
-        began = time.monotonic()
+        began, this = time.monotonic(), object()
+        self._open[this] = service, began
         try:
             yield
         finally:
             took = time.monotonic() - began
+            self._open.pop(this, None)
             with self._lock:
                 self._seconds[service] += took  # type: ignore[assignment]  # a Counter adds floats as well
                 self._calls[service] += 1
+
+    def now(self) -> list[tuple[str, float]]:
+        """Each system that is waited for at this moment with the seconds since then, the longest first."""
+        since: dict[str, float] = {}
+        for service, began in list(self._open.values()):
+            since[service] = min(began, since.get(service, began))
+        return sorted(((service, time.monotonic() - began) for service, began in since.items()), key=lambda w: -w[1])
 
     def longest_first(self) -> list[tuple[str, float, int]]:
         """Each system with its seconds and its number of calls."""
