@@ -139,6 +139,7 @@ def test_an_own_key_costs_nobody_anything_and_counts() -> None:
 
 REFUSALS = [
     {"status": 102},
+    {"status": 499},
     {"status": 401},
     {"status": 402, "code": "insufficient_credits"},
     {"status": 403, "code": "no_credit_allocation"},
