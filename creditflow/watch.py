@@ -182,8 +182,8 @@ def _raised(lines: Iterable[str]) -> str:
 
 
 def _passes(what: str) -> bool:
-    """Whether it is kept for a minute only: the tier that Redis remembers (contract, "Redis")."""
-    return what.startswith("Redis tier:")
+    """Whether it may go at any time: what Redis keeps expires, and can be lost (contract, "Redis")."""
+    return what.startswith("Redis ")
 
 
 def _cut(text: str) -> str:

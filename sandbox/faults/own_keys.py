@@ -174,7 +174,7 @@ def mistyped_key_repeated_in_the_refusal() -> None:
     )
 
 
-@fault("R3", "the key of the BYOK user")
+@fault("R3", "the log of ops-center shows the provider key of the BYOK user")
 def key_in_the_log() -> None:
     """Whoever reads the service's log has the keys of all users: each request is logged with its key."""
     rewrite(
@@ -211,7 +211,7 @@ def key_kept_with_the_usage() -> None:
     )
 
 
-@fault("R3", "the key can be read in Redis")
+@fault("R3", "none of the scenario's people's: Redis byok:")
 def key_kept_in_redis() -> None:
     """Whoever reaches Redis has the keys of the users who asked lately: they are remembered there in clear."""
     rewrite(
