@@ -175,7 +175,7 @@ class Redactor:
         end = len(squeezed.text)
         for at in range(max(0, end - self._longest), end - _GRAM + 1):
             rest = squeezed.text[at:]
-            if any(form.startswith(rest) for form in self._starting.get(rest[:_GRAM], ())):
+            if any(form.startswith(rest) and form != rest for form in self._starting.get(rest[:_GRAM], ())):
                 return squeezed.origin(at)
         return len(text)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from creditflow.settings import Settings, SettingsError, load
+from creditflow.settings import Settings, SettingsError, load, readable_by_others
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
@@ -179,6 +179,22 @@ def test_a_secret_is_shown_as_set_and_an_address_without_its_password() -> None:
     assert shown["REDIS_URL"] == "redis://cache.example:6379/0"
     assert set(shown) == {name.upper() for name in Settings.model_fields}
     assert load(NAMED).redacted()["LAGO_API_KEY"] == ""
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o644, True), (0o640, True), (0o604, True), (0o600, False)])
+def test_an_env_file_that_others_can_read_is_told_with_the_cure(
+    mode: int, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("LAGO_API_KEY=one-that-is-secret\n")
+    file.chmod(mode)
+    monkeypatch.setitem(Settings.model_config, "env_file", file)
+    expected = f".env can be read by others on this machine: chmod 600 {file}" if told else ""
+    assert readable_by_others() == expected
+
+
+def test_no_env_file_is_no_trouble() -> None:
+    assert readable_by_others() == ""
 
 
 def test_the_redactor_is_given_every_secret_and_the_passwords_inside_of_addresses() -> None:
