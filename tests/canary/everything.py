@@ -1,0 +1,44 @@
+"""Everything that is secret in this run, and a text that says it in every spelling."""
+
+import json
+import os
+from pathlib import Path
+
+from spellings import written, written_briefly
+
+from creditflow.cast import Cast
+from creditflow.cleanup import Cleanup
+from creditflow.redaction import redactor
+from creditflow.settings import Settings
+from creditflow.target import Target
+
+KEPT = Path(os.environ["CANARIES"])
+"""Where the secrets are kept for the test that looks for them: a file beside the run."""
+
+CRASH = os.environ.get("CANARY_CRASH") == "yes"
+
+IN_FULL = ("keycloak_client_secret", "password", "provider key")
+
+made: dict[str, str] = {}
+"""The secrets that the run itself makes, as it makes them."""
+
+
+def secrets() -> dict[str, str]:
+    given: dict[str, str] = json.loads(KEPT.read_text("utf-8"))
+    return given | made
+
+
+def said() -> str:
+    """Every secret; three of different kinds in every spelling, the others in the common ones."""
+    return "\n".join(
+        f"{name}: {written(secret) if name in IN_FULL else written_briefly(secret)}"
+        for name, secret in secrets().items()
+    )
+
+
+def make(settings: Settings) -> None:
+    """Make what is made in a run: an access token and a provider's key, taught where they are made."""
+    target = Target(settings)
+    made["access token"] = target.keycloak.token("somebody", secrets()["password"])["access_token"]
+    made["provider key"] = Cast(target, Cleanup(), redactor.learn).provider_key(known=False)
+    KEPT.write_text(json.dumps(secrets()), "utf-8")

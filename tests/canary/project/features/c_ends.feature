@@ -1,0 +1,12 @@
+@ends
+Feature: The run ends early
+
+  Scenario: interrupted while CANARY was shown
+    When everything is said in every way
+      """
+      CANARY
+      """
+    And someone presses Ctrl-C
+
+  Scenario: after the end
+    Then all is well

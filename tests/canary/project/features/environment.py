@@ -1,0 +1,61 @@
+"""Hooks that fail where a tag asks for it, saying everything that is secret."""
+
+import http.client
+import logging
+from typing import Any
+
+import everything
+from behave.model import Scenario, Step
+from behave.runner import Context
+
+from creditflow import evidence
+from creditflow.redaction import redactor
+from creditflow.settings import load
+
+if everything.CRASH:
+    redactor.learn(*load().secrets(), everything.secrets()["password"])
+    raise RuntimeError(everything.said())
+
+
+def fail(context: Any, name: str) -> None:
+    if f"raise.{name}" in context.tags:
+        raise RuntimeError(f"the {name} hook broke: {everything.said()}")
+
+
+def broken_removal() -> None:
+    raise RuntimeError(f"could not be removed: {everything.said()}")
+
+
+def before_all(context: Context) -> None:
+    if context.config.userdata.getbool("loud"):
+        logging.basicConfig(level=logging.DEBUG, force=True)
+        http.client.HTTPConnection.debuglevel = 1
+    context.settings = load(context.config.userdata)
+    redactor.learn(*context.settings.secrets(), everything.secrets()["password"])
+    everything.make(context.settings)
+    evidence.attach_text(everything.said(), everything.said())
+    evidence.describe_target({everything.said(): everything.said()})
+
+
+def after_all(context: Context) -> None:
+    evidence.attach_json("farewell", {everything.said(): [everything.said()]})
+
+
+def before_scenario(context: Context, scenario: Scenario) -> None:
+    if "raise.cleanup" in scenario.tags:
+        context.add_cleanup(broken_removal)
+    fail(context, "before_scenario")
+
+
+def after_scenario(context: Context, scenario: Scenario) -> None:
+    fail(context, "after_scenario")
+
+
+def before_step(context: Context, step: Step) -> None:
+    if step.name == "a hook breaks before this step":
+        raise RuntimeError(everything.said())
+
+
+def before_tag(context: Context, tag: str) -> None:
+    if tag == "raise.before_tag":
+        raise RuntimeError(everything.said())

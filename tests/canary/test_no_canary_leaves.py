@@ -1,0 +1,98 @@
+"""Whatever becomes of a run, and whatever its services do, no secret of it is in anything that it writes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import Ran, Runs
+from spellings import spellings, traces, written
+
+from creditflow.reporting import prepare
+
+MARK = re.compile("‹secret ([0-9a-f]{6})›".encode())  # noqa: RUF001
+LOUD = ("--verbose", "--no-capture", "--no-capture-stderr", "--no-capture-log", "--logging-level=DEBUG", "-Dloud=yes")
+STOCK = (
+    *("-f", "creditflow.reporting.allure:Formatter", "-o", "allure-results"),
+    *("-f", "plain", "-o", "plain.txt", "-f", "json", "-o", "run.json", "-f", "pretty", "-o", "pretty.txt"),
+)
+
+
+def require_silence(ran: Ran, files: int, marks: int) -> None:
+    """No canary in any spelling; and that the search was one: so many files at least, and so many marks in them."""
+    told = ran.written()
+    found = sum(len(MARK.findall(data)) for data in told.values())
+    known = len({mark for data in told.values() for mark in MARK.findall(data)})
+    searched = sum(map(len, told.values()))
+    leaks = ran.leaks()
+    print(
+        f"\n{ran.folder.name}: {len(ran.canaries)} canaries in {len(spellings('a'))} spellings are in {len(leaks)} of "
+        f"{len(told)} files and streams with {searched:,} bytes; {found:,} marks, {known} different ones; "
+        f"exit status {ran.status}"
+    )
+    assert not leaks, "\n".join(leaks[:40])
+    assert len(told) >= files, sorted(told)
+    assert found >= marks, ran.stdout.decode()[-3000:] + ran.stderr.decode()[-3000:]
+
+
+def test_the_search_finds_a_canary_in_every_spelling(canaries: dict[str, str]) -> None:
+    for name, secret in canaries.items():
+        text = written(secret)
+        found = set(traces({name: secret}, text.encode()))
+        assert {f"{name}, {spelling}" for spelling in spellings(secret)} <= found
+        assert f"{name}, as it is over lines" in found
+
+
+@pytest.fixture(scope="module")
+def usual(runs: Runs) -> Ran:
+    report = ("-D", "report=yes") if prepare.is_prepared() else ()
+    return runs.run("usual", "--tags=not @ends", "--junit", *report)
+
+
+def test_a_run_of_every_outcome_leaks_nothing(usual: Ran) -> None:
+    require_silence(usual, files=60, marks=2000)
+
+
+def test_that_run_had_every_outcome_and_every_service_failed(usual: Ran) -> None:
+    said = usual.stdout.decode()
+    for outcome in (
+        "failed", "error", "hook error", "clean-up error", "undefined", "pending", "nothing checked",
+        "not testable here", "skipped",
+    ):  # fmt: skip
+        assert re.search(rf"\d s  {outcome}$", said, re.MULTILINE), f"no scenario ended as {outcome}\n{said[-4000:]}"
+    assert said.count(" is asked and ") >= 26
+    if prepare.is_prepared():
+        assert (usual.folder / "allure-report" / "index.html").is_file(), said[-2000:]
+
+
+def test_a_run_that_says_all_it_can_leaks_nothing(runs: Runs) -> None:
+    loud = runs.run("loud", "--tags=not @ends", *LOUD, *STOCK)
+    require_silence(loud, files=60, marks=2000)
+    assert {"plain.txt", "run.json", "pretty.txt"} <= set(loud.written())
+    assert b"send: b'" in loud.stdout, "the requests were not shown"
+    assert b"DEBUG" in loud.stderr, "nothing was logged"
+    for error in (b"Exception in thread", b"Exception ignored in", b"UserWarning", b"Traceback"):
+        assert error in loud.stdout + loud.stderr, error
+
+
+def test_a_run_that_is_interrupted_leaks_nothing(runs: Runs) -> None:
+    ran = runs.run("interrupted", "features/c_ends.feature", "--junit")
+    assert ran.status != 0
+    require_silence(ran, files=8, marks=200)
+
+
+def test_a_crash_of_the_suite_leaks_nothing(runs: Runs) -> None:
+    ran = runs.run("crash", CANARY_CRASH="yes")
+    assert ran.status != 0
+    assert b"Traceback" in ran.stderr + ran.stdout
+    require_silence(ran, files=3, marks=100)
+
+
+def test_the_same_secret_has_one_mark_within_a_run_and_another_in_the_next(usual: Ran, runs: Runs) -> None:
+    line = re.compile("^.*password: as it is: (‹secret .{6}›)".encode(), re.MULTILINE)  # noqa: RUF001
+    first = {found for data in usual.written().values() for found in line.findall(data)}
+    again = runs.run("again", "features/a_outcomes.feature", "--name=failed")
+    second = {found for data in again.written().values() for found in line.findall(data)}
+    assert len(first) == 1
+    assert len(second) == 1
+    assert first != second

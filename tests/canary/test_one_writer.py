@@ -1,0 +1,74 @@
+"""Nothing in `creditflow` writes but through the redactor: whoever adds a writer is told by this list."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+CREDITFLOW = Path(__file__).resolve().parents[2] / "creditflow"
+
+WRITERS = {
+    "redaction.py": "the one writer: passes what it is given through the redactor",
+    "journal.py": "each line passes the redactor",
+    "reporting/allure.py": "its logger passes results, attachments and files through the redactor",
+    "reporting/console.py": "each line passes the redactor; the stream does so too",
+    "reporting/environment.py": "each fact passes the redactor",
+    "reporting/junit.py": "each element and each file pass the redactor",
+    "reporting/html.py": "draws results that have passed it; knows no secret itself",
+    "reporting/prepare.py": "installs a tool; knows no secret",
+}
+"""The modules that write to files or streams themselves, and why no secret comes out of them."""
+
+GUARDED = {
+    "reporting/runner.py", "reporting/summary.py", "featurelint.py", "reporting/html.py", "reporting/prepare.py",
+    "__main__.py",
+}  # fmt: skip
+"""The modules that print: within a run all that is printed passes the redactor; the others know no secret."""
+
+WRITING = {"write", "write_text", "write_bytes", "writelines", "writestr", "dump", "touch", "report_attached_data"}
+PRINTING = {"print", "echo", "secho", "pprint", "print_exc", "print_exception", "print_stack"}
+
+
+def calls(path: Path) -> list[tuple[str, int]]:
+    """The names of what a module calls that writes or prints, with the lines."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            function = node.func
+            name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+            modes = [a.value for a in [*node.args, *(k.value for k in node.keywords)] if isinstance(a, ast.Constant)]
+            if name in WRITING | PRINTING or (
+                name in ("open", "fdopen") and any(isinstance(m, str) and set("wax+") & set(m[:3]) for m in modes)
+            ):
+                found.append((name, node.lineno))
+    return found
+
+
+def test_every_module_that_writes_is_known_and_passes_the_redactor() -> None:
+    modules = sorted(CREDITFLOW.rglob("*.py"))
+    assert len(modules) > 50
+    surprises = []
+    met: set[str] = set()
+    for path in modules:
+        module = str(path.relative_to(CREDITFLOW))
+        for name, line in calls(path):
+            allowed = GUARDED if name in PRINTING else WRITERS
+            met.add(module)
+            if module not in allowed:
+                surprises.append(f"creditflow/{module}:{line} calls {name}")
+    assert not surprises, "pass these through creditflow.redaction, and say so here: " + "; ".join(surprises)
+    assert set(WRITERS) | GUARDED <= met | {"journal.py"}, "modules that write no longer: take them off the list"
+
+
+def test_every_attachment_is_made_in_one_module() -> None:
+    attaching = {
+        str(path.relative_to(CREDITFLOW))
+        for path in CREDITFLOW.rglob("*.py")
+        if "allure.attach(" in path.read_text("utf-8") or "allure.dynamic" in path.read_text("utf-8").replace("``", "")
+    }
+    assert attaching <= {"evidence.py", "reporting/allure.py"}
+
+
+def test_the_writers_of_the_list_name_the_redactor() -> None:
+    for module in WRITERS.keys() - {"redaction.py", "reporting/html.py", "reporting/prepare.py"}:
+        assert "redactor.clean" in (CREDITFLOW / module).read_text("utf-8"), module
