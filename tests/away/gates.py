@@ -1,0 +1,236 @@
+"""Gates: a TCP proxy in front of each service of a target, through which the service can be made to misbehave.
+
+The ways in which a service fails are ways of its transport: what a client meets is the same whether the service itself
+or the network before it is at fault. The way of a gate can be changed while a run is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import struct
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+WAYS = ("killed", "stopped", "refusing", "silent", "slow", "garbage", "500")
+"""What a service does:
+
+- killed: its connections are reset, and nothing listens.
+- stopped (SIGSTOP): the kernel still takes connections, and nothing is read or answered.
+- refusing: each connection is closed as soon as it is made.
+- silent: everything is read, and nothing is answered.
+- slow: each part of an answer comes 5 s late.
+- garbage: the answer is not of its protocol.
+- 500: the answer is an error of its protocol.
+"""
+
+SETTINGS = {
+    "Ops-Center": ("OPS_CENTER_URL",),
+    "Keycloak": ("KEYCLOAK_URL",),
+    "PostgreSQL": ("UNICORN_DB_URL", "UNICORN_DB_READ_URL", "LAGO_DB_READ_URL"),
+    "Redis": ("REDIS_URL",),
+    "Lago": ("LAGO_API_URL",),
+    "LiteLLM": ("LITELLM_URL",),
+    "The provider stand-in": ("PROVIDER_URL",),
+}
+"""The settings that name each service, by its name in messages."""
+
+LATE_S = 5.0
+GARBAGE = bytes(range(0x80, 0x100)) * 2
+_HTTP = b'{"detail": "out of order"}'
+_HTTP_500 = (
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b"Content-Length: " + str(len(_HTTP)).encode() + b"\r\n\r\n" + _HTTP
+)
+_COMMAND = re.compile(rb"(?:^|\r\n)\*\d+\r\n")
+_ENCRYPTION = (80_877_103, 80_877_104)
+"""The requests by which a client of PostgreSQL begins where it would like TLS or GSSAPI."""
+
+
+class Gate:
+    """The proxy in front of one service; made and used in the loop of `Gates`."""
+
+    def __init__(self, service: str, host: str, port: int) -> None:
+        self.service, self.host, self.port = service, host, port
+        self.way = ""
+        self.gate = 0
+        self._socket: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._connections: dict[asyncio.Task[None], socket.socket] = {}
+
+    async def open(self) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", self.gate))
+        self._socket.listen(100)
+        self._socket.setblocking(False)
+        self.gate = self._socket.getsockname()[1]
+        self._accepting = asyncio.create_task(self._accept())
+
+    async def turn(self, way: str) -> None:
+        """Let the service fail in a way; with an empty one it is well again, and connections of before are gone."""
+        self.way = way
+        if way in ("", "killed", "refusing"):
+            await self._break()
+        if way in ("killed", "stopped"):
+            await self._stop(close=way == "killed")
+        elif self._accepting is None:
+            await self._stop(close=True)
+            await self.open()
+
+    async def close(self) -> None:
+        await self._stop(close=True)
+        await self._break()
+
+    async def _stop(self, close: bool) -> None:
+        if self._accepting is not None:
+            self._accepting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._accepting
+            self._accepting = None
+        if close and self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    async def _break(self) -> None:
+        """Reset every connection."""
+        broken, self._connections = self._connections, {}
+        for task, client in broken.items():
+            with suppress(OSError):
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            task.cancel()
+        await asyncio.gather(*broken, return_exceptions=True)
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        assert self._socket is not None
+        while True:
+            client, _ = await loop.sock_accept(self._socket)
+            if self.way == "refusing":
+                client.close()
+                continue
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = asyncio.create_task(self._serve(client))
+            self._connections[task] = client
+            task.add_done_callback(lambda done: self._connections.pop(done, None))
+
+    async def _serve(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        server = socket.socket()
+        server.setblocking(False)
+        try:
+            await loop.sock_connect(server, (self.host, self.port))
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            both = {asyncio.create_task(self._ask(client, server)), asyncio.create_task(self._answer(server, client))}
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in both:
+                    one.cancel()
+                await asyncio.gather(*both, return_exceptions=True)
+        except OSError:
+            pass
+        finally:
+            client.close()
+            server.close()
+
+    async def _ask(self, client: socket.socket, server: socket.socket) -> None:
+        """Hand on what the client says, as long as the service is well or slow."""
+        loop = asyncio.get_running_loop()
+        while data := await loop.sock_recv(client, 65_536):
+            if self.way in ("", "slow"):
+                await loop.sock_sendall(server, self._as_meant(data))
+            elif self.way == "stopped":
+                await asyncio.Event().wait()
+            elif self.way == "garbage":
+                await loop.sock_sendall(client, GARBAGE)
+            elif self.way == "500":
+                answer, ends = self._error(data)
+                await loop.sock_sendall(client, answer)
+                if ends:
+                    return
+
+    async def _answer(self, server: socket.socket, client: socket.socket) -> None:
+        """Hand on what the service says, as long as it is well or slow."""
+        loop = asyncio.get_running_loop()
+        while data := await loop.sock_recv(server, 65_536):
+            if self.way == "slow":
+                await asyncio.sleep(LATE_S)
+            if self.way in ("", "slow"):
+                await loop.sock_sendall(client, data)
+
+    def _as_meant(self, data: bytes) -> bytes:
+        """The same request as the service would get it directly: Keycloak names itself by the host that is asked."""
+        return data.replace(f"127.0.0.1:{self.gate}\r\n".encode(), f"{self.host}:{self.port}\r\n".encode(), 1)
+
+    def _error(self, data: bytes) -> tuple[bytes, bool]:
+        """The service's own way to say that it is out of order, and whether the connection ends with it."""
+        if self.service == "Redis":
+            return b"-ERR out of order\r\n" * max(1, len(_COMMAND.findall(data))), False
+        if self.service != "PostgreSQL":
+            return _HTTP_500, True
+        if data[:1] == b"\0":
+            if len(data) == 8 and struct.unpack("!i", data[4:])[0] in _ENCRYPTION:
+                return b"N", False
+            return _postgresql_error("FATAL", "57P03"), True
+        return _postgresql_error("ERROR", "XX000") + b"Z\0\0\0\x05I", False
+
+
+def _postgresql_error(severity: str, code: str) -> bytes:
+    said = f"S{severity}\0V{severity}\0C{code}\0Mout of order\0\0".encode()
+    return b"E" + struct.pack("!i", len(said) + 4) + said
+
+
+class Gates:
+    """A gate before every service of a target, in a thread of their own.
+
+    Args:
+        deployment: the target's settings.
+    """
+
+    def __init__(self, deployment: Mapping[str, str]) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._gates: dict[str, Gate] = {}
+        self.settings: dict[str, str] = {}
+        for service, names in SETTINGS.items():
+            parts = urlsplit(deployment[names[0]])
+            assert parts.hostname
+            gate = self._gates[service] = Gate(service, parts.hostname, parts.port or 0)
+            self._do(gate.open())
+            for name in names:
+                at = urlsplit(deployment[name])
+                place = f"{at.netloc.rpartition('@')[0]}@" if "@" in at.netloc else ""
+                self.settings[name] = at._replace(netloc=f"{place}127.0.0.1:{gate.gate}").geturl()
+
+    def address(self, service: str) -> str:
+        """Host and port under which the target's settings name a service."""
+        return f"127.0.0.1:{self._gates[service].gate}"
+
+    def turn(self, service: str, way: str = "") -> None:
+        """Let a service fail in a way from now on; with an empty one it is well again."""
+        self._do(self._gates[service].turn(way))
+
+    def close(self) -> None:
+        """Close every gate."""
+        for gate in self._gates.values():
+            self._do(gate.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _do(self, coroutine: object) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)  # type: ignore[arg-type]
+
+
+@contextmanager
+def gates(deployment: Mapping[str, str]) -> Iterator[Gates]:
+    """Gates before a target, closed at the end."""
+    opened = Gates(deployment)
+    try:
+        yield opened
+    finally:
+        opened.close()

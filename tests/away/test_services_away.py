@@ -1,0 +1,224 @@
+"""Seven services fail in seven ways, before a run and during one: it ends soon, and says who is at fault.
+
+Each cell of the table is a run of its own, against the sandbox behind gates, with short deadlines. Some of the cells
+are run with every test run, each service and each way among them; all of them with AWAY=all (`make away`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Timer
+
+import pytest
+from gates import SETTINGS, WAYS, Gates, gates
+
+from creditflow import journal, sweep
+from creditflow.settings import PROJECT, Settings, load
+from creditflow.target import Target
+
+HERE = Path(__file__).resolve().parent
+SERVICES = tuple(SETTINGS)
+DEADLINE_S = 2.0
+"""The deadline of a request in these runs."""
+
+DIAGNOSIS_S = 10.0
+"""Seconds after the deadline within which the service is named."""
+
+LANES = 4
+"""Runs beside each other: mostly they wait."""
+
+LONGEST_S = 120.0
+
+BEFORE, DURING = "before", "during"
+WELL, NEEDS_NOTHING, AGAIN = "All is well", "What needs no service", "All is well again"
+HURT = ("Somebody asks a model", "The models on offer are served")
+
+Cell = tuple[str, str, str]
+"""A service, a way and when."""
+
+
+def chosen() -> list[Cell]:
+    """Every cell with AWAY=all, else a fifth of them: each service before a run in one way, during one in two."""
+    if os.environ.get("AWAY") == "all":
+        return [(service, way, when) for when in (BEFORE, DURING) for service in SERVICES for way in WAYS]
+    cells = []
+    for number, service in enumerate(SERVICES):
+        cells.append((service, WAYS[number], BEFORE))
+        cells += [(service, WAYS[(number + step) % len(WAYS)], DURING) for step in (1, 4)]
+    return cells
+
+
+@dataclass
+class Ran:
+    """What became of one run.
+
+    Attributes:
+        said: its output.
+        status: its exit status.
+        seconds: until it ended.
+        told: seconds until the run named the service, from when it failed or the run began to ask; 0 where it did not.
+        left: what its journal says is left.
+    """
+
+    said: str = ""
+    status: int = 0
+    seconds: float = 0.0
+    told: float = 0.0
+    left: list[str] = field(default_factory=list)
+
+    def became(self, scenario: str) -> tuple[str, str]:
+        """The sign of a scenario's line and the kind that stands there."""
+        found = re.search(rf"^ *(\S) {re.escape(scenario)}  [\d.]+ s(?:  (.+))?$", self.said, re.MULTILINE)
+        return (found[1], found[2] or "") if found else ("", "")
+
+
+def behave(gates: Gates, deployment: dict[str, str], folder: Path, cell: Cell) -> Ran:
+    """Run the features behind the gates, and let a service fail."""
+    service, way, when = cell
+    features = folder / "features"
+    features.mkdir(parents=True)
+    shutil.copy(HERE / "project" / "away.feature", features)
+    shutil.copy(PROJECT / "behave.ini", folder)
+    for name in ("environment.py", "steps"):
+        (features / name).symlink_to(PROJECT / "features" / name)
+    settings = deployment | gates.settings | {
+        "HTTP_TIMEOUT_S": f"{DEADLINE_S:g}", "POLL_TIMEOUT_S": "1", "WATCH": "bystanders",
+        "TARGET_LOGS": "", "JOURNAL_DIR": str(folder.parent / "journals"),
+    }  # fmt: skip
+    known = {name.upper() for name in Settings.model_fields}
+    environment = {name: value for name, value in os.environ.items() if name.upper() not in known} | settings
+    environment |= {"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
+    environment["PYTHONUNBUFFERED"] = "1"
+    ran, began = Ran(), time.monotonic()
+    hurt = began
+    if when == BEFORE:
+        gates.turn(service, way)
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-m", "behave"], cwd=folder, env=environment, encoding="utf-8",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as process:  # fmt: skip
+            too_long = Timer(LONGEST_S, process.send_signal, [signal.SIGKILL])
+            too_long.start()
+            assert process.stdout is not None
+            for line in process.stdout:
+                ran.said += line
+                if when == BEFORE and line.startswith("Target "):
+                    hurt = time.monotonic()
+                elif when == DURING and line.strip().startswith(f"✓ {WELL}  "):
+                    hurt = time.monotonic()
+                    gates.turn(service, way)
+                elif when == DURING and f" {NEEDS_NOTHING}  " in line:
+                    gates.turn(service)
+                elif not ran.told and f"{service} " in line and re.search(named(service), line):
+                    ran.told = time.monotonic() - hurt
+            ran.status = process.wait()
+            too_long.cancel()
+    finally:
+        gates.turn(service)
+    ran.seconds = time.monotonic() - began
+    if found := re.search(r", run (cf-\w+)$", ran.said, re.MULTILINE):
+        for path in (folder.parent / "journals").glob(f"{found[1]}.*"):
+            ran.left += map(str, journal.parse(path, path.read_bytes()).left)
+    return ran
+
+
+def named(service: str) -> str:
+    """What names a service as the one at fault."""
+    return rf"{service}(?: \(\w+\))? at (?:http://)?127\.0\.0\.1:\d+(?:/\w+)? "
+
+
+def wrong_with(cell: Cell, ran: Ran) -> list[str]:
+    """Where a run is not what it should be."""
+    service, way, when = cell
+    others = [other for other in SERVICES if other != service and re.search(named(other), ran.said)]
+    found = [
+        (not ran.status, "the exit status is 0"),
+        (ran.status < 0 or ran.seconds >= LONGEST_S, "the run did not end"),
+        (not ran.told, f"{service} is not named"),
+        (ran.told > DEADLINE_S + DIAGNOSIS_S, f"{service} is named after {ran.told:.1f} s only"),
+        (bool(others), f"{', '.join(others)} are named as well"),
+        (bool(re.search(r'Traceback|File "|\.py:\d', ran.said)), "the suite shows its inside"),
+    ]
+    if when == BEFORE:
+        found += [(ran.status != 2, f"the exit status is {ran.status}"), ("✓" in ran.said, "a scenario ran")]
+    else:
+        red = {name: kind for name in HURT for sign, kind in [ran.became(name)] if sign == "✗"}
+        of_the_target = service == "Ops-Center" and way == "500"
+        green = (WELL, NEEDS_NOTHING, AGAIN)
+        found += [
+            (not red, "no scenario is red"),
+            ("failed" in red.values() and not of_the_target, f"a scenario has failed that could not be judged: {red}"),
+            *((ran.became(name)[0] != "✓", f"“{name}” is {ran.became(name)}") for name in green),
+            *((thing not in ran.said, f"{thing} is left, and not named") for thing in ran.left),
+        ]
+    return [what for is_so, what in found if is_so]
+
+
+@pytest.fixture(scope="module")
+def runs(deployment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Cell, Future[Ran]]]:
+    """The runs of all chosen cells; what they left is swept at the end."""
+    folder = tmp_path_factory.mktemp("away")
+    (folder / "journals").mkdir()
+    with (
+        ThreadPoolExecutor(LANES) as pool,
+        gates(deployment) as one, gates(deployment) as two, gates(deployment) as three, gates(deployment) as four,
+    ):  # fmt: skip
+        free: SimpleQueue[Gates] = SimpleQueue()
+        for lane in (one, two, three, four):
+            free.put(lane)
+
+        def run(number: int, cell: Cell) -> Ran:
+            lane = free.get()
+            try:
+                return behave(lane, deployment, folder / str(number), cell)
+            finally:
+                free.put(lane)
+
+        yield {cell: pool.submit(run, number, cell) for number, cell in enumerate(chosen())}
+        pool.shutdown(cancel_futures=True)
+    target = Target(load({}, {**deployment, "JOURNAL_DIR": str(folder / "journals")}))
+    try:
+        assert sweep.sweep(target, tell=lambda line: None).left == ()
+    finally:
+        target.close()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("service", "way", "when"), chosen())
+def test_a_service_that_fails_is_named_and_the_run_ends(
+    runs: dict[Cell, Future[Ran]], service: str, way: str, when: str
+) -> None:
+    ran = runs[service, way, when].result(580)
+    assert wrong_with((service, way, when), ran) == [], ran.said
+
+
+def test_the_table(runs: dict[Cell, Future[Ran]], capsys: pytest.CaptureFixture[str]) -> None:
+    done = {cell: run.result(580) for cell, run in runs.items()}
+    slowest = max(done, key=lambda cell: done[cell].told)
+    with capsys.disabled():
+        print(f"\n\nSeconds until the service was named / until the run ended; deadline of a request {DEADLINE_S:g} s")
+        for when in (BEFORE, DURING):
+            print(f"\n{when + ' the run':24}" + "".join(f"{way:>16}" for way in WAYS))
+            for service in SERVICES:
+                print(f"{service:24}" + "".join(f"{_shown(done, (service, way, when)):>16}" for way in WAYS))
+        print(f"\nThe slowest diagnosis: {' '.join(slowest)} the run, {done[slowest].told:.1f} s")
+    assert done[slowest].told <= DEADLINE_S + DIAGNOSIS_S
+
+
+def _shown(done: dict[Cell, Ran], cell: Cell) -> str:
+    if cell not in done:
+        return "-"
+    ran = done[cell]
+    return f"{ran.told:.1f} / {ran.seconds:.1f} {'NO' if wrong_with(cell, ran) else 'ok'}"
