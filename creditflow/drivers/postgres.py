@@ -6,6 +6,7 @@ people and organisations that the suite itself made.
 
 from __future__ import annotations
 
+import select
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -162,6 +163,8 @@ class Database:
                 self._lock.release()
 
     def _open(self) -> Any:
+        if self._connection is not None and not self._connection.closed and _has_something_to_read(self._connection):
+            self.close()  # the server said goodbye while nothing was asked
         if self._connection is None or self._connection.closed:
             milliseconds = round(self._timeout_s * 1000)
             options = f"-c statement_timeout={milliseconds} -c timezone=UTC"
@@ -183,6 +186,11 @@ class Database:
             return ServiceAway(f"PostgreSQL ({self.name})", self.address, str(error))
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return ServiceAway(f"PostgreSQL ({self.name})", self.address, f"said: {reason}")
+
+
+def _has_something_to_read(connection: Any) -> bool:
+    """Whether a server has spoken that was not asked: it ended the session, or is about to."""
+    return bool(select.select([connection.fileno()], [], [], 0)[0])
 
 
 _ACCOUNTS = " UNION ALL ".join(
