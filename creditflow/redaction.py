@@ -146,6 +146,8 @@ class Redactor:
 
     def clean(self, text: str) -> str:
         """The same text with every known or recognisable secret replaced by its mark."""
+        if len(text) < SHORTEST_SECRET:
+            return text
         spans = [*self._known_in(text), *self._shapes_in(text)]
         if not spans:
             return text
@@ -193,8 +195,8 @@ class Redactor:
     def _known_in(self, text: str) -> Iterator[_Span]:
         """Where known secrets stand in a text, on one line and over several."""
         yield from self._values_in(text)
-        squeezed = _Squeezed(text)
-        if squeezed.text != text:
+        if any(end in text for end in _ENDS):
+            squeezed = _Squeezed(text)
             for start, end, mark in self._values_in(squeezed.text):
                 yield _Span(squeezed.origin(start), squeezed.origin(end - 1) + 1, mark)
 
@@ -235,7 +237,7 @@ class _Squeezed:
     def __init__(self, text: str) -> None:
         kept, self._starts, self._shifts = [], [0], [0]
         at = length = 0
-        for gap in _GAP.finditer(text) if any(end in text for end in _ENDS) else ():
+        for gap in _GAP.finditer(text):
             kept.append(text[at : gap.start()])
             length += gap.start() - at
             at = gap.end()
