@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.ops_center import byok, chat, credits, organizations, problems, status, tokens, usage
@@ -19,6 +20,7 @@ from sandbox.ops_center.services import Services
 from sandbox.ops_center.settings import Settings
 
 PREFIX = "/api/v1"
+ENDPOINTS = (credits, usage, chat, organizations, byok, status)
 
 log = logging.getLogger("ops_center")
 
@@ -73,7 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Ops-Center (reference)", lifespan=lifespan, openapi_url=None)
     app.add_middleware(EveryAnswer)
-    for endpoints in (credits, usage, chat, organizations, byok, status):
+    for endpoints in ENDPOINTS:
         app.include_router(endpoints.router, prefix=PREFIX)
     app.exception_handler(Problem)(_problem)
     app.exception_handler(RequestValidationError)(_invalid)
@@ -94,5 +96,16 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
     return problems.invalid(error.errors()).response()
 
 
-async def _refused(_request: Request, error: HTTPException) -> Response:
-    return problems.from_http_exception(error).response()
+async def _refused(request: Request, error: HTTPException) -> Response:
+    problem = problems.from_http_exception(error)
+    if problem.status == 405:
+        problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return problem.response()
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods of every endpoint at an address (RFC 9110, section 10.2.1); the framework tells the first one's."""
+    scope = {"type": "http", "method": request.method, "path": request.url.path.removeprefix(PREFIX)}
+    routes = (route for endpoints in ENDPOINTS for route in endpoints.router.routes if isinstance(route, Route))
+    at_address = (route for route in routes if route.matches(scope)[0] is not Match.NONE)
+    return {method for route in at_address for method in route.methods or ()}
