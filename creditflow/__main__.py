@@ -13,8 +13,8 @@ from rich.table import Table
 from creditflow import guard, health, machine, sweep
 from creditflow.cast import PASSWORD
 from creditflow.errors import CannotRun, ServiceAway
-from creditflow.redaction import redactor
-from creditflow.settings import Settings, load
+from creditflow.redaction import redact_output, redactor
+from creditflow.settings import Settings, load, readable_by_others
 from creditflow.target import Target
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -24,6 +24,7 @@ _MARKS = {"up": "[green]up[/]", "down": "[red]down[/]", "not named": "[yellow]no
 @app.callback()
 def main() -> None:
     """Look at the target of the acceptance suite."""
+    redact_output()
 
 
 @app.command()
@@ -40,6 +41,8 @@ def doctor() -> None:
             console.print(redactor.clean(str(error)), markup=False, soft_wrap=True)
             raise typer.Exit(2) from None
         redactor.learn(*settings.secrets())
+        if exposed := readable_by_others():
+            console.print(exposed, markup=False, soft_wrap=True)
         target = Target(settings)
         owed.callback(target.close)
         found = health.services(target)
