@@ -206,7 +206,7 @@ def test_a_malformed_question_is_kept_without_a_model_and_without_tokens(body: A
 
 def test_a_stream_is_whole_when_it_came_to_its_end(reply: MakeReply) -> None:
     streamed = QUESTION | {"stream": True}
-    assert only(chat(reply(200, "", {}, ({}, "[DONE]")), streamed)).whole
+    assert only(chat(reply(200, "", {}, ({}, {}, "[DONE]")), streamed)).whole
     assert not only(chat(reply(200, "", {}, ("[DONE]", {})), streamed)).whole
     assert not only(chat(reply(200, "", {}, ({},)), streamed)).whole
     assert not only(chat(reply(200, "", {}, ()), streamed)).whole
