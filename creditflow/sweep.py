@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from creditflow import journal
 from creditflow.cast import PASSWORD
@@ -71,11 +72,16 @@ class Known:
         """Whether a run that is over made whoever has this user name."""
         return self.is_over(run_of(name))
 
+    def made(self, user: Mapping[str, Any]) -> bool:
+        """Whether a run that is over made this user of Keycloak: by name and e-mail, which others do not have both."""
+        name = str(user.get("username", ""))
+        return self.of_a_run_that_is_over(name) and user.get("email") == email_of(name)
+
     def is_stranger(self, target: Target, user: str) -> bool:
         """Whether a user id is of somebody in Keycloak whom no run that is over made."""
         if user not in self._strangers:
-            name = target.keycloak.name_of(user)
-            self._strangers[user] = name is not None and not self.of_a_run_that_is_over(name)
+            found = target.keycloak.user(user)
+            self._strangers[user] = found is not None and not self.made(found)
         return self._strangers[user]
 
 
@@ -240,13 +246,11 @@ def _sign_in(target: Target, name: str) -> str:
 
 
 def _users(target: Target, known: Known) -> list[Thing]:
-    """By name and e-mail: somebody of such a name with another e-mail was made by no run."""
     found = list[Thing]()
     for user in target.keycloak.users(_PREFIX):
-        name = str(user.get("username", ""))
-        if known.of_a_run_that_is_over(name) and user.get("email") == email_of(name):
-            known.people[str(user["id"])] = name
-            found.append(KeycloakUser(name))
+        if known.made(user):
+            known.people[str(user["id"])] = str(user["username"])
+            found.append(KeycloakUser(str(user["username"])))
     return found
 
 

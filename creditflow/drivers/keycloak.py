@@ -71,13 +71,13 @@ class Keycloak:
         found: list[dict[str, Any]] = self._as_admin("list users", "get_users", {"username": part})
         return found
 
-    def name_of(self, user_id: str) -> str | None:
-        """The user name of an id, None where the realm has no such user."""
+    def user(self, user_id: str) -> dict[str, Any] | None:
+        """The `username` and `email` of an id, and what else is known; None where the realm has no such user."""
         try:
             found: dict[str, Any] = self._as_admin("read a user", "get_user", user_id)
         except _Unknown:
             return None
-        return str(found["username"])
+        return found
 
     def set_password(self, username: str, password: str) -> bool:
         """Give the person of this name a password; whether there is one."""
@@ -134,6 +134,8 @@ class Keycloak:
             raise _refusal(error) from None
         if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
             raise self._away("answered a sign-in without an access token")
+        if not isinstance(answer.get("expires_in"), int):
+            raise self._away("answered a sign-in without saying in how many seconds its token ends")
         redactor.learn(*(value for name, value in answer.items() if name.endswith("_token") and isinstance(value, str)))
         return answer
 

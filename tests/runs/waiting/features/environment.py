@@ -1,0 +1,3 @@
+"""The hooks of the project itself."""
+
+from features.environment import *  # noqa: F403

@@ -1,0 +1,32 @@
+"""Steps that say that they wait by a file in the folder of the run, and wait."""
+
+import os
+import threading
+from pathlib import Path
+
+from behave import given, when
+from behave.runner import Context
+
+
+@given("somebody with credits, an organisation and a key")
+def somebody(context: Context) -> None:
+    cast = context.cast
+    person = cast.person("individual", "professional", 100)
+    cast.organization("the organisation", person, 100)
+    cast.provider_key()
+
+
+@when("a step waits")
+def step_waits(context: Context) -> None:
+    _wait()
+
+
+@given("a removal that waits")
+def removal_waits(context: Context) -> None:
+    context.cast._cleanup.owe("what takes long to remove", _wait, alone=True)
+
+
+def _wait() -> None:
+    Path("waits").touch()
+    threading.Event().wait(float(os.environ["WAITS_S"]))
+    Path("waited").touch()
