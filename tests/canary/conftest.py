@@ -110,6 +110,24 @@ class Runs:
         )
         return Ran(done.returncode, folder, done.stdout, done.stderr, json.loads(kept.read_text("utf-8")))
 
+    def of_the_suite(self, name: str, *arguments: str) -> Ran:
+        """Run the suite itself, or a command of it, against services all of which fail."""
+        folder = self._root / name
+        folder.mkdir()
+        given = self._settings()
+        for setting in ("UNICORN_DB_URL", "UNICORN_DB_READ_URL", "LAGO_DB_READ_URL", "REDIS_URL"):
+            echo = self._ports["redis" if setting == "REDIS_URL" else "postgresql"]
+            given[setting] = given[setting].replace(":7/", f":{echo}/")
+        done = subprocess.run(
+            [sys.executable, "-m", *(argument.replace("FOLDER", str(folder)) for argument in arguments)],
+            cwd=PROJECT,
+            env={**os.environ, **given, **_process(folder), "JOURNAL_DIR": str(folder / "journal")},
+            capture_output=True,
+            timeout=100,
+            check=False,
+        )
+        return Ran(done.returncode, folder, done.stdout, done.stderr, self._canaries)
+
     def _settings(self) -> dict[str, str]:
         echo = f"http://127.0.0.1:{self._ports['http']}"
         given = {name.upper(): value for name, value in self._canaries.items() if name != "password"}

@@ -88,6 +88,30 @@ def test_a_crash_of_the_suite_leaks_nothing(runs: Runs) -> None:
     require_silence(ran, files=3, marks=100)
 
 
+def test_a_run_that_can_not_begin_leaks_nothing(runs: Runs) -> None:
+    results = (
+        "-f",
+        "creditflow.reporting.allure:Formatter",
+        "-o",
+        "FOLDER/results",
+        "-f",
+        "plain",
+        "-o",
+        "FOLDER/plain",
+    )
+    ran = runs.of_the_suite("begin", "behave", *results, "--verbose", "--logging-level=DEBUG", "--no-capture")
+    assert ran.status == 2, ran.stdout.decode()[-2000:]
+    assert "The run can't begin:" in ran.stdout.decode()
+    require_silence(ran, files=3, marks=1)
+
+
+def test_the_doctor_of_a_target_of_which_everything_fails_leaks_nothing(runs: Runs) -> None:
+    ran = runs.of_the_suite("doctor", "creditflow", "doctor")
+    assert ran.status == 1
+    assert "to put right" in ran.stdout.decode()
+    require_silence(ran, files=2, marks=1)
+
+
 def test_the_same_secret_has_one_mark_within_a_run_and_another_in_the_next(usual: Ran, runs: Runs) -> None:
     line = re.compile("^.*password: as it is: (‹secret .{6}›)".encode(), re.MULTILINE)  # noqa: RUF001
     first = {found for data in usual.written().values() for found in line.findall(data)}
