@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import sandbox
+import psycopg
+import redis
+from psycopg import sql
+
 from sandbox.errors import SandboxError
 from sandbox.faults import VARIABLE, Fault
 from sandbox.faults.stage import Stage
@@ -92,7 +95,7 @@ class Range:
     """A sandbox of which one service after the other runs with a fault.
 
     Args:
-        box: the running sandbox.
+        box: the running sandbox; nobody else uses it, and it ends with the range.
         folder: where each trial leaves its Allure results.
     """
 
@@ -114,25 +117,28 @@ class Range:
         """
         began = time.monotonic()
         if self._faulty not in ("", fault.service):
-            self.mend()
+            self._box.restart(self._faulty)
         self._faulty = fault.service
         try:
             self._box.restart(fault.service, {VARIABLE: fault.name})
         except SandboxError as error:
             return Trial(fault, 2, (), round(time.monotonic() - began, 1), str(error))
+        self._forget()
         return self._behave(fault, places or [*_selecting(fault.breaks), "--stop"], began)
 
     def close(self) -> None:
-        """Switch the last fault off, and leave the sandbox."""
+        """End the sandbox."""
         self._stage.close()
-        self.mend()
         self._box.stop()
 
-    def mend(self) -> None:
-        """Switch the last fault off."""
-        if self._faulty:
-            self._box.restart(self._faulty)
-            self._faulty = ""
+    def _forget(self) -> None:
+        """Empty what the last fault may have left in unicorn_db and Redis."""
+        with psycopg.connect(self._box.settings["UNICORN_DB_URL"], connect_timeout=10) as database:
+            found = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            tables = sql.SQL(", ").join(sql.Identifier(str(row[0])) for row in found)
+            database.execute(sql.SQL("TRUNCATE {}").format(tables))
+        with redis.Redis.from_url(self._box.settings["REDIS_URL"], socket_timeout=10) as cache:
+            cache.flushdb()
 
     def _behave(self, fault: Fault | None, chosen: Sequence[str], began: float) -> Trial:
         results = self.folder / (fault.name if fault else "clean")
@@ -149,8 +155,8 @@ class Lanes:
     """Several sandboxes beside each other, which share the faults out among them.
 
     Args:
-        count: how many; the first is the one that is running or the usual one, the others have folders of their own.
-        folder: where trials and the other sandboxes have their place.
+        count: how many.
+        folder: where trials and sandboxes have their place.
         say: shows the reader a line.
     """
 
@@ -192,15 +198,15 @@ class Lanes:
             place.close()
 
     def _start(self, lane: int) -> Sandbox:
-        if lane == 0:
-            return sandbox.start(report=self._say)
         settings = sandbox_settings(
             {
-                "SANDBOX_HOME": str(self._folder / f"lane-{lane + 1}"),
+                "SANDBOX_HOME": str(self._folder / f"sandbox-{lane + 1}"),
                 "SANDBOX_PREPARED": str(sandbox_settings().prepared),
             }
         )
-        return start(keep=False, report=lambda _: None, settings=settings)
+        box = start(keep=False, report=lambda _: None, settings=settings)
+        self._say(f"sandbox {lane + 1} {box.start_seconds:5.1f} s")
+        return box
 
 
 Job = Callable[[Range], Trial | None]

@@ -211,7 +211,7 @@ def key_kept_with_the_usage() -> None:
     )
 
 
-@fault("R3", "none of the scenario's people's: Redis byok:")
+@fault("R3", "nobody of the scenario: Redis byok:")
 def key_kept_in_redis() -> None:
     """Whoever reaches Redis has the keys of the users who asked lately: they are remembered there in clear."""
     rewrite(

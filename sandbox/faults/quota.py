@@ -209,7 +209,7 @@ def plan_is_remembered_for_a_month() -> None:
     replace(tiers, "CACHE_SECONDS", 30 * 24 * 3600)
 
 
-@fault("F1.M3", "something changed that is none of the scenario's people's", "Redis tier:")
+@fault("F1.M3", "something changed that belongs to nobody of the scenario", "Redis tier:")
 def plan_is_remembered_for_everyone_at_once() -> None:
     """Whoever comes after somebody else gets the plan, and the quota, of that other person."""
     rewrite(tiers.tier_of, 'f"tier:{user_id}"', '"tier:"')

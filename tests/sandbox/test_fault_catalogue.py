@@ -113,17 +113,15 @@ def test_runs_of_the_features_share_what_they_load_and_nothing_else() -> None:
         stage.close()
 
 
-def test_a_sample_of_the_matrix_is_killed_with_words_that_lead_to_the_defect(deployment: dict[str, str]) -> None:
-    assert deployment
+def test_a_sample_of_the_matrix_is_killed_with_words_that_lead_to_the_defect() -> None:
     said: list[str] = []
     known = catalogue()
     assert matrix.run([known[name] for name in SAMPLE], said.append) == 0
     assert said[-1] == f"{len(SAMPLE)} faults: {len(SAMPLE)} killed, 0 survived"
-    assert said[0].startswith("clean ")
+    assert any(line.startswith("clean ") for line in said)
 
 
-def test_a_fault_that_changes_nothing_survives_and_fails_the_matrix(deployment: dict[str, str]) -> None:
-    assert deployment
+def test_a_fault_that_changes_nothing_survives_and_fails_the_matrix() -> None:
     # Names a fault of the catalogue, so that the service can switch it on, and asks of it what it does not break.
     harmless = Fault(SAMPLE[0], "ops-center", "Nothing goes wrong.", ("X3",), ("nothing",), lambda: None)
     said: list[str] = []
