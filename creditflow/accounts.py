@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from creditflow import evidence, pages, period, story
 from creditflow.cast import Cast
-from creditflow.drivers.http import Reply
+from creditflow.drivers.http import Reply, objects, whole
 from creditflow.drivers.postgres import Row
 from creditflow.errors import NotTestableHere
 from creditflow.expect import Finding, agree, holds
@@ -179,7 +179,9 @@ class Accounts:
         mine = self._fields(self.target.ops_center.my_allocation(person.token, organization.id))
         row = self._member_row(person, organization)
         seen = self._fields(self.target.ops_center.organization(organization.admin.token, organization.id))
-        listed: dict[str, Any] = next((m for m in seen.get("members", []) if m.get("user_email") == person.email), {})
+        members = objects(seen.get("members"))
+        listed: dict[str, Any] = next((m for m in members if m.get("user_email") == person.email), {})
+        given, used = whole(listed.get("allocated", 0)), whole(listed.get("used", 0))
         agree(
             [
                 Finding(
@@ -194,7 +196,7 @@ class Accounts:
                 ),
                 Finding(
                     f"the organisation's page gives {person.alias} {{}} credits to spend",
-                    listed.get("allocated", 0) - listed.get("used", 0),
+                    given - used if given is not None and used is not None else f"{listed}"[:200],
                     remaining,
                 ),
             ],
@@ -271,7 +273,7 @@ class Accounts:
         """Require the usage breakdown: for each person credits used and calls, and nobody else's usage in it."""
         reply = self.target.ops_center.usage_attribution(organization.admin.token, organization.id)
         self._fields_or_fail(reply, 200)
-        rows = {row.get("user_email"): row for row in reply.items}
+        rows = {str(row.get("user_email")): row for row in objects(reply.items)}
         findings = []
         for person, credits, calls in expected:
             row = rows.pop(person.email, {})
@@ -400,8 +402,8 @@ class Accounts:
     def history(self, person: Person, expected: Sequence[Entry]) -> None:
         """Require a person's history, the latest first."""
         reply = self.target.ops_center.history(person.token)
-        items = self._fields(reply).get("items", [])
-        found = [Entry(i.get("model"), i.get("tokens"), i.get("credits"), i.get("byok")) for i in items]
+        items = objects(self._fields(reply).get("items"))
+        found = [Entry._make(map(item.get, ("model", "tokens", "credits", "byok"))) for item in items]
         answers = [a for a in reversed(person.answers) if a.reply.status == 200]
         expected = [self._measured(entry, a) for entry, a in zip_longest(expected, answers) if entry]
         agree(
@@ -420,7 +422,7 @@ class Accounts:
     def page(self, person: Person, reply: Reply, tokens: int, credits: int) -> None:
         """Require that every entry of a history's page is a person's own answered request of this size and charge."""
         own = {a.request_id: a for a in person.answers}
-        items = reply.body.get("items", [])
+        items = objects(reply.body.get("items"))
         holds(bool(items), f"the page of {person.alias}'s history is empty: {reply.text[:300]}")
         findings = []
         for item in items:

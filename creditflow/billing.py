@@ -76,17 +76,17 @@ class Billing:
             [
                 Finding(
                     f"Lago's invoices for {person.alias} are {{}}",
-                    [i["status"] for i in invoices],
+                    [i.get("status") for i in invoices],
                     ["finalized"],
                 ),
-                Finding("they are of the type {}", [i["invoice_type"] for i in invoices], ["subscription"]),
+                Finding("they are of the type {}", [i.get("invoice_type") for i in invoices], ["subscription"]),
             ],
         )
 
     def invoice_rows(self, person: Person) -> None:
         """Require one finalized row of `invoices`, over the same amount as the API says (T9)."""
         rows = self.target.lago_db.invoices(person.id)
-        told = [i["total_amount_cents"] for i in self.target.lago.invoices(person.id)]
+        told = [i.get("total_amount_cents") for i in self.target.lago.invoices(person.id)]
         agree(
             [
                 Finding(
@@ -119,7 +119,7 @@ class Billing:
         """Require the calls for which a person is billed in the running period: what Lago counted of their events."""
         units = self.target.lago.billed_calls(person.id, person.subscription)
         agree(
-            [Finding(f"Lago bills {person.alias} for {{}} calls this month", [int(float(u)) for u in units], [calls])],
+            [Finding(f"Lago bills {person.alias} for {{}} calls this month", [_count(u) for u in units], [calls])],
             lambda: story.of_person(self.target, person),
         )
 
@@ -139,3 +139,12 @@ class Billing:
         holds(bool(found), f"Lago has no event of the request {answer.request_id[:4]} that could be repeated")
         status = self.target.lago.repeat_event(answer.person.subscription, answer.request_id, str(found["code"]))
         agree([Finding("Lago answered the repeated event with {}", status, 422)])
+
+
+def _count(units: str) -> int | str:
+    """Lago's units ("9.0") as a whole number; as they are where they are none."""
+    try:
+        number = float(units)
+    except ValueError:
+        return units
+    return int(number) if number.is_integer() else units

@@ -115,10 +115,11 @@ def _missing(database: str, wanted: dict[str, str], found: dict[str, set[str]], 
 def _ops_center(target: Target) -> tuple[str, str]:
     http = target.ops_center.http
     reply = target.ops_center.status()
-    if reply.status != 200 or "services" not in reply.body:
+    services = reply.body.get("services")
+    if reply.status != 200 or not isinstance(services, dict):
         what = f"answered {reply.status} when asked for its status, not as Ops-Center does"
         raise ServiceAway("Ops-Center", http.url, what)
-    down = [name for name, state in reply.body["services"].items() if state != "up"]
+    down = [name for name, state in services.items() if state != "up"]
     return http.url, f"reports {', '.join(down)} down" if down else str(
         reply.body.get("version", "all its services up")
     )

@@ -241,4 +241,8 @@ def _subject(token: str | None) -> str:
 
 
 def _words(body: Any) -> list[str]:
-    return str(body["messages"][-1]["content"]).split()
+    """The words of the last message of a request, of which the first is the asker's name; one empty word without."""
+    try:
+        return str(body["messages"][-1]["content"]).split() or [""]
+    except (KeyError, IndexError, TypeError):
+        return [""]

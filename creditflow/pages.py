@@ -9,7 +9,7 @@ from typing import Any
 
 from creditflow import period
 from creditflow.cast import Cast
-from creditflow.drivers.http import Reply
+from creditflow.drivers.http import Reply, objects
 from creditflow.drivers.ops_center import OpsCenter
 from creditflow.expect import Finding, agree, holds
 
@@ -77,7 +77,7 @@ def _meaning(value: str, cast: Cast) -> tuple[Any, Callable[[Any], bool]]:
 
 def part_of(page: Reply, whole: Sequence[dict[str, Any]], first: int, last: int, who: str) -> None:
     """Require that a page of a person's history is made of these entries of the whole, counted from 1, in its order."""
-    found = [item.get("request_id") for item in page.body.get("items", [])]
+    found = [item.get("request_id") for item in objects(page.body.get("items"))]
     ids = [item.get("request_id") for item in whole]
     places = [ids.index(request) + 1 if request in ids else None for request in found]
     agree(

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from creditflow.drivers.http import Reply
+from creditflow.drivers.http import Reply, an_object, objects, whole
 from creditflow.drivers.ops_center import OpsCenter
 from creditflow.expect import holds
 from creditflow.prices import MODELS
@@ -98,10 +98,10 @@ class Answer:
     def text(self) -> str:
         """What the model said."""
         if self.reply.events:
-            choices = [c for e in self.reply.events if isinstance(e, dict) for c in e.get("choices", [])]
-            return "".join(choice.get("delta", {}).get("content") or "" for choice in choices)
-        choices = self.reply.body.get("choices", [])
-        return str(choices[0].get("message", {}).get("content", "")) if choices else ""
+            choices = [c for e in self.reply.events for c in objects(an_object(e).get("choices"))]
+            return "".join(str(an_object(choice.get("delta")).get("content") or "") for choice in choices)
+        choices = objects(self.reply.body.get("choices"))
+        return str(an_object(choices[0].get("message")).get("content") or "") if choices else ""
 
     @property
     def arrived(self) -> bool:
@@ -134,16 +134,15 @@ def announced(body: Any) -> int | None:
         words = sum(len(message["content"].split()) for message in body["messages"])
         limit = body.get("max_tokens")
         return words + int(limit) if limit is not None else max(100, words + 1)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
 def reported(reply: Reply) -> int | None:
-    """The tokens that the provider reported in an answer or a stream; None when it reported none."""
+    """The tokens that the provider reported in an answer or a stream; None when it reported no whole number."""
     for event in (reply.body, *reversed(reply.events)):
         if isinstance(event, dict) and isinstance(event.get("usage"), dict):
-            tokens: int | None = event["usage"].get("total_tokens")
-            return tokens
+            return whole(event["usage"].get("total_tokens"))
     return None
 
 
@@ -195,11 +194,12 @@ def require_openai_shape(answer: Answer) -> None:
     events = [e for e in answer.reply.events if isinstance(e, dict)] or [answer.reply.body]
     kind = "chat.completion.chunk" if answer.question.stream else "chat.completion"
     holds(all(e.get("object") == kind for e in events), f"not every part of the answer is a {kind}")
-    ids = {e.get("id") for e in events}
-    holds(len(ids) == 1 and None not in ids, f"the answer's parts carry {len(ids)} ids where one is due")
+    ids = [e.get("id") for e in events]
+    one = isinstance(ids[0], str) and all(id_ == ids[0] for id_ in ids)
+    holds(one, f"the answer's parts carry {len(set(map(str, ids)))} ids, such as {str(ids[0])[:40]}, where one is due")
     model = MODELS[answer.question.model]
     holds(events[0].get("model") == model, f"the answer's model is {events[0].get('model')}, expected {model}")
-    reasons = [c["finish_reason"] for e in events for c in e.get("choices", []) if c.get("finish_reason")]
+    reasons = [c["finish_reason"] for e in events for c in objects(e.get("choices")) if c.get("finish_reason")]
     holds(reasons[-1:] in (["stop"], ["length"]), f"the answer ends with the reason {reasons[-1:] or 'missing'}")
 
 

@@ -134,7 +134,7 @@ def rate_limit(reply: Reply, remaining: int, limit: int) -> None:
 
 def _whole(reply: Reply, header: str) -> int | None:
     value = reply.headers.get(header, "")
-    return int(value) if re.fullmatch(r"-?\d+", value) else None
+    return int(value) if re.fullmatch(r"-?[0-9]{1,18}", value) else None
 
 
 def _media_type(reply: Reply) -> str:

@@ -35,20 +35,34 @@ class Reply:
     @property
     def body(self) -> dict[str, Any]:
         """The body as a JSON object; an empty one where the body is no JSON object."""
-        try:
-            value = json.loads(self.text)
-        except ValueError:
-            return {}
-        return value if isinstance(value, dict) else {}
+        return an_object(self._value)
 
     @property
     def items(self) -> list[Any]:
         """The body as a JSON list; an empty one where the body is no list."""
+        return self._value if isinstance(self._value, list) else []
+
+    @property
+    def _value(self) -> Any:
         try:
-            value = json.loads(self.text)
-        except ValueError:
-            return []
-        return value if isinstance(value, list) else []
+            return json.loads(self.text)
+        except (ValueError, RecursionError):
+            return None
+
+
+def an_object(value: Any) -> dict[str, Any]:
+    """What an answer has where an object is due; an empty one where it has something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """What an answer has where a list of objects is due: each, and an empty one for each that is something else."""
+    return [an_object(part) for part in value] if isinstance(value, list) else []
+
+
+def whole(value: Any) -> int | None:
+    """What an answer has where a whole number is due; None where it has something else."""
+    return value if type(value) is int else None
 
 
 class Http:
@@ -187,5 +201,5 @@ def _events(text: str) -> Iterator[Any]:
             data = line.removeprefix("data:").strip()
             try:
                 yield json.loads(data)
-            except ValueError:
+            except (ValueError, RecursionError):
                 yield data

@@ -12,6 +12,7 @@ import requests
 from keycloak import KeycloakAdmin, KeycloakOpenID
 from keycloak.exceptions import KeycloakConnectionError, KeycloakError
 
+from creditflow.drivers.http import an_object
 from creditflow.drivers.patience import Patience
 from creditflow.errors import ServiceAway
 from creditflow.redaction import redactor
@@ -221,10 +222,11 @@ class Keycloak:
 
 def _refusal(error: KeycloakError) -> SignInRefused:
     try:
-        said = json.loads(error.response_body or b"{}")
-    except ValueError:
+        said = an_object(json.loads(error.response_body or b"{}"))
+    except (ValueError, RecursionError):
         said = {}
-    return SignInRefused(said.get("error", f"status {error.response_code}"), said.get("error_description", "no reason"))
+    code, reason = said.get("error", f"status {error.response_code}"), said.get("error_description", "no reason")
+    return SignInRefused(str(code), str(reason))
 
 
 class _Unknown(Exception):  # noqa: N818 - a finding, not a failure

@@ -11,7 +11,7 @@ from lago_python_client.client import Client
 from lago_python_client.exceptions import LagoApiError
 from lago_python_client.models import Customer, Subscription
 
-from creditflow.drivers.http import Http
+from creditflow.drivers.http import Http, objects
 from creditflow.drivers.patience import Patience
 from creditflow.errors import ServiceAway
 from creditflow.reporting.waits import waits
@@ -85,7 +85,7 @@ class Lago:
     def billed_calls(self, customer: str, subscription: str) -> list[str]:
         """The units that Lago counts in a subscription's running period, one figure a charge of its plan."""
         found = self._find("read the current usage", lambda c: c.customers.current_usage(customer, subscription)) or {}
-        return [str(charge["units"]) for charge in found.get("charges_usage", [])]
+        return [str(charge.get("units")) for charge in objects(found.get("charges_usage"))]
 
     def repeat_event(self, subscription: str, transaction_id: str, code: str) -> int:
         """Send an event of a transaction id that Lago already has; the HTTP status of what it answers."""
@@ -100,8 +100,13 @@ class Lago:
 
     def invoices(self, customer: str) -> list[dict[str, Any]]:
         """A customer's invoices."""
-        found: Any = self._ask("list invoices", lambda c: c.invoices.find_all({"external_customer_id": customer}))
-        return [invoice.dict() for invoice in found["invoices"]]
+
+        def question(client: Any) -> list[dict[str, Any]]:
+            found = client.invoices.find_all({"external_customer_id": customer})
+            return [invoice.dict() for invoice in found["invoices"]]
+
+        invoices: list[dict[str, Any]] = self._ask("list invoices", question)
+        return invoices
 
     def version(self) -> str:
         """What Lago says its version is; raises `ServiceAway` when it is not healthy."""
@@ -117,7 +122,7 @@ class Lago:
 
     def _find(self, what: str, question: Any) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = self._ask(what, question).dict()
+            found: dict[str, Any] = self._ask(what, lambda client: question(client).dict())
         except _Unknown:
             return None
         return found
@@ -137,6 +142,13 @@ class Lago:
                 raise ServiceAway("Lago", self.url, f"{said} when asked to {what}", cure) from None
             except httpx.HTTPError as error:
                 raise ServiceAway("Lago", self.url, f"can't be reached to {what} ({type(error).__name__})") from None
+            except _UNREADABLE as error:
+                said = f"gave an answer that can't be read when asked to {what} ({type(error).__name__})"
+                raise ServiceAway("Lago", self.url, said) from None
+
+
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What the official client ends in where an answer is not of its shape."""
 
 
 class _Unknown(Exception):  # noqa: N818 - a finding, not a failure

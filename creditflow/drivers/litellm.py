@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from creditflow.drivers.http import Http
+from creditflow.drivers.http import Http, objects
 from creditflow.drivers.meter import Meter, Unmetered
 from creditflow.drivers.record import Note, unnoted
+from creditflow.errors import ServiceAway
 
 
 class LiteLLM:
@@ -21,9 +22,15 @@ class LiteLLM:
         return self.http.send("GET", "/health/readiness").status == 200
 
     def models(self) -> list[str]:
-        """The names of the models that the proxy serves; empty when the key is refused."""
+        """The names of the models that the proxy serves; empty when the key is refused.
+
+        Raises:
+            ServiceAway: it does not answer, or with an error of its own.
+        """
         reply = self.http.send("GET", "/v1/models", token=self._key)
-        return [model["id"] for model in reply.body.get("data", [])]
+        if reply.status >= 500:
+            raise ServiceAway("LiteLLM", self.http.url, f"answered {reply.status} (GET /v1/models)")
+        return [str(model["id"]) for model in objects(reply.body.get("data")) if "id" in model]
 
     def chat(self, body: Any) -> int:
         """Ask a model past Ops-Center, on the platform's key; the HTTP status."""

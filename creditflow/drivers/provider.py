@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from creditflow.drivers.http import Http, Reply
+from creditflow.drivers.http import Http, Reply, objects
 from creditflow.drivers.record import Note, unnoted
 from creditflow.errors import ServiceAway
 
@@ -38,11 +38,11 @@ class Provider:
 
     def calls(self, caller: str) -> list[Call]:
         """The calls of one caller, oldest first."""
-        return _read(self._control("GET", "/control/calls", params={"caller": caller}))
+        return self._read(self._control("GET", "/control/calls", params={"caller": caller}))
 
     def all_calls(self) -> list[Call]:
         """The calls of everybody, oldest first."""
-        return _read(self._control("GET", "/control/calls"))
+        return self._read(self._control("GET", "/control/calls"))
 
     def forget(self, caller: str) -> None:
         """Remove one caller's calls from the journal."""
@@ -88,10 +88,12 @@ class Provider:
             raise ServiceAway(self.http.service, self.http.url, f"answered {reply.status} ({method} {path})", cure)
         return reply
 
-
-def _read(reply: Reply) -> list[Call]:
-    names = Call.__dataclass_fields__
-    return [Call(**{name: call[name] for name in names}) for call in reply.body["calls"]]
+    def _read(self, reply: Reply) -> list[Call]:
+        calls, names = reply.body.get("calls"), Call.__dataclass_fields__
+        if not isinstance(calls, list) or not all(names.keys() <= call.keys() for call in objects(calls)):
+            what = f"gave a journal of calls that can't be read: {reply.text[:100]}"
+            raise ServiceAway(self.http.service, self.http.url, what)
+        return [Call(**{name: call[name] for name in names}) for call in calls]
 
 
 def fingerprint(key: str) -> str:
