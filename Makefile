@@ -8,13 +8,16 @@ FAULT ?=
 FULL ?=
 DRY_RUN ?=
 
-.PHONY: acceptance test mutation faults setup setup-tests lint sandbox sandbox-stop report doctor sweep pins clean
+.PHONY: acceptance test away mutation faults setup setup-tests lint sandbox sandbox-stop report doctor sweep pins clean
 
 acceptance: ## install what is missing, start a sandbox or take the named deployment, run every feature, draw the report
 	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
 
 test: setup-tests lint ## the suite's own tests
 	$(BIN)/python -m pytest
+
+away: setup-tests ## each of the seven services failing in each of seven ways, before a run and during one, as a table
+	AWAY=all $(BIN)/python -m pytest tests/away
 
 mutation: setup-tests ## every place of the modules that judge, changed: which change does no test of theirs notice?
 	$(BIN)/python tests/mutation.py

@@ -143,7 +143,8 @@ class Limit:
 
     def late(self) -> None:
         """Note that the deadline passed."""
-        self.passed, self.said = True, f"did not end its answer within {self.seconds:g} s"
+        what = "end its answer" if self._bytes else "answer"
+        self.passed, self.said = True, f"did not {what} within {self.seconds:g} s"
 
     def read(self, count: int) -> None:
         """Note that so many bytes came."""

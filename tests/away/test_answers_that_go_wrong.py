@@ -1,0 +1,200 @@
+"""What can go wrong with an answer on its way: one sentence that names the system, within the deadline.
+
+A server of raw sockets stands for each system; it says what the test wants, a part at a time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from creditflow.drivers import patience
+from creditflow.drivers.http import STREAM, Http
+from creditflow.drivers.keycloak import Keycloak
+from creditflow.drivers.lago import Lago
+from creditflow.drivers.postgres import Database
+from creditflow.drivers.redis import Counters
+from creditflow.errors import ServiceAway
+
+DEADLINE_S = 0.6
+PAUSE_S = 0.05
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+STREAMED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+PACKED = gzip.compress(b" " * 51_000_000, 1)
+EVENT = b'data: {"choices": []}\n\n'
+
+Parts = Callable[[], Iterable[bytes]]
+
+
+@contextmanager
+def server(parts: Parts) -> Iterator[str]:
+    """A server that answers every connection with the same parts, `PAUSE_S` between two; its host and port."""
+    ended = threading.Event()
+
+    def serve(client: socket.socket) -> None:
+        with client, suppress(OSError):
+            client.recv(65_536)
+            for part in parts():
+                client.sendall(part)
+                if ended.wait(PAUSE_S):
+                    return
+
+    def accept(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, args=(listening,), daemon=True).start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+        ended.set()
+
+
+def for_ever(first: bytes, then: bytes) -> Parts:
+    return lambda: itertools.chain([first], itertools.repeat(then))
+
+
+def huge() -> Iterator[bytes]:
+    yield OK + b"Content-Length: 900000000\r\n\r\n["
+    yield from itertools.repeat(b"1," * 5_000_000)
+
+
+def bomb() -> Iterator[bytes]:
+    yield OK + b"Content-Encoding: gzip\r\nContent-Length: " + str(len(PACKED)).encode() + b"\r\n\r\n" + PACKED
+
+
+BROKEN = {
+    "a chunked answer that is cut": (lambda: [CHUNKED + b'10\r\n{"a'], "broke off its answer"),
+    "a chunk without a size": (lambda: [CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"], "broke off its answer"),
+    "less than announced": (lambda: [OK + b'Content-Length: 100\r\n\r\n{"credits"'], "broke off its answer"),
+    "something else than HTTP": (lambda: [bytes(range(128, 256)) * 4], "answers with something else than HTTP"),
+    "nothing": (lambda: [], "answers with something else than HTTP"),
+    "a heading that never ends": (for_ever(OK, b"X-Word: word\r\n"), f"did not .*answer within {DEADLINE_S:g} s"),
+    "a first line that never ends": (for_ever(b"HTTP/1.1 200 ", b"O"), f"did not .*answer within {DEADLINE_S:g} s"),
+    "a body that trickles": (
+        for_ever(OK + b"Content-Length: 1000000\r\n\r\n", b"1"),
+        f"did not end its answer within {DEADLINE_S:g} s",
+    ),
+    "chunks that trickle": (for_ever(CHUNKED, b"1\r\n1\r\n"), f"did not end its answer within {DEADLINE_S:g} s"),
+    "a body that is huge": (huge, "answers with more than 50 MB, which is not read"),
+    "a small body that is huge once unpacked": (bomb, "answers with more than 50 MB, which is not read"),
+    "a packing that is none": (lambda: [OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone"], "broke off"),
+    "an event stream that never ends": (for_ever(STREAMED, EVENT), f"did not end its answer within {DEADLINE_S:g} s"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_an_answer_that_goes_wrong_is_one_sentence_within_the_deadline(what: str) -> None:
+    parts, said = BROKEN[what]
+    with server(parts) as address:
+        http = Http("LiteLLM", f"http://{address}", DEADLINE_S)
+        began = time.monotonic()
+        with pytest.raises(ServiceAway, match=said) as away:
+            http.send("GET", "/v1/models")
+        took = time.monotonic() - began
+        http.close()
+    assert str(away.value).startswith(f"LiteLLM at http://{address} ")
+    assert str(away.value).endswith("(GET /v1/models): start it, look into its log, or correct LITELLM_URL.")
+    assert took < DEADLINE_S * STREAM + 10
+
+
+def test_a_stream_may_take_longer_than_a_request_as_long_as_its_events_come() -> None:
+    events = int(DEADLINE_S / PAUSE_S * 1.5)
+    with server(lambda: [STREAMED, *[EVENT] * events, b"data: [DONE]\n\n"]) as address:
+        http = Http("Ops-Center", f"http://{address}", DEADLINE_S)
+        reply = http.send("POST", "/chat", body={})
+        http.close()
+    assert len(reply.events) == events + 1
+    assert reply.milliseconds > DEADLINE_S * 1000
+
+
+def test_an_event_that_does_not_come_within_the_deadline_is_told() -> None:
+    def stops() -> Iterator[bytes]:
+        yield STREAMED + EVENT
+        threading.Event().wait(DEADLINE_S * 2)
+        yield EVENT
+
+    with server(stops) as address:
+        http = Http("Ops-Center", f"http://{address}", DEADLINE_S)
+        began = time.monotonic()
+        with pytest.raises(ServiceAway, match="did not end its answer within"):
+            http.send("POST", "/chat", body={})
+        http.close()
+    assert time.monotonic() - began < DEADLINE_S * 2
+
+
+def test_a_wrong_content_type_is_read_by_what_is_in_it() -> None:
+    said = b'HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 15\r\n\r\n{"credits": 10}'
+    with server(lambda: [said]) as address:
+        http = Http("Ops-Center", f"http://{address}", DEADLINE_S)
+        reply = http.send("GET", "/balance")
+        http.close()
+    assert (reply.status, reply.body, reply.events) == (200, {"credits": 10}, ())
+
+
+def test_a_service_that_was_late_has_less_time_until_it_answers_again() -> None:
+    late = threading.Event()
+    late.set()
+
+    def now_and_then() -> Iterator[bytes]:
+        while late.is_set():
+            threading.Event().wait(PAUSE_S)
+            yield b""
+        yield OK + b"Content-Length: 2\r\n\r\n{}"
+
+    with server(now_and_then) as address:
+        http = Http("Lago", f"http://{address}", 2.0)
+        waited = []
+        for _ in range(2):
+            began = time.monotonic()
+            with pytest.raises(ServiceAway, match="did not answer within"):
+                http.send("GET", "/health")
+            waited.append(time.monotonic() - began)
+        late.clear()
+        assert http.send("GET", "/health").status == 200
+        assert http._patience.seconds == 2.0
+        http.close()
+    assert waited[0] >= 2.0
+    assert patience.LEAST_S <= waited[1] < 2.0
+
+
+TRICKLING: dict[str, Callable[[str], Callable[[], object]]] = {
+    "Keycloak": lambda address: Keycloak(f"http://{address}", "uchub", "ops-center", "secret", 1).check,
+    "Lago": lambda address: lambda: Lago(f"http://{address}", "key", 1).customer("somebody"),
+    "Redis": lambda address: lambda: Counters(f"redis://{address}/0", 1).calls("somebody", "2026-11"),
+    "PostgreSQL (unicorn_db)": lambda address: (
+        lambda: Database("unicorn_db", f"postgresql://reader:word@{address}/unicorn_db", 1, read_only=True).rows(
+            "SELECT 1"
+        )
+    ),
+}
+"""How each system is asked that is spoken to through a library of its own."""
+
+
+@pytest.mark.parametrize("service", TRICKLING)
+def test_a_byte_now_and_then_keeps_no_driver_waiting(service: str) -> None:
+    first = {"Redis": [b"$1000\r\n"], "PostgreSQL (unicorn_db)": [b"N", b"R\0\0\x07\xd0"]}.get(service, [OK])
+    with server(lambda: itertools.chain(first, itertools.repeat(b"1"))) as address:
+        began = time.monotonic()
+        with pytest.raises(ServiceAway, match="within 1 s") as away:
+            TRICKLING[service](address)()
+        took = time.monotonic() - began
+    assert str(away.value).startswith(f"{service} at ")
+    assert took < 10
+
+
+def test_lago_that_asks_to_come_back_later_is_not_waited_for() -> None:
+    said = b"HTTP/1.1 429 Too Many Requests\r\nx-ratelimit-reset: 3600\r\nContent-Length: 2\r\n\r\n{}"
+    with server(lambda: [said]) as address:
+        began = time.monotonic()
+        with pytest.raises(ServiceAway, match="answered 429"):
+            Lago(f"http://{address}", "key", 2).customer("somebody")
+    assert time.monotonic() - began < 2
