@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from creditflow.deadline import Deadlines, TookTooLong
-from creditflow.settings import PROJECT, Settings
+from creditflow.settings import PROJECT, load
 
 LONGEST_S = 60
 
@@ -118,7 +118,7 @@ def test_an_alarm_of_somebody_else_is_given_back() -> None:
     timer = signal.setitimer(signal.ITIMER_REAL, 0.4)
     try:
         deadlines = Deadlines()
-        deadlines.begin(Settings(step_timeout_s=0.1))
+        deadlines.begin(load({"STEP_TIMEOUT_S": "0.1"}))
         with pytest.raises(TookTooLong, match=r"took longer than 0\.1 s"), deadlines.step():
             threading.Event().wait(5)
         assert rung.wait(5)
@@ -135,7 +135,7 @@ def test_without_settings_and_beside_the_main_thread_nothing_is_broken_off() -> 
 
     def elsewhere() -> None:
         deadlines = Deadlines()
-        deadlines.begin(Settings(step_timeout_s=0.05))
+        deadlines.begin(load({"STEP_TIMEOUT_S": "0.05"}))
         with deadlines.step():
             threading.Event().wait(0.1)
         ended.append(True)

@@ -3,9 +3,8 @@
 from behave.runner import Context
 
 from creditflow.deadline import deadlines
-from creditflow.settings import Settings
+from creditflow.settings import load
 
 
 def before_all(context: Context) -> None:
-    given = {name.lower(): float(value) for name, value in context.config.userdata.items()}
-    deadlines.begin(Settings().model_copy(update=given))
+    deadlines.begin(load(context.config.userdata))
