@@ -1,0 +1,126 @@
+"""Whatever stands in the file of a journal, what can be read is read, and what can't be is counted and never raised."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from creditflow import journal
+from creditflow.journal import VERSION, Journalled, earlier, over, parse
+from creditflow.things import KINDS, KeycloakUser, Thing
+
+PATH = Path("cf-abc123.1.jsonl")
+TARGET = "http://127.0.0.1:1"
+HEAD: dict[str, Any] = {
+    "at": "2026-01-01T00:00:00.000Z", "version": VERSION, "run": "cf-abc123", "target": TARGET, "sandbox": False,
+}  # fmt: skip
+
+
+def lines_of(things: list[Thing], gone: set[int]) -> list[bytes]:
+    """A journal as a run writes it: a head, each thing when it is owed, and those that are gone."""
+    owed = [{"at": HEAD["at"], "owe": number, **thing.written()} for number, thing in enumerate(things, 1)]
+    ended = [{"at": HEAD["at"], "gone": number} for number in sorted(gone) if number <= len(things)]
+    return [json.dumps(line).encode() + b"\n" for line in (HEAD, *owed, *ended)]
+
+
+words = st.text(alphabet='cf-abc123 é\n"\\', min_size=1, max_size=12)
+made = st.lists(
+    st.sampled_from(KINDS).flatmap(lambda kind: st.builds(kind, **{part.name: words for part in fields(kind)})),
+    max_size=6,
+)
+gone = st.sets(st.integers(1, 6))
+
+
+@given(things=made, ended=gone)
+def test_what_was_written_is_read(things: list[Thing], ended: set[int]) -> None:
+    read = parse(PATH, b"".join(lines_of(things, ended)))
+    assert read.left == tuple(thing for number, thing in enumerate(things, 1) if number not in ended)
+    assert (read.run, read.target, read.unread, read.of_another_version) == ("cf-abc123", TARGET, 0, False)
+
+
+@given(things=made, ended=gone, data=st.data())
+def test_cut_at_any_byte_nothing_that_was_written_whole_is_lost(
+    things: list[Thing], ended: set[int], data: Any
+) -> None:
+    lines = lines_of(things, ended)
+    text = b"".join(lines)
+    at = data.draw(st.integers(0, len(text)))
+    read = parse(PATH, text[:at])
+    whole = text[:at].count(b"\n")
+    if whole:
+        expected = parse(PATH, b"".join(lines[:whole]))
+        one_more = parse(PATH, b"".join(lines[: whole + 1]))
+        assert read.left in (expected.left, one_more.left)
+        assert read.unread == 0
+    else:
+        assert read.left == ()
+
+
+@given(things=made, ended=gone, data=st.data())
+def test_doubled_and_disordered_lines_say_the_same(things: list[Thing], ended: set[int], data: Any) -> None:
+    lines = lines_of(things, ended)
+    doubled = data.draw(st.permutations([*lines, *data.draw(st.lists(st.sampled_from(lines), max_size=4))]))
+    read, meant = parse(PATH, b"".join(doubled)), parse(PATH, b"".join(lines))
+    assert sorted(map(str, read.left)) == sorted(map(str, meant.left))
+    assert read.unread == 0
+
+
+@given(things=made, version=st.integers() | st.none() | st.text(max_size=3) | st.floats() | st.just([]))
+def test_of_another_version_nothing_is_taken_for_known(things: list[Thing], version: Any) -> None:
+    lines = lines_of(things, set())
+    lines[0] = json.dumps({**HEAD, "version": version}).encode() + b"\n"
+    read = parse(PATH, b"".join(lines))
+    if type(version) is not int or version != VERSION:
+        assert read.left == ()
+        assert read.of_another_version
+
+
+garbage = (
+    st.binary(max_size=40).filter(lambda line: line.strip() and b"\n" not in line)
+    | st.sampled_from(
+        [
+            b"{", b"[]", b"null", b"[" * 9_000, b"9" * 5_000, b"\xff\xfe", b"\0", b'{"gone": "1"}', b'{"gone": {}}',
+            b'{"owe": 1}', b'{"owe": 1e999}', b'{"owe": 1, "kind": "Nothing"}', b'{"owe": true, "kind": []}',
+            b'{"owe": 1, "kind": "Rows"}', b'{"owe": 1, "kind": "KeycloakUser", "name": 5}',
+            b'{"owe": 1, "kind": "KeycloakUser", "name": "a", "more": "b"}',
+        ]
+    )
+)  # fmt: skip
+
+
+@given(things=made, wrong=st.lists(garbage, min_size=1, max_size=3), data=st.data())
+@example([], [b"[" * 100_000], None)
+def test_garbage_between_the_lines_is_counted_and_loses_nothing_else(
+    things: list[Thing], wrong: list[bytes], data: Any
+) -> None:
+    lines = lines_of(things, set())
+    for line in wrong:
+        at = data.draw(st.integers(1, len(lines))) if data else 1
+        lines.insert(at, line + b"\n")
+    read = parse(PATH, b"".join(lines))
+    assert set(map(str, things)) <= set(map(str, read.left))
+    assert read.unread == len(wrong) or any(b"\r" in line or line.strip() != line for line in wrong)
+
+
+@given(text=st.binary(max_size=200) | st.lists(garbage | st.just(b"\n"), max_size=8).map(b"".join))
+def test_of_any_file_something_is_said_and_nothing_raised(
+    tmp_path_factory: pytest.TempPathFactory, text: bytes
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "journals"
+    folder.mkdir(exist_ok=True)
+    (folder / "cf-abc123.1.jsonl").write_bytes(text)
+    (read,) = over(folder)
+    assert isinstance(read, Journalled)
+    assert isinstance(earlier(folder, TARGET), str)
+    assert journal.alive(folder) == set()
+
+
+def test_every_kind_of_thing_is_among_those_that_were_tried() -> None:
+    assert KeycloakUser in KINDS
+    assert len(KINDS) > 5
