@@ -196,7 +196,7 @@ def require_openai_shape(answer: Answer) -> None:
     holds(all(e.get("object") == kind for e in events), f"not every part of the answer is a {kind}")
     ids = [e.get("id") for e in events]
     one = isinstance(ids[0], str) and all(id_ == ids[0] for id_ in ids)
-    holds(one, f"the answer's parts carry {len(set(map(str, ids)))} ids, such as {str(ids[0])[:40]}, where one is due")
+    holds(one, f"the answer's parts carry {len(set(map(str, ids)))} ids where one is due, first '{str(ids[0])[:40]}'")
     model = MODELS[answer.question.model]
     holds(events[0].get("model") == model, f"the answer's model is {events[0].get('model')}, expected {model}")
     reasons = [c["finish_reason"] for e in events for c in objects(e.get("choices")) if c.get("finish_reason")]

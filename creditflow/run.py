@@ -97,11 +97,11 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     target = Target(settings)
     owe(target.close)
     tell(f"Target {settings.ops_center_url}, run {RUN}")
-    for line in guard.announced(settings, RUN):
-        tell(line)
     if left := journal.earlier(settings.journal_dir, settings.ops_center_url):
         tell(left)
     check(target, tell)
+    for line in guard.announced(settings, RUN):
+        tell(line)
     for limit in target.limits():
         tell(f"Not testable here: {limit}")
     for tag, setting in NEEDS.items():
