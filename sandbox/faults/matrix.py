@@ -108,12 +108,13 @@ class Range:
         wanted = sorted({plan_id for fault in faults for plan_id in fault.breaks})
         return self._behave(None, _selecting(wanted), time.monotonic())
 
-    def trial(self, fault: Fault, places: Sequence[str] = ()) -> Trial:
+    def trial(self, fault: Fault, places: Sequence[str] = (), report: bool = False) -> Trial:
         """Switch a fault on in the place of the last one, and run the scenarios of its plan items up to the first red.
 
         Args:
             fault: the one to switch on.
             places: run the scenarios that stand there instead, to their end.
+            report: draw the page.
         """
         began = time.monotonic()
         if self._faulty not in ("", fault.service):
@@ -124,7 +125,8 @@ class Range:
         except SandboxError as error:
             return Trial(fault, 2, (), round(time.monotonic() - began, 1), str(error))
         self._forget()
-        return self._behave(fault, places or [*_selecting(fault.breaks), "--stop"], began)
+        drawn = ["-D", "report=yes"] if report else []
+        return self._behave(fault, [*(places or [*_selecting(fault.breaks), "--stop"]), *drawn], began)
 
     def close(self) -> None:
         """End the sandbox."""
@@ -220,7 +222,7 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
         faults: those to try.
         say: shows the reader a line.
         everything: run with each of them every scenario that none has turned red yet, and name those that are left.
-        shown: show what behave printed for each.
+        shown: show what behave printed for each, and draw its report.
         lanes: how many sandboxes share the faults out among them.
     """
     folder = sandbox_settings().home / "faults"
@@ -243,7 +245,7 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
 
     def trying(fault: Fault) -> Job:
         def job(place: Range) -> Trial:
-            trial = place.trial(fault)
+            trial = place.trial(fault, report=shown)
             if everything and known.wait(LONGEST_RUN) and idle:
                 for scenario in [*trial.reds, *place.trial(fault, list(idle)).reds]:
                     idle.pop(scenario.place, None)
