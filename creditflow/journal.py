@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -53,7 +54,7 @@ class Journal:
         """Open the journal of this run.
 
         Args:
-            folder: where journals are; made if it is not there, for its owner alone.
+            folder: where journals are, those of each target in one below; made if it is not there, for its owner alone.
             target: `OPS_CENTER_URL`.
             sandbox: whether the target is a sandbox, with which all that it holds ends.
 
@@ -62,7 +63,8 @@ class Journal:
         """
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            journal = cls(folder / f"{RUN}.{os.getpid()}.jsonl")
+            _of(folder, target).mkdir(mode=0o700, exist_ok=True)
+            journal = cls(_of(folder, target) / f"{RUN}.{os.getpid()}.jsonl")
             journal._write(
                 {
                     "version": VERSION,
@@ -234,17 +236,33 @@ def earlier(folder: Path, target: str) -> str:
     return f"{who} left {counted(number, 'thing')} on this target: `make sweep` removes them."
 
 
+def visits(folder: Path, target: str) -> int:
+    """A number that changes when a run on a target begins or ends on this machine, or a sweep; 0 where none did."""
+    try:
+        return _of(folder, target).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def visit(folder: Path, target: str) -> None:
+    """Tell by the same number that others are here."""
+    with suppress(OSError):
+        os.utime(_of(folder, target))
+
+
 def shown(path: Path) -> str:
     """A path as a person would type it from here."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+def _of(folder: Path, target: str) -> Path:
+    """Where the journals of a target are, below the folder of all journals."""
+    return folder / re.sub(r"[^A-Za-z0-9.]+", "-", target)
+
+
 def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.suffix == ".jsonl")
-    except OSError:
-        return []
+    return sorted(folder.rglob("*.jsonl"))
 
 
 def _answers(url: str) -> bool:

@@ -112,6 +112,7 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     bystanders = Bystanders.make(target, owe, redactor.learn, journalled)
     watch = Watch(target)
     watch.begin()
+    owe(lambda: tell(watch.said()) if watch.said() else None)
     return Session(settings, target, watch, bystanders, journalled)
 
 

@@ -112,6 +112,7 @@ def sweep(target: Target, dry_run: bool = False, tell: Callable[[str], None] = p
     Raises:
         ServiceAway: PostgreSQL does not answer, so that it can't be told which runs live.
     """
+    journal.visit(target.settings.journal_dir, target.settings.ops_center_url)
     journals = _journals(target, tell)
     known = _known(target, journals, tell)
     removed: dict[Thing, None] = {}
@@ -135,6 +136,7 @@ def sweep(target: Target, dry_run: bool = False, tell: Callable[[str], None] = p
     if not left:
         for one in journals:
             one.path.unlink(missing_ok=True)
+    journal.visit(target.settings.journal_dir, target.settings.ops_center_url)
     return Swept(tuple(thing for thing in removed if thing not in found), tuple(left))
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
+from creditflow import journal
 from creditflow.expect import counted
+from creditflow.interruption import SETTLES_S
 from creditflow.naming import RUN, made_by_a_run
 from creditflow.people import Person
 from creditflow.redaction import redactor
@@ -54,12 +57,14 @@ class Watch:
         self._since: datetime | None = None
         self._ours: set[str] = set()
         self._alone = True
+        self._visits = 0
+        self._others_until = 0.0
 
     def begin(self) -> None:
         """Look at everything for the first time."""
         if self.exact:
             self._since = self._target.lago_db.database.now()
-            self._kept, self._alone = self._look(), not self._target.unicorn.others(RUN)
+            self._kept, self._alone = self._look(), self._nobody_else()
 
     def logs(self, people: Iterable[Person], green: bool) -> None:
         """Require that since the last look no service logged an error, and none a provider key of these people.
@@ -92,7 +97,7 @@ class Watch:
             return
         self._ours |= {person.id for person in people}
         before, self._kept = self._kept, self._look()
-        alone, self._alone = self._alone, not self._target.unicorn.others(RUN)
+        alone, self._alone = self._alone, self._nobody_else()
         changed = [f"{what} (gone)" for what in (before - self._kept).elements() if not _passes(what)]
         changed += [f"{what} (new)" for what in (self._kept - before).elements()]
         if not changed:
@@ -113,6 +118,18 @@ class Watch:
             scenarios = counted(self.beside_others, "scenario")
             return f"Another run was on this target: beside {scenarios} only the bystanders were watched."
         return ""
+
+    def _nobody_else(self) -> bool:
+        """Whether no other run, and no sweep, is here or has been since the last look.
+
+        Of one that comes and goes between two looks the folder of the journals tells; what it had under way when it
+        was killed may come to its end a moment later.
+        """
+        settings = self._target.settings
+        visits, self._visits = self._visits, journal.visits(settings.journal_dir, settings.ops_center_url)
+        if self._target.unicorn.others(RUN) or visits not in (0, self._visits):
+            self._others_until = time.monotonic() + SETTLES_S
+        return time.monotonic() > self._others_until
 
     def _look(self) -> Counter[str]:
         looks: tuple[Callable[[], list[str]], ...] = (self._database, self._redis, self._lago, self._provider)

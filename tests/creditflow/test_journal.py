@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import stat
 import subprocess
@@ -88,7 +87,8 @@ def test_what_is_no_thing_is_refused(written: dict[str, object]) -> None:
 
 def test_it_is_for_its_owner_alone_and_says_whose_it_is(folder: Path) -> None:
     journal = Journal.begin(folder, TARGET, sandbox=True)
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for place in (folder, journal.path.parent):
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
     assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
     read = again(journal)
     assert (read.run, read.target, read.sandbox, read.left) == (RUN, TARGET, True, ())
@@ -157,13 +157,13 @@ def test_the_journal_of_a_run_that_lives_is_not_counted(folder: Path) -> None:
 
 def test_the_journal_of_a_sandbox_that_has_ended_is_removed(folder: Path) -> None:
     """Nothing listens on port 9."""
-    folder.mkdir()
+    (folder / "target").mkdir(parents=True)
     for number, sandbox in enumerate((True, False)):
         head = {"version": 1, "run": f"cf-dead0{number}", "target": "http://127.0.0.1:9", "sandbox": sandbox}
         owed = {"owe": 1, **EACH[0].written()}
-        (folder / f"{number}.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(owed)}\n")
+        (folder / "target" / f"{number}.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(owed)}\n")
     assert earlier(folder, TARGET) == ""
-    assert [path.name for path in folder.iterdir()] == ["1.jsonl"]
+    assert [path.name for path in folder.glob("*/*")] == ["1.jsonl"]
 
 
 def test_cut_at_any_byte_what_is_whole_is_still_read(folder: Path) -> None:
@@ -208,4 +208,4 @@ def test_it_costs_a_whole_run_less_than_three_tenths_of_a_second(folder: Path) -
     took = time.process_time() - began
     journal.end()
     assert took < 0.3, f"{took:.2f} s"
-    assert os.listdir(folder) == []
+    assert not journal.path.exists()

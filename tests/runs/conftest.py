@@ -53,10 +53,14 @@ class Running:
 
         def long_enough() -> None:
             assert self.process.poll() is None, f"the run ended before its journal had {lines} lines"
-            files = list(self.journals.glob("*.jsonl"))
+            files = list(self.journals.glob("*/*.jsonl"))
             holds(bool(files) and files[0].read_bytes().count(b"\n") >= lines, "the journal is shorter")
 
         waiting.soon(long_enough, DEADLINE_S, 0.005)
+
+    def until_it_waits(self) -> None:
+        """Wait until a step or a removal of `waiting` waits."""
+        waiting.soon(lambda: holds((self.folder / "waits").exists(), "the run does not wait"), DEADLINE_S)
 
     def for_seconds(self, seconds: float) -> None:
         """Let it run for a while, or to its end."""
@@ -77,7 +81,7 @@ class Running:
     @property
     def journal(self) -> journal.Journalled:
         """What its journal says, the one in its folder."""
-        (path,) = self.journals.glob("*.jsonl")
+        (path,) = self.journals.glob("*/*.jsonl")
         return journal.parse(path, path.read_bytes())
 
 

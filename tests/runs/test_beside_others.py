@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -178,6 +181,27 @@ def test_two_runs_at_once_are_both_green_and_leave_nothing(start: Callable[..., 
     removed_soon(crowd.snapshot, before)
 
 
+def test_a_sweep_beside_a_run_is_no_change_that_the_run_has_to_answer_for(
+    start: Callable[..., Any], deployment: dict[str, str], tmp_path: Path
+) -> None:
+    """It comes and goes while one scenario waits."""
+    killed = start(*BEGINNING)
+    killed.until_journal_has(30)
+    killed.kill()
+    assert killed.journal.left
+    run = start(Path(__file__).parent / "waiting" / "features", "-n", "waits in a step", settings={"WAITS_S": "60"})
+    run.until_it_waits()
+    own = {"JOURNAL_DIR": str(tmp_path / "journals")}
+    swept = subprocess.run(
+        [sys.executable, "-m", "creditflow", "sweep"],
+        cwd=PROJECT, env={**os.environ, **deployment, **own}, capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert swept.returncode == 0, swept.stdout
+    assert "Removed on " in swept.stdout
+    (run.folder / "go-on").touch()
+    assert run.end() == 0, run.said
+
+
 def test_the_sweep_touches_no_look_alike_byte_by_byte(crowd: Crowd, target: Target) -> None:
     before = crowd.snapshot()
     swept = sweep(target)
@@ -216,14 +240,14 @@ def test_the_sweep_leaves_alone_what_a_run_that_lives_has_made(
     elsewhere, here = f"{LIVING}-1", f"{DEAD}-1"
     ids = [crowd.user(name, f"{name}@example.com") for name in (elsewhere, here)]
     session = psycopg2.connect(deployment["UNICORN_DB_URL"], application_name=f"credit-flow {LIVING}")
-    file = tmp_path / "journals" / f"{DEAD}.1.jsonl"
-    file.parent.mkdir(exist_ok=True)
+    file = tmp_path / "journals" / "target" / f"{DEAD}.1.jsonl"
+    file.parent.mkdir(parents=True)
     with file.open("w") as written:
         fcntl.flock(written, fcntl.LOCK_EX)
         before = crowd.snapshot()
         assert not sweep(target).removed
         assert crowd.snapshot() == before
-        assert journal.alive(file.parent) == {DEAD}
+        assert journal.alive(tmp_path / "journals") == {DEAD}
         session.close()
         waiting.soon(lambda: holds(LIVING not in target.unicorn.runs(), "its session is still there"), 5)
         assert set(sweep(target).removed) >= {KeycloakUser(elsewhere), Rows(ids[0], elsewhere)}
@@ -236,10 +260,10 @@ def test_the_sweep_leaves_alone_what_a_run_that_lives_has_made(
 def test_what_could_not_be_removed_is_named_and_its_journal_stays(target: Target, tmp_path: Path) -> None:
     """The journal names an account at a provider that the settings do not."""
     folder = tmp_path / "journals"
-    folder.mkdir()
+    (folder / "target").mkdir(parents=True)
     head = {"version": 1, "run": DEAD, "target": target.settings.ops_center_url, "sandbox": False}
     owed = {"owe": 1, "kind": "ProviderAccount", "fingerprint": "0" * 16}
-    file = folder / f"{DEAD}.1.jsonl"
+    file = folder / "target" / f"{DEAD}.1.jsonl"
     file.write_text(f"{json.dumps(head)}\n{json.dumps(owed)}\n")
     known = target.settings.model_copy(update={"provider_url": "", "journal_dir": folder})
     swept = sweep(without := Target(known))

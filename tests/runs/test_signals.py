@@ -25,7 +25,7 @@ def begin(start: Callable[..., Any], tag: str, seconds: str) -> Any:
     """A run that waits where its tag says."""
     paths = (WAITING, f"--tags=@{tag}", "--junit", "--junit-directory=junit")
     run = start(*paths, settings={"WAITS_S": seconds})
-    waiting.soon(lambda: holds((run.folder / "waits").exists(), "the run does not wait"), 60)
+    run.until_it_waits()
     return run
 
 
@@ -56,7 +56,7 @@ def test_a_step_is_broken_into_and_all_that_was_made_is_removed(
     assert cases(run) == {"waits in a step": "error", "comes after": "untested"}
     assert "0 passed, 1 failed" in run.said
     assert not (run.folder / "waited").exists()
-    assert not list(run.journals.glob("*.jsonl"))
+    assert not list(run.journals.glob("*/*.jsonl"))
     waiting.soon(lambda: holds(count() == before, f"there was {before} and is {count()}"), 10)
 
 
@@ -68,7 +68,7 @@ def test_a_removal_is_not_disturbed_by_a_signal(start: Callable[..., Any], count
     assert (run.folder / "waited").exists()
     assert results(run)["waits in the removal"][0] == "passed"
     assert results(run)["comes after"][0] == "unknown"
-    assert not list(run.journals.glob("*.jsonl"))
+    assert not list(run.journals.glob("*/*.jsonl"))
     waiting.soon(lambda: holds(count() == before, f"there was {before} and is {count()}"), 10)
 
 
@@ -96,7 +96,7 @@ def test_a_second_signal_ends_the_removal_and_says_what_is_left_and_how_to_remov
     swept = sweep(target)
 
     assert not swept.left
-    assert not list(run.journals.glob("*.jsonl"))
+    assert not list(run.journals.glob("*/*.jsonl"))
     waiting.soon(lambda: holds(count() == before, f"there was {before} and is {count()}"), 10)
 
 
