@@ -107,7 +107,7 @@ def _last_answer(person: Person) -> str:
     last = person.answers[-1]
     if last.reply.status == 200:
         return f"their last request ({last.request_id[:4]}) was answered"
-    said = f": {last.detail}" if last.detail else ""
+    said = f": {last.detail.rstrip('.')}" if last.detail else ""
     return f"their last request ({last.request_id[:4]}) was refused with {last.reply.status} {last.code}{said}".strip()
 
 

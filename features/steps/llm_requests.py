@@ -111,7 +111,7 @@ def answer_arrives(context: Context) -> None:
     )
     expect.holds(
         answer.arrived,
-        f"{answer.person.alias} got no answer: status {answer.reply.status}, {answer.reply.text[:300] or 'nothing'}",
+        f"{answer.person.alias} got no answer: status {answer.reply.status} {answer.code or answer.reply.text[:300]}",
         lambda: story.of_person(context.target, answer.person),
     )
     context.accounts.exact(answer)

@@ -40,7 +40,7 @@ def trouble_comes_with_status_200() -> None:
     )
 
 
-@fault("EP9", "the individual got no answer: status 200, data:")
+@fault("EP9", "the individual got no answer: status 200 data:")
 def stream_has_no_words() -> None:
     """Users pay for a stream in which nothing is said."""
     rewrite(Dialect.events, "texts = answer.pieces()", "texts = [''] * len(answer.pieces())")
