@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     )
     max_requests: int = Field(15_000, ge=1, le=1_000_000, description="LLM requests that a run may send")
     max_provider_cost: int = Field(
-        1_000, ge=0, le=1_000_000, description="US cents that the requests of a run may cost at a real provider"
+        2_000, ge=0, le=1_000_000, description="US cents that the requests of a run may cost at a real provider"
     )
     provider_price: int = Field(
         6, ge=1, le=100_000, description="US cents that 1,000 tokens are assumed to cost at a real provider"

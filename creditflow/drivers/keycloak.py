@@ -197,7 +197,7 @@ class Keycloak:
                     said = f"answered {error.response_code or 'what is no answer of Keycloak'}"
                     raise self._away(f"{said} when asked to {what}") from None
                 raise
-            except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):
                 raise self._away(f"answered what can't be read when asked to {what}") from None
             self._patience.kept()
 

@@ -1,22 +1,12 @@
-"""What the fuzz tests share: how hard they try, and a machine on which nothing is set."""
+"""What the fuzz tests share: a machine on which nothing is set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from creditflow.settings import Settings
-
-settings.register_profile(
-    "fuzz",
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
-settings.load_profile("fuzz")
 
 
 @pytest.fixture(scope="module")

@@ -258,7 +258,7 @@ def answering(nothing_set: None, deployment: dict[str, str]) -> Iterator[Target]
 bodies = texts.map(lambda text: text.encode("utf-8", "replace")) | st.binary(max_size=30) | st.just(b"x" * 1_000_000)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     status=st.sampled_from([200, 201, 204, 302, 401, 404, 422, 500]),
     content_type=st.sampled_from(
