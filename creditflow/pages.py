@@ -12,6 +12,7 @@ from creditflow.cast import Cast
 from creditflow.drivers.http import Reply, objects
 from creditflow.drivers.ops_center import OpsCenter
 from creditflow.expect import Finding, agree, holds
+from creditflow.naming import RUN
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RECENT = timedelta(minutes=15)
@@ -123,7 +124,7 @@ def every_endpoint(ops_center: OpsCenter, token: str | None) -> dict[str, Reply]
         "the history": ops_center.history(token),
         "an LLM request": ops_center.chat(token, {"model": "openai/gpt-4", "messages": []}),
         "the models": ops_center.models(token),
-        "a new organisation": ops_center.create_organization(token, "Nobody's", "platform"),
+        "a new organisation": ops_center.create_organization(token, f"{RUN}-0 nobody's", "platform"),
         "an organisation": ops_center.organization(token, nobody),
         "an invitation": ops_center.invite(token, nobody, "nobody@example.com", "member"),
         "a new key": ops_center.store_key(token, "openrouter", "no key"),

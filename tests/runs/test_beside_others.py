@@ -19,8 +19,10 @@ import redis
 from keycloak import KeycloakAdmin
 
 from creditflow import journal, waiting
+from creditflow.cast import Cast
+from creditflow.cleanup import Cleanup
 from creditflow.expect import holds
-from creditflow.settings import PROJECT
+from creditflow.settings import PROJECT, load
 from creditflow.sweep import sweep
 from creditflow.target import Target
 from creditflow.things import KeycloakUser, Rows
@@ -272,3 +274,30 @@ def test_what_could_not_be_removed_is_named_and_its_journal_stays(target: Target
     assert file.exists()
     assert sweep(target).left == ()
     assert not file.exists()
+
+
+def test_without_the_databases_an_organisation_goes_as_its_admin_would_remove_it(
+    deployment: dict[str, str], target: Target, tmp_path: Path
+) -> None:
+    """Nobody knows the password of an earlier run's people; and who lives elsewhere can't be told."""
+    folder = tmp_path / "journals"
+    named = {name: value for name, value in deployment.items() if "_DB_" not in name}
+    without = Target(load({}, {**named, "JOURNAL_DIR": str(folder)}))
+    journalled = journal.Journal.begin(folder, deployment["OPS_CENTER_URL"], sandbox=False)
+    cast = Cast(without, Cleanup(journalled), lambda secret: None)
+    admin = cast.person("admin", "platform")
+    organization = cast.organization("the organisation", admin)
+    told = list[str]()
+    assert sweep(without, tell=told.append).removed == (), "what a run that lives has made"
+    journalled.end(told.append)
+    assert target.unicorn.organization(organization.id) is not None
+    target.keycloak.set_password(admin.name, "another-password")
+    swept = sweep(without, tell=told.append)
+    assert f"the organisation {organization.name}" in map(str, swept.removed)
+    assert swept.left == ()
+    assert any("can't be told without UNICORN_DB_URL" in line for line in told)
+    assert target.unicorn.organization(organization.id) is None
+    assert target.keycloak.find_user(admin.name) is None
+    target.made.own(admin.id, admin.name)
+    target.grants.remove_person(admin.id)
+    without.close()
