@@ -14,6 +14,7 @@ import platform
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from creditflow.things import NotAThing, Thing, read
 
 VERSION = 1
 """Of the file's form. A file of another version is told and left alone."""
+
+_DAY_S = 86_400
 
 CURE = "`make sweep` removes what is left"
 
@@ -230,6 +233,7 @@ def earlier(folder: Path, target: str) -> str:
             runs.append(journal.run)
         elif journal.sandbox and not _answers(journal.target):
             journal.path.unlink(missing_ok=True)
+    _remove_empty(folder)
     if not runs:
         return ""
     who = f"An earlier run ({runs[0]})" if len(runs) == 1 else f"{len(runs)} earlier runs ({', '.join(sorted(runs))})"
@@ -263,6 +267,14 @@ def _of(folder: Path, target: str) -> Path:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.jsonl"))
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove the folders of targets on which no run has been for a day: every sandbox has a target of its own."""
+    for place in folder.glob("*/"):
+        with suppress(OSError):
+            if time.time() - place.stat().st_mtime > _DAY_S:
+                place.rmdir()
 
 
 def _answers(url: str) -> bool:

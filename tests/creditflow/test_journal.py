@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -164,6 +165,17 @@ def test_the_journal_of_a_sandbox_that_has_ended_is_removed(folder: Path) -> Non
         (folder / "target" / f"{number}.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(owed)}\n")
     assert earlier(folder, TARGET) == ""
     assert [path.name for path in folder.glob("*/*")] == ["1.jsonl"]
+
+
+def test_an_empty_folder_of_a_target_is_removed_when_nobody_has_been_there_for_a_day(folder: Path) -> None:
+    day = time.time() - 90_000
+    for name in ("empty", "in-use", "new"):
+        (folder / name).mkdir(parents=True)
+    (folder / "in-use" / "1.jsonl").write_text("")
+    for name in ("empty", "in-use"):
+        os.utime(folder / name, (day, day))
+    earlier(folder, TARGET)
+    assert sorted(path.name for path in folder.iterdir()) == ["in-use", "new"]
 
 
 def test_cut_at_any_byte_what_is_whole_is_still_read(folder: Path) -> None:
