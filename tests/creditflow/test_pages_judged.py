@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +14,13 @@ from creditflow.cast import Cast
 from creditflow.cleanup import Cleanup
 from creditflow.drivers.http import Http
 from creditflow.errors import NotTestableHere, ServiceAway
+from creditflow.journal import Journal
 from creditflow.people import Person
 from creditflow.redaction import redactor
 from creditflow.run import Session
 from creditflow.settings import load
 from creditflow.target import Target
+from creditflow.things import KeycloakUser
 from creditflow.watch import Watch
 
 if TYPE_CHECKING:
@@ -102,15 +105,19 @@ def test_nobody_opens_any_endpoint(target: Target) -> None:
     pages.all_turned_away(replies, "without a token")
 
 
-def test_whatever_a_scene_makes_is_owed_before_it_is_made(target: Target) -> None:
+def test_whatever_a_scene_makes_is_owed_before_it_is_made(target: Target, tmp_path: Path) -> None:
     owed: list[Any] = []
+    journal = Journal.begin(tmp_path, target.settings.ops_center_url, sandbox=True)
     bystanders = Bystanders(Cast(target, Cleanup(), redactor.learn), ())
-    cast, accounts = Session(target.settings, target, Watch(target), bystanders).scene(owed.append)
+    cast, accounts = Session(target.settings, target, Watch(target), bystanders, journal).scene(owed.append)
     assert len(owed) == 2
     person = cast.person("individual")
     accounts.credits(person, 0)
     assert target.keycloak.find_user(person.name) == person.id
+    assert KeycloakUser(person.name) in journal.left
     owed[1]()
+    assert journal.left == []
+    journal.end()
     assert target.keycloak.find_user(person.name) is None
 
 
