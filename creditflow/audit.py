@@ -11,9 +11,10 @@ from typing import Any
 from creditflow import evidence, ledger, period, prices, story
 from creditflow.bystanders import Bystanders
 from creditflow.cast import Cast
+from creditflow.drivers.http import Reply
 from creditflow.drivers.postgres import PLACED, Row
 from creditflow.drivers.record import Entry
-from creditflow.errors import NotTestableHere
+from creditflow.errors import NotTestableHere, ServiceAway
 from creditflow.expect import counted, written
 from creditflow.history import Asked, Dissolved, Founded, History, Joined, Names, read
 from creditflow.ledger import Account, Call, Event, Line, Movement, Value, Verdict
@@ -208,16 +209,24 @@ def _api(target: Target, parties: Parties, history: History) -> Seen:
     seen: Seen = defaultdict(dict)
 
     for person in parties.cast.people:
-        reply = target.ops_center.balance(person.token)
+        reply = _answered(target, target.ops_center.balance(person.token))
         seen[person.id, ledger.CREDITS]["the API"] = reply.body.get("credits")
         seen[person.id, ledger.CALLS]["the API"] = reply.body.get("api_calls_used")
     there = _organizations(history)
     for organization in parties.cast.organizations:
         if organization.id in there:
             reply = target.ops_center.organization_credits(organization.admin.token, organization.id)
+            _answered(target, reply)
             seen[organization.id, ledger.CREDITS]["the API"] = reply.body.get("total_credits")
             seen[organization.id, ledger.ALLOCATED]["the API"] = reply.body.get("allocated_credits")
     return seen
+
+
+def _answered(target: Target, reply: Reply) -> Reply:
+    """The answer of Ops-Center; where it is an error of its own, nothing can be read from it."""
+    if reply.status >= 500:
+        raise ServiceAway("Ops-Center", target.ops_center.http.url, f"answered {reply.status} when asked for credits")
+    return reply
 
 
 def _redis(target: Target, _parties: Parties, history: History) -> Seen:

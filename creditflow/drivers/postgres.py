@@ -72,7 +72,7 @@ class Database:
                     by_name = values[0] if values and isinstance(values[0], Mapping) else None
                     cursor.execute(statement, by_name or values or None)
                     return [dict(row) for row in cursor.fetchall()] if cursor.description else []
-            except psycopg2.Error as error:
+            except (psycopg2.Error, UnicodeDecodeError) as error:
                 raise self._away(error) from None
 
     def transaction(self, statements: Iterable[tuple[str | sql.Composable, Sequence[Any]]]) -> None:
@@ -85,7 +85,7 @@ class Database:
                     for statement, values in statements:
                         cursor.execute(statement, values)
                     cursor.execute("COMMIT")
-            except psycopg2.Error as error:
+            except (psycopg2.Error, UnicodeDecodeError) as error:
                 self.close()
                 raise self._away(error) from None
             except BaseException:
@@ -98,7 +98,7 @@ class Database:
             try:
                 with self._open().cursor() as cursor:
                     execute_values(cursor, statement, values, page_size=1000)
-            except psycopg2.Error as error:
+            except (psycopg2.Error, UnicodeDecodeError) as error:
                 raise self._away(error) from None
 
     def now(self) -> datetime:
@@ -179,9 +179,12 @@ class Database:
             self._connection.autocommit = True
         return self._connection
 
-    def _away(self, error: psycopg2.Error) -> ServiceAway:
-        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+    def _away(self, error: psycopg2.Error | UnicodeDecodeError) -> ServiceAway:
+        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError | UnicodeDecodeError):
             self.close()
+        if isinstance(error, UnicodeDecodeError):  # what the server says is first of all a text
+            what = "answers with something else than PostgreSQL does"
+            return ServiceAway(f"PostgreSQL ({self.name})", self.address, what)
         if isinstance(error, Late):
             return ServiceAway(f"PostgreSQL ({self.name})", self.address, str(error))
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

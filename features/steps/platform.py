@@ -50,6 +50,7 @@ def models_cost(context: Context) -> None:
     data = context.reply.body.get("data", [])
     expect.agree(
         [
+            Finding("Ops-Center answers with status {}", context.reply.status, 200),
             Finding("the answer is a {}", context.reply.body.get("object"), "list"),
             Finding(
                 "the models on offer cost {}",
