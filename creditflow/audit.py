@@ -39,7 +39,14 @@ class LedgerDisagrees(AssertionError):  # noqa: N818 - a verdict, not an acciden
     title = TITLE
 
 
-def audit(target: Target, cast: Cast, entries: Iterable[Entry], bystanders: Bystanders | None, seconds: float) -> None:
+def audit(
+    target: Target,
+    cast: Cast,
+    entries: Iterable[Entry],
+    bystanders: Bystanders | None,
+    seconds: float,
+    judged: Callable[[set[str]], object] = set,
+) -> None:
     """Require that every system keeps the books that the scenario's deeds make, for everyone of its cast.
 
     The bystanders are audited with them, in what can be read without signing in.
@@ -52,6 +59,7 @@ def audit(target: Target, cast: Cast, entries: Iterable[Entry], bystanders: Byst
         entries: the record of what was done.
         bystanders: whose books nothing may have changed.
         seconds: the deadline for what comes a moment later.
+        judged: told the transaction ids of the events that Lago had, right or wrong.
 
     Raises:
         LedgerDisagrees: where they differ, or what can't be told.
@@ -73,6 +81,7 @@ def audit(target: Target, cast: Cast, entries: Iterable[Entry], bystanders: Byst
         finally:
             if verdicts:
                 _show(parties, verdicts[-1])
+                judged(_events(verdicts[-1]))
         if verdicts[-1].answer == "unknown":
             raise LedgerDisagrees(f"The ledger can't tell: {'; '.join(verdicts[-1].unknown)}.")
 
@@ -247,6 +256,11 @@ def _lago(target: Target, _parties: Parties, history: History) -> Seen:
         named = subscription if asker in history.subscriptions else ""
         found.setdefault(asker, []).append(Event(request, named))
     return {(who, ledger.EVENTS): {"Lago": tuple(sorted(events))} for who, events in found.items()}
+
+
+def _events(verdict: Verdict) -> set[str]:
+    seen = [line.seen.get("Lago") for line in verdict.lines if line.what == ledger.EVENTS]
+    return {event.request for events in seen if isinstance(events, tuple) for event in events if type(event) is Event}
 
 
 def _provider(target: Target, parties: Parties, _history: History) -> Seen:

@@ -34,7 +34,8 @@ class Bystanders:
     ) -> Bystanders:
         """Make an individual with credits, and an organisation whose admin has an allocation.
 
-        A target on which nobody can be granted credits has bystanders without.
+        A target on which nobody can be granted credits has bystanders without, and one whose Lago is not named has
+        bystanders without a subscription.
 
         Args:
             target: where they live.
@@ -47,8 +48,9 @@ class Bystanders:
         target.record.take()
         cast = Cast(target, cleanup, learn)
         credits = 1_000 if target.has("UNICORN_DB_URL") else 0
-        cast.person("bystander", "professional", credits)
-        admin = cast.person("second bystander", "platform")
+        with_lago = target.has("LAGO_API_URL")
+        cast.person("bystander", "professional" if with_lago else "", credits)
+        admin = cast.person("second bystander", "platform" if with_lago else "")
         organization = cast.organization("the bystanders' organisation", admin, credits=1_000)
         target.ops_center.allocate(admin.token, organization.id, admin.email, 100)
         return cls(cast, tuple(target.record.take()))

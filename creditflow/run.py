@@ -69,7 +69,7 @@ class Session:
             green: whether all went well so far; else what comes a moment later is hardly waited for.
         """
         entries, seconds = self.target.record.take(), self.settings.poll_timeout_s if green else BRIEFLY_S
-        audit.audit(self.target, cast, entries, self.bystanders, seconds)
+        audit.audit(self.target, cast, entries, self.bystanders, seconds, self.watch.judged)
         self.watch.logs(cast.people, green)
 
 
@@ -113,6 +113,7 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     watch = Watch(target)
     watch.begin()
     owe(lambda: tell(watch.said()) if watch.said() else None)
+    owe(lambda: watch.everything([]))
     return Session(settings, target, watch, bystanders, journalled)
 
 

@@ -27,6 +27,9 @@ from creditflow.target import Target
 TITLE = "Nothing else happened"
 """By which the report names the watch."""
 
+_KEEPS = ("UNICORN_DB_URL", "REDIS_URL", "LAGO_DB_READ_URL", "PROVIDER_URL")
+"""The settings that name what keeps something; the watch is exact where all of them are named."""
+
 _TRACE = "Traceback (most recent call last)"
 _ERROR = re.compile(rf"\b(?:ERROR|CRITICAL|FATAL|PANIC)\b|{re.escape(_TRACE)}")
 _SHOWN = 300
@@ -50,12 +53,13 @@ class Watch:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self.exact = target.settings.watch == "exact"
+        self.unseen = [setting for setting in _KEEPS if not target.has(setting)]
+        self.exact = target.settings.watch == "exact" and not self.unseen
         self.beside_others = 0
         self._logs = Logs(target.settings.log_files)
         self._kept: Counter[str] = Counter()
         self._since: datetime | None = None
-        self._ours: set[str] = set()
+        self._judged: set[str] = set()
         self._alone = True
         self._visits = 0
         self._others_until = 0.0
@@ -84,18 +88,21 @@ class Watch:
                     f"{service} logged an error while all went well: {_cut(line)}{_cut(raised)}"
                 )
 
+    def judged(self, events: Iterable[str]) -> None:
+        """Learn which events in Lago, by their transaction ids, the ledger has seen: Lago goes on keeping them."""
+        self._judged.update(events)
+
     def everything(self, people: Iterable[Person]) -> None:
         """Require that, once its people are removed, a scenario has left every system as it was.
 
         Args:
-            people: those of the scenario, whose events Lago goes on keeping.
+            people: those of the scenario, by whom an event is told that came after the ledger was compared.
 
         Raises:
             SomethingElseHappened: with what changed.
         """
         if not self.exact:
             return
-        self._ours |= {person.id for person in people}
         before, self._kept = self._kept, self._look()
         alone, self._alone = self._alone, self._nobody_else()
         changed = [f"{what} (gone)" for what in (before - self._kept).elements() if not _passes(what)]
@@ -105,6 +112,9 @@ class Watch:
         if not (alone and self._alone):
             self.beside_others += 1
             return
+        late = [f"{p.alias}: {what}" for what in changed for p in people if f" {p.subscription} " in what or p.id in what]
+        if late:
+            raise SomethingElseHappened(f"Lago has an event too many, after the ledger was compared: {_cut(late[0])}")
         more = f" and {counted(len(changed) - 3, 'more change')}" if len(changed) > 3 else ""
         raise SomethingElseHappened(
             f"something changed that belongs to nobody of the scenario: {'; '.join(map(_cut, changed[:3]))}{more}"
@@ -113,7 +123,8 @@ class Watch:
     def said(self) -> str:
         """What a reader has to know of how far the watch could see; empty when it saw everything."""
         if not self.exact:
-            return "Others use this target: of what is not the run's own, only its bystanders were watched."
+            why = f"{' and '.join(self.unseen)} not named" if self.unseen else "Others use this target"
+            return f"{why}: of what is not the run's own, only its bystanders were watched."
         if self.beside_others:
             scenarios = counted(self.beside_others, "scenario")
             return f"Another run was on this target: beside {scenarios} only the bystanders were watched."
@@ -142,10 +153,10 @@ class Watch:
         return [f"Redis {key}: {value}" for key, value in self._target.counters.everything().items()]
 
     def _lago(self) -> list[str]:
-        """What changed in Lago since the run began, beyond its own people: nobody there is ever quite removed."""
+        """What changed in Lago since the run began and was not judged: nobody there is ever quite removed."""
         if self._since is None:
             return []
-        rows = self._target.lago_db.changes(self._since, sorted(self._ours))
+        rows = self._target.lago_db.changes(self._since, RUN, sorted(self._judged))
         return [f"lago {row['source']}: {row['row']}" for row in rows]
 
     def _provider(self) -> list[str]:

@@ -376,12 +376,15 @@ class LagoDb:
             list(subscriptions), list(transactions),
         )  # fmt: skip
 
-    def changes(self, since: datetime, besides: Sequence[str]) -> list[Row]:
+    def changes(self, since: datetime, run: str, judged: Sequence[str]) -> list[Row]:
         """Customers, subscriptions, invoices and events that were made or changed since a moment, as texts (`row`).
+
+        What carries the name of a run is left out, but not the events of this run.
 
         Args:
             since: a moment, by `Database.now`.
-            besides: user ids to whose events nothing is brought; nothing is of what carries the name of a run.
+            run: the name of this run.
+            judged: transaction ids of events that are left out, as the ledger has judged them.
         """
         return self.database.rows(
             "SELECT 'customers' AS source, external_id AS row FROM customers "
@@ -391,9 +394,9 @@ class LagoDb:
             "UNION ALL SELECT 'invoices', c.external_id || ' ' || i.id FROM invoices i "
             "JOIN customers c ON c.id = i.customer_id WHERE i.updated_at >= %(since)s AND c.name !~ %(names)s "
             "UNION ALL SELECT 'events', external_subscription_id || ' ' || transaction_id FROM events "
-            "WHERE created_at >= %(since)s AND external_subscription_id !~ %(names)s "
-            "AND NOT external_subscription_id = ANY(%(besides)s)",
-            {"since": since, "besides": list(besides), "names": OF_A_RUN},
+            "WHERE created_at >= %(since)s AND NOT transaction_id = ANY(%(judged)s) "
+            "AND (external_subscription_id !~ %(names)s OR external_subscription_id ~ %(run)s)",
+            {"since": since, "judged": list(judged), "names": OF_A_RUN, "run": f"^{run}-"},
         )
 
     def invoices(self, external_id: str) -> list[Row]:

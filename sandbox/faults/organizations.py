@@ -310,7 +310,7 @@ def missing_allocation_is_called_an_exhausted_one() -> None:
     rewrite(purses.refusal_of_allocation, 'member["allocated_credits"] == 0', "False")
 
 
-@fault("EP12", "unicorn_db organizations")
+@fault("EP12", "the organisation is still there after its removal")
 def removed_organization_goes_on_paying() -> None:
     """Removing an organisation only says that it did: its members go on spending its credits."""
     rewrite(

@@ -46,6 +46,9 @@ def server(parts: Parts) -> Iterator[str]:
                 client.sendall(part)
                 if ended.wait(PAUSE_S):
                     return
+            client.shutdown(socket.SHUT_WR)  # and not closed with a part of the question unread, which resets it
+            while client.recv(65_536):
+                pass
 
     def accept(listening: socket.socket) -> None:
         with suppress(OSError):

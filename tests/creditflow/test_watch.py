@@ -59,10 +59,12 @@ def test_a_scenario_that_removes_what_it_made_is_not_red(watch: Watch, target: T
     try:
         individual = cast.person("individual", "professional", 500)
         cast.organization("the organisation", individual, credits=10)
-        assert ask(target.ops_center, cast.person("neighbour", "", 500), Question("GPT-3.5-turbo", 100)).arrived
+        asked = ask(target.ops_center, cast.person("neighbour", "", 500), Question("GPT-3.5-turbo", 100))
+        assert asked.arrived
         cast.provider_key()
     finally:
         cleanup.carry_out()
+    watch.judged({asked.request_id})
     watch.everything(cast.people)
 
 
@@ -167,6 +169,25 @@ def test_a_lago_customer_a_subscription_and_an_event_of_nobody_are_red(watch: Wa
         assert f"lago events: {subscription} {transaction} (new)" in changed(watch)
     finally:
         target.lago.remove_customer(who, subscription)
+
+
+def test_an_event_that_comes_after_the_ledger_was_compared_is_red(watch: Watch, target: Target) -> None:
+    cleanup = Cleanup()
+    cast = Cast(target, cleanup, lambda secret: None)
+    token = target.settings.lago_api_key.get_secret_value()
+    known, late = str(uuid.uuid4()), str(uuid.uuid4())
+    try:
+        person = cast.person("individual", "starter")
+        for transaction in (known, late):
+            event = {"transaction_id": transaction, "external_subscription_id": person.subscription, "code": "api_call"}
+            target.lago.http.send("POST", "/api/v1/events", token=token, body={"event": event})
+    finally:
+        cleanup.carry_out()
+    watch.judged({known})
+    with pytest.raises(SomethingElseHappened) as red:
+        watch.everything(cast.people)
+    event = f"lago events: {person.subscription} {late} (new)"
+    assert str(red.value) == (f"Lago has an event too many, after the ledger was compared: the individual: {event}")
 
 
 def test_beside_another_run_nothing_is_judged_and_it_is_said(
