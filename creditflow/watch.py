@@ -112,7 +112,12 @@ class Watch:
         if not (alone and self._alone):
             self.beside_others += 1
             return
-        late = [f"{p.alias}: {what}" for what in changed for p in people if f" {p.subscription} " in what or p.id in what]
+        late = [
+            f"{person.alias}: {what}"
+            for what in changed
+            for person in people
+            if f" {person.subscription} " in what or person.id in what
+        ]
         if late:
             raise SomethingElseHappened(f"Lago has an event too many, after the ledger was compared: {_cut(late[0])}")
         more = f" and {counted(len(changed) - 3, 'more change')}" if len(changed) > 3 else ""
