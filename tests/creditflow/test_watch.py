@@ -186,8 +186,8 @@ def test_an_event_that_comes_after_the_ledger_was_compared_is_red(watch: Watch, 
     watch.judged({known})
     with pytest.raises(SomethingElseHappened) as red:
         watch.everything(cast.people)
-    event = f"lago events: {person.subscription} {late} (new)"
-    assert str(red.value) == (f"Lago has an event too many, after the ledger was compared: the individual: {event}")
+    said = "Lago has an event too many, after the ledger was compared: the individual: lago events: "
+    assert str(red.value) == f"{said}{person.subscription} {late} (new)"
 
 
 def test_beside_another_run_nothing_is_judged_and_it_is_said(

@@ -313,7 +313,9 @@ def test_any_answer_of_any_service_is_understood_or_told(
             "the event": lambda: billing.event(answer),
             "the bill": lambda: billing.billed(person, 1),
             "the repetition": lambda: billing.refuses_repetition(answer),
-            "the books": lambda: judge(past, audit.look_up(answering, parties, past)),
+            "the books": lambda: judge(
+                past, audit.together(map(audit.shown, audit.looks_at(answering, parties, past)))
+            ),
             "a stranger's stream": lambda: center.chat_leaving_early("a-token", {}).events,
             "the models": answering.litellm.models,
             "the version": lambda: answering.litellm.version() + answering.lago.version(),
