@@ -81,11 +81,13 @@ def audit(
             said[number] = part
         verdicts.append(ledger.judge(history, together(said)))
         if verdicts[-1].answer == "no":
-            raise LedgerDisagrees(_sentence(target, parties, verdicts[-1]))
+            raise LedgerDisagrees
 
     with evidence.section(TITLE):
         try:
             soon(look, seconds, PAUSE)
+        except LedgerDisagrees as how_long:
+            raise LedgerDisagrees(f"{how_long}{_sentence(target, parties, verdicts[-1])}") from None
         finally:
             if verdicts:
                 _show(parties, verdicts[-1])

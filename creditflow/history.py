@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -150,6 +151,16 @@ class Names:
     by_name: Mapping[str, str]
 
 
+@lru_cache(maxsize=1_000)
+def _subject(token: str | None) -> str:
+    """Whose token it is; empty for one that says nothing."""
+    try:
+        claims: dict[str, Any] = jwt.decode(token or "", options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return ""
+    return str(claims.get("sub", ""))
+
+
 def read(entries: Iterable[Entry], names: Names, exact: bool) -> tuple[Deed, ...]:
     """The deeds of a record; what was refused moved nothing and is left out, but for LLM requests.
 
@@ -229,15 +240,6 @@ def _asked(entry: Entry, exact: bool, troubled: set[str]) -> Asked:
 
 def _organization(reply: Reply | None) -> str:
     return str(reply.body.get("id", "")) if reply else ""
-
-
-def _subject(token: str | None) -> str:
-    """Whose token it is; empty for one that says nothing."""
-    try:
-        claims: dict[str, Any] = jwt.decode(token or "", options={"verify_signature": False})
-    except jwt.InvalidTokenError:
-        return ""
-    return str(claims.get("sub", ""))
 
 
 def _words(body: Any) -> list[str]:

@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 
 from creditflow import journal
@@ -32,6 +31,9 @@ _KEEPS = ("UNICORN_DB_URL", "REDIS_URL", "LAGO_DB_READ_URL", "PROVIDER_URL")
 
 _TRACE = "Traceback (most recent call last)"
 _ERROR = re.compile(rf"\b(?:ERROR|CRITICAL|FATAL|PANIC)\b|{re.escape(_TRACE)}")
+_OVERLAP_S = 1.0
+"""Seconds of Lago's news that are read twice, as what is dated earlier may be there later."""
+
 _SHOWN = 300
 """Characters of a row or a line that a message shows."""
 
@@ -58,7 +60,7 @@ class Watch:
         self.beside_others = 0
         self._logs = Logs(target.settings.log_files)
         self._kept: Counter[str] = Counter()
-        self._since: datetime | None = None
+        self._looked = time.monotonic()
         self._judged: set[str] = set()
         self._alone = True
         self._visits = 0
@@ -67,7 +69,6 @@ class Watch:
     def begin(self) -> None:
         """Look at everything for the first time."""
         if self.exact:
-            self._since = self._target.lago_db.database.now()
             self._kept, self._alone = self._look(), self._nobody_else()
 
     def logs(self, people: Iterable[Person], green: bool) -> None:
@@ -158,11 +159,10 @@ class Watch:
         return [f"Redis {key}: {value}" for key, value in self._target.counters.everything().items()]
 
     def _lago(self) -> list[str]:
-        """What changed in Lago since the run began and was not judged: nobody there is ever quite removed."""
-        if self._since is None:
-            return []
-        rows = self._target.lago_db.changes(self._since, RUN, sorted(self._judged))
-        return [f"lago {row['source']}: {row['row']}" for row in rows]
+        """What changed in Lago since the last look and was not judged: nobody there is ever quite removed."""
+        before, self._looked = self._looked, time.monotonic()
+        rows = self._target.lago_db.changes(self._looked - before + _OVERLAP_S, RUN)
+        return [f"lago {row['source']}: {row['row']}" for row in rows if row["row"].split()[-1] not in self._judged]
 
     def _provider(self) -> list[str]:
         """Calls that nobody of any run made, or that came when their asker was gone."""
@@ -215,8 +215,8 @@ def _raised(lines: Iterable[str]) -> str:
 
 
 def _passes(what: str) -> bool:
-    """Whether it may go at any time: what Redis keeps expires, and can be lost (contract, "Redis")."""
-    return what.startswith("Redis ")
+    """Whether it may go: what Redis keeps expires, and can be lost (contract, "Redis"); of Lago only news are read."""
+    return what.startswith(("Redis ", "lago "))
 
 
 def _cut(text: str) -> str:

@@ -101,11 +101,6 @@ class Database:
             except (psycopg2.Error, UnicodeDecodeError) as error:
                 raise self._away(error) from None
 
-    def now(self) -> datetime:
-        """This moment by the server's clock, UTC, without a zone as the tables keep it."""
-        moment: datetime = self.rows("SELECT LOCALTIMESTAMP AS now")[0]["now"]
-        return moment
-
     def columns(self) -> dict[str, set[str]]:
         """Every table of the public schema with the names of its columns."""
         found: dict[str, set[str]] = {}
@@ -376,27 +371,28 @@ class LagoDb:
             list(subscriptions), list(transactions),
         )  # fmt: skip
 
-    def changes(self, since: datetime, run: str, judged: Sequence[str]) -> list[Row]:
-        """Customers, subscriptions, invoices and events that were made or changed since a moment, as texts (`row`).
+    def changes(self, seconds: float, run: str) -> list[Row]:
+        """Customers, subscriptions, invoices and events that were lately made or changed, as texts (`row`).
 
-        What carries the name of a run is left out, but not the events of this run.
+        What carries the name of a run is left out, but not the events of this run; of an event the text ends with its
+        transaction id.
 
         Args:
-            since: a moment, by `Database.now`.
+            seconds: since how long, by the server's clock.
             run: the name of this run.
-            judged: transaction ids of events that are left out, as the ledger has judged them.
         """
         return self.database.rows(
-            "SELECT 'customers' AS source, external_id AS row FROM customers "
-            "WHERE updated_at >= %(since)s AND name !~ %(names)s "
-            "UNION ALL SELECT 'subscriptions', external_id FROM subscriptions "
-            "WHERE updated_at >= %(since)s AND external_id !~ %(names)s "
+            "WITH lately AS (SELECT LOCALTIMESTAMP - %(seconds)s * interval '1 second' AS since) "
+            "SELECT 'customers' AS source, external_id AS row FROM customers, lately "
+            "WHERE updated_at >= since AND name !~ %(names)s "
+            "UNION ALL SELECT 'subscriptions', external_id FROM subscriptions, lately "
+            "WHERE updated_at >= since AND external_id !~ %(names)s "
             "UNION ALL SELECT 'invoices', c.external_id || ' ' || i.id FROM invoices i "
-            "JOIN customers c ON c.id = i.customer_id WHERE i.updated_at >= %(since)s AND c.name !~ %(names)s "
-            "UNION ALL SELECT 'events', external_subscription_id || ' ' || transaction_id FROM events "
-            "WHERE created_at >= %(since)s AND NOT transaction_id = ANY(%(judged)s) "
+            "JOIN customers c ON c.id = i.customer_id, lately WHERE i.updated_at >= since AND c.name !~ %(names)s "
+            "UNION ALL SELECT 'events', external_subscription_id || ' ' || transaction_id FROM events, lately "
+            "WHERE created_at >= since "
             "AND (external_subscription_id !~ %(names)s OR external_subscription_id ~ %(run)s)",
-            {"since": since, "judged": list(judged), "names": OF_A_RUN, "run": f"^{run}-"},
+            {"seconds": seconds, "names": OF_A_RUN, "run": f"^{run}-"},
         )
 
     def invoices(self, external_id: str) -> list[Row]:
