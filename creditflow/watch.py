@@ -37,7 +37,7 @@ _OVERLAP_S = 1.0
 _SHOWN = 300
 """Characters of a row or a line that a message shows."""
 
-_hands = ThreadPoolExecutor(4, thread_name_prefix="watch")
+_hands = ThreadPoolExecutor(5, thread_name_prefix="watch")
 
 
 class SomethingElseHappened(AssertionError):  # noqa: N818 - a verdict, not an accident
@@ -104,8 +104,9 @@ class Watch:
         """
         if not self.exact:
             return
+        nobody_else = _hands.submit(self._nobody_else)
         before, self._kept = self._kept, self._look()
-        alone, self._alone = self._alone, self._nobody_else()
+        alone, self._alone = self._alone, nobody_else.result()
         changed = [f"{what} (gone)" for what in (before - self._kept).elements() if not _passes(what)]
         changed += [f"{what} (new)" for what in (self._kept - before).elements()]
         if not changed:

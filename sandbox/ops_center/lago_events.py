@@ -16,7 +16,7 @@ CODE = "llm_requests"
 BATCH = 100
 """How many events Lago takes at once."""
 IDLE_SECONDS = 5.0
-GATHERING_SECONDS = 0.02
+GATHERING_SECONDS = 0.01
 """How long the events of a busy moment are gathered."""
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 4.0
