@@ -58,7 +58,7 @@ class Finding:
     @property
     def agrees(self) -> bool:
         """Whether it is exactly what was expected; a truth is no number here."""
-        return type(self.found) is type(self.expected) and bool(self.found == self.expected)
+        return _same(self.found, self.expected)
 
     def sentence(self) -> str:
         """Found and expected, for a reader."""
@@ -66,6 +66,13 @@ class Finding:
         if found == expected or (isinstance(self.found, str) and isinstance(self.expected, int)):
             found = f"'{found}' (of the kind {type(self.found).__name__})"
         return f"{self.says.format(found)}, expected {expected}"
+
+
+def _same(found: Any, expected: Any) -> bool:
+    """Whether two values are equal and of one kind, and so is each of their parts: 9.0 is no 9."""
+    if type(found) is not type(expected) or found != expected:
+        return False
+    return not isinstance(found, list | tuple) or all(map(_same, found, expected))
 
 
 def agree(findings: Iterable[Finding], recorded: Callable[[], str] = lambda: "") -> None:

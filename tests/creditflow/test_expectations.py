@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from creditflow import expect, waiting
+from creditflow.accounts import Entry
 from creditflow.errors import NotTestableHere
 from creditflow.expect import Finding, agree, counted, holds, times, verdict, written
 
@@ -35,6 +36,10 @@ def a_fault_of_the_suite() -> None:
         ([], [9]),
         ("9,991", "9991"),
         ([9, 48], [48, 9]),
+        ([9.0], [9]),
+        ((True, 9), (1, 9)),
+        ([[9], [48.0]], [[9], [48]]),
+        ([Entry("GPT-4", 100, 9, False)], [Entry("GPT-4", 100, 9, 0)]),  # type: ignore[arg-type]
     ],
 )
 def test_what_only_resembles_the_expected_is_red(found: Any, expected: Any) -> None:
@@ -42,7 +47,9 @@ def test_what_only_resembles_the_expected_is_red(found: Any, expected: Any) -> N
         agree([Finding("{}", found, expected)], str)
 
 
-@pytest.mark.parametrize("value", [9991, 0, "9991", None, True, [9, 48], (9,), []])
+@pytest.mark.parametrize(
+    "value", [9991, 0, "9991", None, True, [9, 48], (9,), [], [(9, "x"), Entry("GPT-4", 100, 9, False)]]
+)
 def test_the_same_is_green_and_nothing_more_is_looked_up(value: Any) -> None:
     agree([Finding("{}", value, value)], never_asked)
 
