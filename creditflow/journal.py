@@ -222,22 +222,30 @@ def alive(folder: Path) -> set[str]:
 
 
 def earlier(folder: Path, target: str) -> str:
-    """What to say of earlier runs that left something on a target; empty where none did.
+    """What to say of earlier runs that left something on a target, or whose journal can't be read; else empty.
 
     What was left in a sandbox that has ended is gone with it, and its journal is removed.
     """
-    number, runs = 0, list[str]()
+    number, runs, unread = 0, list[str](), list[str]()
     for journal in over(folder):
+        if journal.unread and journal.path.parent == _of(folder, target):
+            unread.append(shown(journal.path))
         if journal.target == target and journal.left:
             number += len(journal.left)
             runs.append(journal.run)
         elif journal.sandbox and not _answers(journal.target):
             journal.path.unlink(missing_ok=True)
     _remove_empty(folder)
-    if not runs:
-        return ""
-    who = f"An earlier run ({runs[0]})" if len(runs) == 1 else f"{len(runs)} earlier runs ({', '.join(sorted(runs))})"
-    return f"{who} left {counted(number, 'thing')} on this target: `make sweep` removes them."
+    said = []
+    if runs:
+        who = f"{len(runs)} earlier runs ({', '.join(sorted(runs))})" if runs[1:] else f"An earlier run ({runs[0]})"
+        said.append(f"{who} left {counted(number, 'thing')} on this target: `make sweep` removes them.")
+    if unread:
+        said.append(
+            f"{' and '.join(unread)} can't be read whole: `make sweep` finds what else was left by its name, then "
+            f"remove the file."
+        )
+    return " ".join(said)
 
 
 def visits(folder: Path, target: str) -> int:

@@ -203,6 +203,12 @@ def test_another_version_is_told_and_left_alone(folder: Path) -> None:
     read = parse(Path("x"), text)
     assert read.of_another_version
     assert (read.left, read.target) == ((), "")
+    journal = next(folder.rglob("*.jsonl")).with_name("cf-abc123.1.jsonl")
+    journal.write_bytes(text)
+    then = "can't be read whole: `make sweep` finds what else was left by its name, then remove the file."
+    assert earlier(folder, TARGET).endswith(f"{journal} {then}")
+    assert journal.exists()
+    assert earlier(folder, "http://127.0.0.1:10") == ""
 
 
 def test_a_folder_that_can_not_be_written_ends_the_run_before_anything_is_made(tmp_path: Path) -> None:
