@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -201,3 +202,25 @@ def test_a_green_check_about_somebody_asks_for_no_record() -> None:
 def test_what_can_not_be_tested_keeps_its_verdict_also_about_somebody() -> None:
     with pytest.raises(NotTestableHere), expect.about("the member", lambda: ""):
         raise NotTestableHere("no system shows it", "set LAGO_API_URL")
+
+
+def test_what_reads_alike_is_told_with_its_kind() -> None:
+    for found, expected, told in ((True, "yes", "bool"), ("yes", True, "str"), ("9,991", 9991, "str"), ("x", 9, "str")):
+        with pytest.raises(AssertionError, match=rf"\(of the kind {told}\), expected"):
+            agree([Finding("X is {}", found, expected)])
+    with pytest.raises(AssertionError) as red:
+        agree([Finding("X is {}", 8, 9)])
+    assert "of the kind" not in str(red.value)
+
+
+def test_parts_that_repeat_are_written_once_with_their_number() -> None:
+    assert written([9, 48, *[100] * 10]) == "9, 48 and 10 times 100"
+
+
+def test_what_was_found_can_not_be_changed_afterwards() -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(Finding("X is {}", 8, 9), "found", 9)  # noqa: B010
+
+
+def test_equal_figures_and_words_of_their_own_memory_are_the_same() -> None:
+    agree([Finding("X is {}", int("9991"), 9991), Finding("X is {}", "".join(["a", "b"]), "ab")])

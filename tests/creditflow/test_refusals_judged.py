@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -220,3 +222,58 @@ def test_rate_limit_headers_that_do_not_agree_are_red(
     with pytest.raises(AssertionError) as red:
         refusals.rate_limit(reply(status, {}, headers), 0, 700)
     assert says in str(red.value)
+
+
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize("wait", ["3597", "3603"])
+def test_a_wait_that_is_more_than_two_seconds_off_is_red(reply: MakeReply, wait: str) -> None:
+    with pytest.raises(AssertionError, match="but the quota starts anew in 3600 s"):
+        refusals.rate_limit(reply(429, {}, LIMITS | {"Retry-After": wait}), 0, 700)
+
+
+@pytest.mark.usefixtures("now")
+def test_only_a_429_has_to_say_how_long_to_wait(reply: MakeReply) -> None:
+    refusals.rate_limit(reply(503, {}, LIMITS), 0, 700)
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_of_another_status_nothing_but_the_status_is_judged(reply: MakeReply, status: int) -> None:
+    with pytest.raises(AssertionError) as red:
+        refusals.refused(reply(status, {}), Refusal(402), "the individual", str)
+    assert "media type" not in str(red.value)
+
+
+@pytest.mark.parametrize("phrase", ["Aardvark Required", "Zebra Required"])
+def test_any_other_phrase_is_a_mistake_in_the_feature(phrase: str) -> None:
+    with pytest.raises(ValueError, match="it is 'Payment Required'"):
+        Refusal.of(f"402 {phrase}")
+
+
+def test_five_words_are_a_sentence_and_a_sentence_may_go_over_a_line(reply: MakeReply) -> None:
+    refusals.clear(reply(402, {"title": "Not enough credits", "detail": "Please buy some more credits."}))
+    refusals.says(reply(502, {"detail": "Nothing was\ncharged."}), "not charged")
+
+
+def test_of_a_long_answer_the_beginning_is_shown(reply: MakeReply) -> None:
+    long = reply(402, {"words": "z" * 999})
+    checks: list[Callable[[], None]] = [
+        lambda: refusals.refused(long, Refusal(403), "the individual", str),
+        lambda: refusals.clear(long),
+        lambda: refusals.offers_upgrade(long),
+    ]
+    for check in checks:
+        with pytest.raises(AssertionError) as red:
+            check()
+        assert str(red.value).count("z") == long.text[:300].count("z")
+
+
+def test_of_the_inside_that_is_given_away_forty_characters_are_shown(reply: MakeReply) -> None:
+    body = {"title": "Sorry", "detail": f"You may buy more credits at sk-or-v1-{'7' * 99}"}
+    with pytest.raises(AssertionError) as red:
+        refusals.clear(reply(402, body))
+    assert len(str(red.value).split("'")[1]) == 40
+
+
+def test_what_a_feature_asks_for_can_not_be_changed_afterwards() -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(Refusal(402), "status", 200)  # noqa: B010
