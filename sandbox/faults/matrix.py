@@ -108,12 +108,13 @@ class Range:
         wanted = sorted({plan_id for fault in faults for plan_id in fault.breaks})
         return self._behave(None, _selecting(wanted), time.monotonic())
 
-    def trial(self, fault: Fault, places: Sequence[str] = (), report: bool = False) -> Trial:
+    def trial(self, fault: Fault, places: Sequence[str] = (), *, whole: bool = False, report: bool = False) -> Trial:
         """Switch a fault on in the place of the last one, and run the scenarios of its plan items up to the first red.
 
         Args:
             fault: the one to switch on.
             places: run the scenarios that stand there instead, to their end.
+            whole: go on after the first red.
             report: draw the page.
         """
         began = time.monotonic()
@@ -125,8 +126,8 @@ class Range:
         except SandboxError as error:
             return Trial(fault, 2, (), round(time.monotonic() - began, 1), str(error))
         self._forget()
-        drawn = ["-D", "report=yes"] if report else []
-        return self._behave(fault, [*(places or [*_selecting(fault.breaks), "--stop"]), *drawn], began)
+        chosen = [*places] or [*_selecting(fault.breaks), *([] if whole else ["--stop"])]
+        return self._behave(fault, [*chosen, *(["-D", "report=yes"] if report else [])], began)
 
     def close(self) -> None:
         """End the sandbox."""
@@ -221,7 +222,8 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
     Args:
         faults: those to try.
         say: shows the reader a line.
-        everything: run with each of them every scenario that none has turned red yet, and name those that are left.
+        everything: run with each of them all scenarios of its plan items; what none has turned red is then run with
+            every one of them, and what is left is named.
         shown: show what behave printed for each, and draw its report.
         lanes: how many sandboxes share the faults out among them.
     """
@@ -245,20 +247,35 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
 
     def trying(fault: Fault) -> Job:
         def job(place: Range) -> Trial:
-            trial = place.trial(fault, report=shown)
-            if everything and known.wait(LONGEST_RUN) and idle:
-                for scenario in [*trial.reds, *place.trial(fault, list(idle)).reds]:
-                    idle.pop(scenario.place, None)
+            trial = place.trial(fault, whole=everything, report=shown)
+            earned(trial)
             say("\n".join([*_told(trial), *([trial.output] if shown else [])]))
             return trial
 
         return job
 
+    def trying_what_is_left(fault: Fault) -> Job:
+        def job(place: Range) -> Trial | None:
+            if not idle:
+                return None
+            trial = place.trial(fault, list(idle))
+            earned(trial)
+            say(f"{len(idle):9} scenarios left after {fault.name}")
+            return trial
+
+        return job
+
+    def earned(trial: Trial) -> None:
+        if everything and known.wait(LONGEST_RUN):
+            for scenario in trial.reds:
+                idle.pop(scenario.place, None)
+
     with locked(folder / "lock", 1, lambda: say("Another run of the faults is under way")):
-        trials = Lanes(lanes, folder, say).run([clean, *map(trying, faults)])
+        more = map(trying_what_is_left, faults if everything else ())
+        trials = Lanes(lanes, folder, say).run([clean, *map(trying, faults), *more])
     if not trials or trials[0].fault is not None:
         return 1
-    reference, *trials = trials
+    reference, *trials = trials[: 1 + len(faults)]
     written = folder / ("matrix-full.json" if everything else "matrix.json")
     written.write_text(json.dumps([_row(trial) for trial in trials], indent=1, ensure_ascii=False))
     say(f"The matrix is in {written.relative_to(PROJECT) if written.is_relative_to(PROJECT) else written}")
