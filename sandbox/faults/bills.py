@@ -69,7 +69,7 @@ def failed_calls_are_not_billed() -> None:
     rewrite(lago_events.keep, "WHERE u.request_id = %s", "WHERE u.request_id = %s AND u.status = 200")
 
 
-@fault("F1.E2", "Lago has", "event", "too many")
+@fault("F1.E2", "Lago has", "too many")
 def refused_calls_are_billed() -> None:
     """Whoever is refused for lack of credits is billed for the call that never was."""
     before = reservations.reserve

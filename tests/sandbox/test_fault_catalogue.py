@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +129,35 @@ def test_a_fault_that_changes_nothing_survives_and_fails_the_matrix() -> None:
     said: list[str] = []
     assert matrix.run([harmless], said.append) == 1
     assert said[-1] == "1 faults: 0 killed, 1 survived"
+
+
+class ShamRange:
+    """Three scenarios, of which the first fault turns the first red, and the second one the second."""
+
+    TURNED = {"one": "f:1", "two": "f:2"}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        self.tried: list[tuple[str, tuple[str, ...]]] = []
+
+    def clean(self, _faults: object) -> Trial:
+        return Trial(None, 0, tuple(Ran(f"scenario {n}", f"f:{n}", False, "") for n in (1, 2, 3)), 1.0)
+
+    def trial(self, fault: Fault, places: Sequence[str] = (), whole: bool = False, report: bool = False) -> Trial:
+        assert whole or places
+        assert not report
+        self.tried.append((fault.name, tuple(places)))
+        turned = self.TURNED[fault.name] if fault.name == "one" or places else "elsewhere:1"
+        ran = [Ran("x", place, place == turned, "words that lead") for place in (places or ["elsewhere:1", turned])]
+        return Trial(fault, 1, tuple(ran), 1.0)
+
+
+def test_a_scenario_that_no_fault_turns_red_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place, said = ShamRange(), list[str]()
+    monkeypatch.setattr(matrix.Lanes, "run", lambda _, jobs: [t for t in (job(place) for job in jobs) if t])
+    monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
+    chosen = [Fault(name, "ops-center", "Harm.", ("K1",), ("words",), lambda: None) for name in ("one", "two")]
+    assert matrix.run(chosen, said.append, everything=True) == 1
+    assert place.tried == [("one", ()), ("two", ()), ("one", ("f:2", "f:3")), ("two", ("f:2", "f:3"))]
+    assert "no fault turns it red: scenario 3" in said
+    assert "3 scenarios, 1 of them turned red by no fault" in said
+    assert said[-1] == "2 faults: 2 killed, 0 survived"
