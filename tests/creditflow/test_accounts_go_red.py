@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import pytest
-import redis
 
 from creditflow import period, story
 from creditflow.accounts import Accounts, Entry
@@ -319,12 +318,6 @@ def test_a_check_goes_red_when_the_books_are_wrong_and_says_where(books: Books, 
     for part in damage.says:
         assert part in said
     check(books)
-
-
-@pytest.fixture
-def cache(deployment: dict[str, str]) -> Iterator[Any]:
-    with redis.Redis.from_url(deployment["REDIS_URL"], decode_responses=True) as opened:
-        yield opened
 
 
 def test_a_counter_that_is_wrong_or_gone_is_red(books: Books, cache: Any) -> None:

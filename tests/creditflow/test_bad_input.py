@@ -248,16 +248,6 @@ def secrets(deployment: dict[str, str]) -> set[str]:
     return {*hidden, WRONG}
 
 
-@pytest.fixture(scope="module")
-def users(deployment: dict[str, str]) -> KeycloakAdmin:
-    return KeycloakAdmin(
-        server_url=f"{deployment['KEYCLOAK_URL']}/",
-        realm_name=deployment["KEYCLOAK_REALM"],
-        client_id=deployment["KEYCLOAK_CLIENT_ID"],
-        client_secret_key=deployment["KEYCLOAK_CLIENT_SECRET"],
-    )
-
-
 def require_clean(ran: Ran, secrets: set[str], users: KeycloakAdmin) -> None:
     """Require that a run showed no inside and no secret, was quick, and left nobody in Keycloak."""
     told = ran.said + ran.errors

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-import redis
 import requests
 from keycloak import KeycloakAdmin
 from psycopg2 import sql
@@ -26,23 +24,6 @@ from creditflow.people import Organization, Person
 from creditflow.questions import Question, ask, new_key
 from creditflow.settings import load
 from creditflow.target import Target
-
-
-@pytest.fixture(scope="module")
-def users(deployment: dict[str, str]) -> KeycloakAdmin:
-    """The realm's users, seen past the suite's own driver."""
-    return KeycloakAdmin(
-        server_url=f"{deployment['KEYCLOAK_URL']}/",
-        realm_name=deployment["KEYCLOAK_REALM"],
-        client_id=deployment["KEYCLOAK_CLIENT_ID"],
-        client_secret_key=deployment["KEYCLOAK_CLIENT_SECRET"],
-    )
-
-
-@pytest.fixture
-def cache(deployment: dict[str, str]) -> Iterator[Any]:
-    with redis.Redis.from_url(deployment["REDIS_URL"], decode_responses=True) as opened:
-        yield opened
 
 
 def of_this_run(users: KeycloakAdmin) -> set[str]:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from keycloak import KeycloakAdmin
 from psycopg2 import sql
 
@@ -124,23 +123,6 @@ def target(tmp_path: Path, deployment: dict[str, str]) -> Iterator[Target]:
     opened = Target(load({}, {**deployment, "JOURNAL_DIR": str(tmp_path / "journals")}))
     yield opened
     opened.close()
-
-
-@pytest.fixture(scope="session")
-def users(deployment: dict[str, str]) -> KeycloakAdmin:
-    """The realm's users, seen past the suite's own driver."""
-    return KeycloakAdmin(
-        server_url=f"{deployment['KEYCLOAK_URL']}/",
-        realm_name=deployment["KEYCLOAK_REALM"],
-        client_id=deployment["KEYCLOAK_CLIENT_ID"],
-        client_secret_key=deployment["KEYCLOAK_CLIENT_SECRET"],
-    )
-
-
-@pytest.fixture
-def cache(deployment: dict[str, str]) -> Iterator[Any]:
-    with redis.Redis.from_url(deployment["REDIS_URL"], decode_responses=True) as opened:
-        yield opened
 
 
 Count = Callable[[], dict[str, int]]
