@@ -205,7 +205,7 @@ def test_what_can_not_be_tested_keeps_its_verdict_also_about_somebody() -> None:
 
 
 def test_what_reads_alike_is_told_with_its_kind() -> None:
-    for found, expected, told in ((True, "yes", "bool"), ("yes", True, "str"), ("9,991", 9991, "str"), ("x", 9, "str")):
+    for found, expected, told in ((True, "yes", "bool"), ([48], "48", "list"), ("9,991", 9991, "str"), ("x", 9, "str")):
         with pytest.raises(AssertionError, match=rf"\(of the kind {told}\), expected"):
             agree([Finding("X is {}", found, expected)])
     with pytest.raises(AssertionError) as red:
