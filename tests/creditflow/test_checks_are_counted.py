@@ -8,7 +8,7 @@ import pytest
 
 from creditflow import waiting
 from creditflow.errors import NothingChecked
-from creditflow.expect import Finding, agree, checks, holds
+from creditflow.expect import Checks, Finding, agree, checks, holds
 
 
 def test_a_check_counts_whether_it_is_green_or_red() -> None:
@@ -21,6 +21,10 @@ def test_a_check_counts_whether_it_is_green_or_red() -> None:
     with pytest.raises(AssertionError):
         agree([Finding("{}", 9, 8)])
     assert checks.made == before + 4
+
+
+def test_before_the_first_check_none_is_counted() -> None:
+    assert Checks().made == 0
 
 
 def test_checks_made_side_by_side_are_all_counted() -> None:
