@@ -118,7 +118,7 @@ class Watch:
             f"{person.alias}: {what}"
             for what in changed
             for person in people
-            if f" {person.subscription} " in what or person.id in what
+            if what.startswith((f"lago events: {person.subscription} ", f"lago events: {person.id} "))
         ]
         if late:
             raise SomethingElseHappened(f"Lago has an event too many, after the ledger was compared: {_cut(late[0])}")

@@ -135,6 +135,12 @@ def test_who_asks_past_ops_center_is_told_by_the_last_message() -> None:
     assert deeds(Entry("chat_past_ops_center", None, {"body": body}, answer)) == (AskedPastOpsCenter(""),)
 
 
+@pytest.mark.parametrize("body", [None, {}, {"messages": 5}, {"messages": []}])
+def test_a_malformed_question_past_ops_center_is_nobodys(body: Any) -> None:
+    answer = Reply(200, {}, "{}", 1)
+    assert deeds(Entry("chat_past_ops_center", None, {"body": body}, answer)) == (AskedPastOpsCenter(""),)
+
+
 def test_calls_are_placed_in_this_period_from_its_first_moment_on() -> None:
     def placed(at: Any) -> Deed:
         (deed,) = deeds(Entry("place_calls", None, {"user_id": "ann-id", "count": 3, "at": at}, None))
