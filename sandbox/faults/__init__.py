@@ -1,4 +1,4 @@
-"""The catalogue of faults: deliberate defects of the reference and the stand-ins, such as teams ship.
+"""The catalogue of faults: deliberate defects of the reference, the stand-ins and the suite, such as teams ship.
 
 A fault is one function that changes the running code of one service in place and is named after what goes wrong. It
 says whom it harms, which plan items it breaks, and which words a reader must see when a scenario turns red. A service
@@ -27,8 +27,11 @@ CATALOGUE = {
     "ops-center": ("charges", "organizations", "requests", "quota", "access", "own_keys", "refusals", "bills", "pages"),
     "lago": ("lago",),
     "provider": ("provider",),
+    "suite": ("suite",),
 }
-"""The modules of faults by the service whose code they change."""
+"""The modules of faults by the service whose code they change; the suite is none, and runs the features itself."""
+
+SUITE = "suite"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import redis
 from psycopg import sql
 
 from sandbox.errors import SandboxError
-from sandbox.faults import VARIABLE, Fault
+from sandbox.faults import SUITE, VARIABLE, Fault
 from sandbox.faults.stage import Stage
 from sandbox.files import locked
 from sandbox.handle import Sandbox, start
@@ -120,9 +120,10 @@ class Range:
         began = time.monotonic()
         if self._faulty not in ("", fault.service):
             self._box.restart(self._faulty)
-        self._faulty = fault.service
+        self._faulty = fault.service if fault.service != SUITE else ""
         try:
-            self._box.restart(fault.service, {VARIABLE: fault.name})
+            if self._faulty:
+                self._box.restart(fault.service, {VARIABLE: fault.name})
         except SandboxError as error:
             return Trial(fault, 2, (), round(time.monotonic() - began, 1), str(error))
         self._forget()
@@ -149,6 +150,8 @@ class Range:
         results.mkdir(parents=True)
         arguments = ["-f", _ALLURE, "-o", str(results), *chosen]
         hurried = {"POLL_TIMEOUT_S": str(PATIENCE)} if fault else {}
+        if fault and fault.service == SUITE:
+            hurried[VARIABLE] = fault.name
         status, output = self._stage.behave(arguments, {**self._box.settings, **hurried}, LONGEST_RUN)
         seconds = round(time.monotonic() - began, 1)
         return Trial(fault, status, _read(results), seconds, output)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
+from sandbox.faults import SUITE, switch_on
 from sandbox.settings import PROJECT
 
 LIBRARIES = (
@@ -116,6 +117,7 @@ def _perform(order: dict[str, Any]) -> None:
     sys.path.insert(0, str(PROJECT))
     status = 1
     try:
+        switch_on(SUITE)
         status = int(import_module("behave.__main__").main(order["arguments"]) or 0)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
