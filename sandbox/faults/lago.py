@@ -92,3 +92,9 @@ def subscription_is_made_twice() -> None:
 def every_subscription_is_a_trial() -> None:
     """Whoever subscribes to a paid plan gets, and pays for, the trial."""
     rewrite(subscriptions.create, 'text(params, "plan_code")', '"trial"')
+
+
+@fault("X5", "Lago's customer for the individual has the external id")
+def customer_is_known_by_name_only() -> None:
+    """Lago forgets whom a customer is in Keycloak: bills can't be brought together with the people who pay them."""
+    rewrite(customers.to_json, '"external_id": row["external_id"]', '"external_id": row["name"]')

@@ -467,3 +467,29 @@ def _unlimit(request: type[Purchase] | type[NewAllocation], field: str) -> None:
     of_field = request.model_fields[field]
     of_field.metadata = [rule for rule in of_field.metadata if type(rule).__name__ != "Gt"]
     request.model_rebuild(force=True)
+
+
+@fault("EP11", "created_at")
+def organization_has_no_date() -> None:
+    """Nobody can tell since when an organisation is there: its page leaves the date out."""
+    rewrite(
+        organizations._shown,
+        'return {**organization, "created_at": periods.iso(organization["created_at"])}',
+        'return {name: value for name, value in organization.items() if name != "created_at"}',
+    )
+
+
+@fault("EP5", "expected 2,500")
+def what_is_left_and_what_was_used_are_swapped() -> None:
+    """A member reads as spent what is left to them, and asks the admin for more than they need."""
+    rewrite(
+        credits.my_allocation,
+        "return _shown(member)",
+        'return {**(said := _shown(member)), "used": said["remaining"], "remaining": said["used"]}',
+    )
+
+
+@fault("EP13", "admin, expected member")
+def invitation_is_confirmed_for_another_role() -> None:
+    """The answer to an invitation calls a mere member an admin, and whoever invited them takes it back in fright."""
+    rewrite(organizations.invite, '"role": invitation.role}', '"role": "admin"}')

@@ -313,3 +313,15 @@ def _keep_keys(write: Callable[[str], str], read: Callable[[str], str]) -> None:
 
     replace(byok, "encrypt", encrypt)
     replace(byok, "decrypt", decrypt)
+
+
+@fault("EP15", "'OpenRouter configured': no, expected yes")
+def stored_key_is_not_reported() -> None:
+    """A stored key is shown as missing: its owner stores it once more, and once more."""
+    rewrite(byok.show, 'key["provider"] == "openrouter"', 'key["provider"] == "OpenRouter"')
+
+
+@fault("EP14", "'OpenRouter configured': yes, expected no")
+def everybody_seems_to_have_a_key() -> None:
+    """Whoever stored no key is shown one, and wonders why the provider refuses it."""
+    rewrite(byok.show, 'any(key["provider"] == "openrouter" for key in keys)', "True")
