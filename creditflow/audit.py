@@ -48,7 +48,7 @@ def audit(
     entries: Iterable[Entry],
     bystanders: Bystanders | None,
     seconds: float,
-    judged: Callable[[set[str]], object] = set,
+    judged: Callable[[set[str]], object] = lambda events: None,
 ) -> None:
     """Require that every system keeps the books that the scenario's deeds make, for everyone of its cast.
 
@@ -71,29 +71,32 @@ def audit(
         return
     parties = Parties.of(cast, bystanders)
     history = history_of(target, parties, entries)
-    verdicts: list[Verdict] = []
+    verdict: Verdict | None = None
     looks = looks_at(target, parties, history)
     said: list[Seen] = [{} for _ in looks]
 
     def look() -> None:
-        again = [n for n, part in enumerate(said) if not verdicts or _contradicts(verdicts[-1], part)]
+        nonlocal verdict
+        again = _to_ask_again(said, verdict)
         for number, part in zip(again, _hands.map(shown, [looks[number] for number in again]), strict=True):
             said[number] = part
-        verdicts.append(ledger.judge(history, together(said)))
-        if verdicts[-1].answer == "no":
+        verdict = ledger.judge(history, together(said))
+        if verdict.answer == "no":
             raise LedgerDisagrees
 
     with evidence.section(TITLE):
         try:
             soon(look, seconds, PAUSE)
         except LedgerDisagrees as how_long:
-            raise LedgerDisagrees(f"{how_long}{_sentence(target, parties, verdicts[-1])}") from None
+            assert verdict
+            raise LedgerDisagrees(f"{how_long}{_sentence(target, parties, verdict)}") from None
         finally:
-            if verdicts:
-                _show(parties, verdicts[-1])
-                judged(_events(verdicts[-1]))
-        if verdicts[-1].answer == "unknown":
-            raise LedgerDisagrees(f"The ledger can't tell: {'; '.join(verdicts[-1].unknown)}.")
+            if verdict:
+                _show(parties, verdict)
+                judged(_events(verdict))
+        assert verdict
+        if verdict.answer == "unknown":
+            raise LedgerDisagrees(f"The ledger can't tell: {'; '.join(verdict.unknown)}.")
 
 
 @dataclass(frozen=True)
@@ -155,12 +158,16 @@ def together(said: Iterable[Seen]) -> Seen:
     return seen
 
 
-def _contradicts(verdict: Verdict, part: Seen) -> bool:
-    """Whether what a system said has something to do with what was wrong, so that it is asked again."""
-    differing = {(line.whose, line.what): line.differs for line in verdict.lines}
-    return bool(verdict.wrong) or any(
-        system in differing.get(account, ()) for account, values in part.items() for system in values
-    )
+def _to_ask_again(said: list[Seen], verdict: Verdict | None) -> list[int]:
+    """The places of those whose words have something to do with what was wrong; all where that can't be told."""
+    if verdict is None or verdict.wrong:
+        return list(range(len(said)))
+    differing = {(line.whose, line.what, system) for line in verdict.lines for system in line.differs}
+    return [
+        number
+        for number, part in enumerate(said)
+        if any((*account, system) in differing for account, values in part.items() for system in values)
+    ]
 
 
 def shown(look: Look) -> Seen:

@@ -443,32 +443,6 @@ def blocked_member_stays_blocked() -> None:
     )
 
 
-def _hold_nothing() -> None:
-    """Let an allocation be looked at before the provider is called, and touched only afterwards."""
-    rewrite(Allocation.hold, "await self._move(db, held=credits)", "pass")
-    rewrite(Allocation.release, "held=-held", "held=0")
-    rewrite(Allocation.pay, "held=-held", "held=0")
-    rewrite(Allocation.pay, 'left - member["reserved_credits"] + held', "left")
-
-
-def _own_purse_if(table: str, condition: str) -> str:
-    """The lines that let the caller pay individually when they have such a row."""
-    return (
-        "    async with services.database.connection() as db:\n"
-        f'        query = "SELECT FROM {table} WHERE user_id = %s AND {condition}"\n'
-        "        found = await db.execute(query, (caller.user_id,))\n"
-        "        if await found.fetchone() is not None:\n"
-        "            membership = None\n"
-    )
-
-
-def _unlimit(request: type[Purchase] | type[NewAllocation], field: str) -> None:
-    """Take the lowest figure off a field of a request."""
-    of_field = request.model_fields[field]
-    of_field.metadata = [rule for rule in of_field.metadata if type(rule).__name__ != "Gt"]
-    request.model_rebuild(force=True)
-
-
 @fault("EP11", "created_at")
 def organization_has_no_date() -> None:
     """Nobody can tell since when an organisation is there: its page leaves the date out."""
@@ -493,3 +467,29 @@ def what_is_left_and_what_was_used_are_swapped() -> None:
 def invitation_is_confirmed_for_another_role() -> None:
     """The answer to an invitation calls a mere member an admin, and whoever invited them takes it back in fright."""
     rewrite(organizations.invite, '"role": invitation.role}', '"role": "admin"}')
+
+
+def _hold_nothing() -> None:
+    """Let an allocation be looked at before the provider is called, and touched only afterwards."""
+    rewrite(Allocation.hold, "await self._move(db, held=credits)", "pass")
+    rewrite(Allocation.release, "held=-held", "held=0")
+    rewrite(Allocation.pay, "held=-held", "held=0")
+    rewrite(Allocation.pay, 'left - member["reserved_credits"] + held', "left")
+
+
+def _own_purse_if(table: str, condition: str) -> str:
+    """The lines that let the caller pay individually when they have such a row."""
+    return (
+        "    async with services.database.connection() as db:\n"
+        f'        query = "SELECT FROM {table} WHERE user_id = %s AND {condition}"\n'
+        "        found = await db.execute(query, (caller.user_id,))\n"
+        "        if await found.fetchone() is not None:\n"
+        "            membership = None\n"
+    )
+
+
+def _unlimit(request: type[Purchase] | type[NewAllocation], field: str) -> None:
+    """Take the lowest figure off a field of a request."""
+    of_field = request.model_fields[field]
+    of_field.metadata = [rule for rule in of_field.metadata if type(rule).__name__ != "Gt"]
+    request.model_rebuild(force=True)

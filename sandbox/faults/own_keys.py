@@ -304,17 +304,6 @@ def refused_key_not_named() -> None:
     )
 
 
-def _keep_keys(write: Callable[[str], str], read: Callable[[str], str]) -> None:
-    def encrypt(_settings: Settings, key: str, _user_id: UUID, _provider: str) -> str:
-        return write(key)
-
-    def decrypt(_settings: Settings, encrypted: str, _user_id: UUID, _provider: str) -> str:
-        return read(encrypted)
-
-    replace(byok, "encrypt", encrypt)
-    replace(byok, "decrypt", decrypt)
-
-
 @fault("EP15", "'OpenRouter configured': no, expected yes")
 def stored_key_is_not_reported() -> None:
     """A stored key is shown as missing: its owner stores it once more, and once more."""
@@ -325,3 +314,14 @@ def stored_key_is_not_reported() -> None:
 def everybody_seems_to_have_a_key() -> None:
     """Whoever stored no key is shown one, and wonders why the provider refuses it."""
     rewrite(byok.show, 'any(key["provider"] == "openrouter" for key in keys)', "True")
+
+
+def _keep_keys(write: Callable[[str], str], read: Callable[[str], str]) -> None:
+    def encrypt(_settings: Settings, key: str, _user_id: UUID, _provider: str) -> str:
+        return write(key)
+
+    def decrypt(_settings: Settings, encrypted: str, _user_id: UUID, _provider: str) -> str:
+        return read(encrypted)
+
+    replace(byok, "encrypt", encrypt)
+    replace(byok, "decrypt", decrypt)
