@@ -8,13 +8,19 @@ FAULT ?=
 FULL ?=
 DRY_RUN ?=
 
-.PHONY: acceptance test away mutation faults setup setup-tests lint sandbox sandbox-stop report doctor sweep pins clean
+.PHONY: acceptance check test bench away mutation faults setup setup-tests lint sandbox sandbox-stop report doctor sweep pins clean
 
 acceptance: ## install what is missing, start a sandbox or take the named deployment, run every feature, draw the report
 	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
 
-test: setup-tests lint ## the suite's own tests
-	$(BIN)/python -m pytest
+check: setup-tests lint ## what a changed line has to pass: style, types, the features' rules, every test without a sandbox
+	$(BIN)/python -m pytest -n auto -m "not sandbox"
+
+test: setup-tests lint ## the suite's own tests, all of them
+	$(BIN)/python -m pytest -n auto
+
+bench: setup-tests ## what the suite's own work costs, as ratios of two costs
+	$(BIN)/python -m tests.bench
 
 away: setup-tests ## each of the seven services failing in each of seven ways, before a run and during one, as a table
 	AWAY=all $(BIN)/python -m pytest tests/away

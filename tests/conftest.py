@@ -1,4 +1,4 @@
-"""What the tests of the suite share."""
+"""What the tests of the suite share: the sandbox, and which tests may run beside each other on it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,8 +7,24 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from keycloak import KeycloakAdmin
+from xdist.scheduler import LoadScopeScheduling
 
-import sandbox
+from sandbox import handle
+from sandbox.settings import sandbox_settings
+
+SANDBOX = {"deployment", "prepared"}
+"""The fixtures that a sandbox has to be prepared for."""
+
+ALONE = (
+    "tests/runs/",
+    "tests/creditflow/test_bad_input.py",
+    "tests/creditflow/test_watch.py",
+    "tests/features/test_whole_run.py",
+)
+"""Tests that look at everything in their sandbox, or break it: they have one of their own."""
+
+LONG = ("tests/sandbox/test_fault_catalogue.py", "tests/sandbox/test_sandbox_whole.py", "tests/away/")
+"""Files that take longest."""
 
 # The same examples in every run, and no verdict that depends on how busy the machine is.
 settings.register_profile(
@@ -20,15 +36,57 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
+class Schedule(LoadScopeScheduling):  # type: ignore[misc]  # the library is not typed
+    """Keeps the tests of a file on one worker, and all that are alone on one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "alone" if nodeid.startswith(ALONE) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
+    """Share the files out among the workers in the order of `pytest_collection_modifyitems`."""
+    config.option.loadscopereorder = False
+    return Schedule(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a sandbox, and let those begin first that take longest."""
+    for item in items:
+        if SANDBOX & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.sandbox)
+    items.sort(key=lambda item: not item.nodeid.startswith((*ALONE, *LONG)))
+
+
 @pytest.fixture(scope="session")
-def deployment() -> Iterator[dict[str, str]]:
-    """The settings of a running sandbox, by environment name; started for this run when none is up."""
-    running = sandbox.start(keep=False, report=print)
+def shared() -> Iterator[dict[str, str]]:
+    """The sandbox that is up, or one started for this run; all workers use it at the same time."""
+    running = handle.start(keep=False, report=print)
     yield running.settings
     running.stop()
 
 
 @pytest.fixture(scope="session")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A sandbox on which nobody else is."""
+    settings = sandbox_settings()
+    home = tmp_path_factory.mktemp("own")
+    places = {"SANDBOX_HOME": str(home), "SANDBOX_PREPARED": str(settings.prepared)}
+    running = handle.start(keep=False, report=print, settings=sandbox_settings(places))
+    yield running.settings
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def deployment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings of a running sandbox, by environment name.
+
+    A module that looks at everything in it, or breaks it, stands in `ALONE`.
+    """
+    settings: dict[str, str] = request.getfixturevalue("own" if request.node.nodeid.startswith(ALONE) else "shared")
+    return settings
+
+
+@pytest.fixture(scope="module")
 def users(deployment: dict[str, str]) -> KeycloakAdmin:
     """The realm's users, seen past the suite's own driver."""
     return KeycloakAdmin(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,9 +19,9 @@ import psycopg
 import redis
 from psycopg import sql
 
+from sandbox import program
 from sandbox.errors import SandboxError
-from sandbox.faults import SUITE, VARIABLE, Fault
-from sandbox.faults.stage import Stage
+from sandbox.faults import SUITE, VARIABLE, Fault, catalogue
 from sandbox.files import locked
 from sandbox.handle import Sandbox, start
 from sandbox.settings import PROJECT, sandbox_settings
@@ -101,7 +103,7 @@ class Range:
 
     def __init__(self, box: Sandbox, folder: Path) -> None:
         self._box, self.folder = box, folder
-        self._stage, self._faulty = Stage(), ""
+        self._faulty = ""
 
     def clean(self, faults: Iterable[Fault] = ()) -> Trial:
         """Run the scenarios of some faults, or all features, on the reference as it is."""
@@ -132,7 +134,6 @@ class Range:
 
     def close(self) -> None:
         """End the sandbox."""
-        self._stage.close()
         self._box.stop()
 
     def _forget(self) -> None:
@@ -152,9 +153,21 @@ class Range:
         hurried = {"POLL_TIMEOUT_S": str(PATIENCE)} if fault else {}
         if fault and fault.service == SUITE:
             hurried[VARIABLE] = fault.name
-        status, output = self._stage.behave(arguments, {**self._box.settings, **hurried}, LONGEST_RUN)
+        try:
+            ran = program.run(
+                ["sandbox.faults.behave", *arguments],
+                cwd=PROJECT,
+                env={**os.environ, **self._box.settings, **hurried},
+                timeout=LONGEST_RUN,
+                stderr=subprocess.STDOUT,
+            )
+        except subprocess.TimeoutExpired as late:
+            said = (late.output or b"").decode("utf-8", "replace")
+            raise SandboxError(
+                f"The features did not end within {LONGEST_RUN} s. The last they said:\n{said[-2000:]}"
+            ) from None
         seconds = round(time.monotonic() - began, 1)
-        return Trial(fault, status, _read(results), seconds, output)
+        return Trial(fault, ran.returncode, _read(results), seconds, ran.stdout)
 
 
 class Lanes:
@@ -233,7 +246,7 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
     folder = sandbox_settings().home / "faults"
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    of_these = [] if everything or len(faults) > 1 else faults
+    of_these = [] if everything or len(faults) == len(catalogue()) else faults
     idle: dict[str, str] = {}
     known = threading.Event()
 

@@ -51,11 +51,17 @@ _ENCRYPTION = (80_877_103, 80_877_104)
 
 
 class Gate:
-    """The proxy in front of one service; made and used in the loop of `Gates`."""
+    """The proxy in front of one service; made and used in the loop of `Gates`.
+
+    Attributes:
+        asked: how often somebody connected or sent something since the service fails; where nothing listens
+            (killed) that can't be seen.
+    """
 
     def __init__(self, service: str, host: str, port: int) -> None:
         self.service, self.host, self.port = service, host, port
         self.way = ""
+        self.asked = 0
         self.gate = 0
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
@@ -72,6 +78,8 @@ class Gate:
 
     async def turn(self, way: str) -> None:
         """Let the service fail in a way; with an empty one it is well again, and connections of before are gone."""
+        if way:
+            self.asked = 0
         self.way = way
         if way in ("", "killed", "refusing"):
             await self._break()
@@ -92,6 +100,10 @@ class Gate:
                 await self._accepting
             self._accepting = None
         if close and self._socket is not None:
+            with suppress(BlockingIOError):
+                while True:
+                    self._socket.accept()[0].close()
+                    self.asked += 1
             self._socket.close()
             self._socket = None
 
@@ -109,6 +121,7 @@ class Gate:
         assert self._socket is not None
         while True:
             client, _ = await loop.sock_accept(self._socket)
+            self.asked += bool(self.way)
             if self.way == "refusing":
                 client.close()
                 continue
@@ -141,6 +154,7 @@ class Gate:
         """Hand on what the client says, as long as the service is well or slow."""
         loop = asyncio.get_running_loop()
         while data := await loop.sock_recv(client, 65_536):
+            self.asked += bool(self.way)
             if self.way in ("", "slow"):
                 await loop.sock_sendall(server, self._as_meant(data))
             elif self.way == "stopped":
@@ -210,6 +224,10 @@ class Gates:
     def address(self, service: str) -> str:
         """Host and port under which the target's settings name a service."""
         return f"127.0.0.1:{self._gates[service].gate}"
+
+    def asked(self, service: str) -> int:
+        """How often a service was asked since it fails, as far as its way lets that be seen."""
+        return self._gates[service].asked
 
     def turn(self, service: str, way: str = "") -> None:
         """Let a service fail in a way from now on; with an empty one it is well again."""

@@ -9,9 +9,9 @@ import gzip
 import itertools
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,6 +25,10 @@ from creditflow.errors import ServiceAway
 
 DEADLINE_S = 0.6
 PAUSE_S = 0.05
+
+pytestmark = pytest.mark.timeout(120)
+"""Nothing here ends but by the deadline of a request, so that one that is not kept shows here."""
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 STREAMED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
@@ -97,41 +101,62 @@ BROKEN = {
 @pytest.mark.parametrize("what", BROKEN)
 def test_an_answer_that_goes_wrong_is_one_sentence_within_the_deadline(what: str) -> None:
     parts, said = BROKEN[what]
+    deadline = DEADLINE_S if "within" in said else 60
     with server(parts) as address:
-        http = Http("LiteLLM", f"http://{address}", DEADLINE_S)
-        began = time.monotonic()
+        http = Http("LiteLLM", f"http://{address}", deadline)
         with pytest.raises(ServiceAway, match=said) as away:
             http.send("GET", "/v1/models")
-        took = time.monotonic() - began
         http.close()
     assert str(away.value).startswith(f"LiteLLM at http://{address} ")
     assert str(away.value).endswith("(GET /v1/models): start it, look into its log, or correct LITELLM_URL.")
-    assert took < DEADLINE_S * STREAM + 10
 
 
-def test_a_stream_may_take_longer_than_a_request_as_long_as_its_events_come() -> None:
-    events = int(DEADLINE_S / PAUSE_S * 1.5)
-    with server(lambda: [STREAMED, *[EVENT] * events, b"data: [DONE]\n\n"]) as address:
-        http = Http("Ops-Center", f"http://{address}", DEADLINE_S)
-        reply = http.send("POST", "/chat", body={})
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock of deadlines; its one figure is what it shows, in seconds."""
+    now = [0.0]
+    monkeypatch.setattr(patience, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+@pytest.mark.parametrize(("pauses", "ends"), [(STREAM * 2 - 1, True), (STREAM * 2 + 1, False)])
+def test_a_stream_may_take_longer_than_a_request_as_long_as_its_events_come(
+    clock: list[float], pauses: int, ends: bool
+) -> None:
+    """Each event comes half a deadline after the one before."""
+    deadline = 60.0
+
+    def events() -> Iterator[bytes]:
+        yield STREAMED
+        for _ in range(pauses):
+            clock[0] += deadline / 2
+            yield EVENT
+        yield b"data: [DONE]\n\n"
+
+    with server(events) as address:
+        http = Http("Ops-Center", f"http://{address}", deadline)
+        if ends:
+            assert len(http.send("POST", "/chat", body={}).events) == pauses + 1
+        else:
+            with pytest.raises(ServiceAway, match="did not end its answer within 60 s"):
+                http.send("POST", "/chat", body={})
         http.close()
-    assert len(reply.events) == events + 1
-    assert reply.milliseconds > DEADLINE_S * 1000
 
 
 def test_an_event_that_does_not_come_within_the_deadline_is_told() -> None:
+    over = threading.Event()
+
     def stops() -> Iterator[bytes]:
         yield STREAMED + EVENT
-        threading.Event().wait(DEADLINE_S * 2)
+        over.wait(60)
         yield EVENT
 
     with server(stops) as address:
         http = Http("Ops-Center", f"http://{address}", DEADLINE_S)
-        began = time.monotonic()
         with pytest.raises(ServiceAway, match="did not end its answer within"):
             http.send("POST", "/chat", body={})
+        over.set()
         http.close()
-    assert time.monotonic() - began < DEADLINE_S * 2
 
 
 def test_a_wrong_content_type_is_read_by_what_is_in_it() -> None:
@@ -155,18 +180,13 @@ def test_a_service_that_was_late_has_less_time_until_it_answers_again() -> None:
 
     with server(now_and_then) as address:
         http = Http("Lago", f"http://{address}", 2.0)
-        waited = []
-        for _ in range(2):
-            began = time.monotonic()
-            with pytest.raises(ServiceAway, match="did not answer within"):
+        for seconds in (2, patience.LEAST_S):
+            with pytest.raises(ServiceAway, match=f"did not answer within {seconds:g} s"):
                 http.send("GET", "/health")
-            waited.append(time.monotonic() - began)
         late.clear()
         assert http.send("GET", "/health").status == 200
         assert http._patience.seconds == 2.0
         http.close()
-    assert waited[0] >= 2.0
-    assert patience.LEAST_S <= waited[1] < 2.0
 
 
 TRICKLING: dict[str, Callable[[str], Callable[[], object]]] = {
@@ -185,19 +205,22 @@ TRICKLING: dict[str, Callable[[str], Callable[[], object]]] = {
 @pytest.mark.parametrize("service", TRICKLING)
 def test_a_byte_now_and_then_keeps_no_driver_waiting(service: str) -> None:
     first = {"Redis": [b"$1000\r\n"], "PostgreSQL (unicorn_db)": [b"N", b"R\0\0\x07\xd0"]}.get(service, [OK])
-    with server(lambda: itertools.chain(first, itertools.repeat(b"1"))) as address:
-        began = time.monotonic()
-        with pytest.raises(ServiceAway, match="within 1 s") as away:
-            TRICKLING[service](address)()
-        took = time.monotonic() - began
+    with (
+        server(lambda: itertools.chain(first, itertools.repeat(b"1"))) as address,
+        pytest.raises(ServiceAway, match="within 1 s") as away,
+    ):
+        TRICKLING[service](address)()
     assert str(away.value).startswith(f"{service} at ")
-    assert took < 10
 
 
 def test_lago_that_asks_to_come_back_later_is_not_waited_for() -> None:
     said = b"HTTP/1.1 429 Too Many Requests\r\nx-ratelimit-reset: 3600\r\nContent-Length: 2\r\n\r\n{}"
-    with server(lambda: [said]) as address:
-        began = time.monotonic()
-        with pytest.raises(ServiceAway, match="answered 429"):
-            Lago(f"http://{address}", "key", 2).customer("somebody")
-    assert time.monotonic() - began < 2
+    asked: list[int] = []
+
+    def refuses() -> list[bytes]:
+        asked.append(1)
+        return [said]
+
+    with server(refuses) as address, pytest.raises(ServiceAway, match="answered 429"):
+        Lago(f"http://{address}", "key", 30).customer("somebody")
+    assert len(asked) == 1

@@ -6,12 +6,10 @@ are run with every test run, each service and each way among them; all of them w
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,19 +24,20 @@ from gates import SETTINGS, WAYS, Gates, gates
 from creditflow import journal, sweep
 from creditflow.settings import PROJECT, Settings, load
 from creditflow.target import Target
+from sandbox import program
 
 HERE = Path(__file__).resolve().parent
 SERVICES = tuple(SETTINGS)
 DEADLINE_S = 3.0
 """The deadline of a request in these runs."""
 
-DIAGNOSIS_S = 10.0
-"""Seconds after the deadline within which the service is named."""
+MOST_ASKED = 40
+"""How often a service that fails is asked at most: a run that asked it again and again would not end soon."""
 
 LANES = 3
 """Runs beside each other: mostly they wait."""
 
-LONGEST_S = 120.0
+LONGEST_S = 300.0
 
 BEFORE, DURING = "before", "during"
 WELL, NEEDS_NOTHING, AGAIN = "All is well", "What needs no service", "All is well again"
@@ -68,6 +67,7 @@ class Ran:
         status: its exit status.
         seconds: until it ended.
         told: seconds until the run named the service, from when it failed or the run began to ask; 0 where it did not.
+        asked: how often the service was asked while it failed.
         left: what its journal says is left.
     """
 
@@ -75,6 +75,7 @@ class Ran:
     status: int = 0
     seconds: float = 0.0
     told: float = 0.0
+    asked: int = 0
     left: list[str] = field(default_factory=list)
 
     def became(self, scenario: str) -> tuple[str, str]:
@@ -98,35 +99,31 @@ def behave(gates: Gates, deployment: dict[str, str], folder: Path, cell: Cell) -
     }  # fmt: skip
     known = {name.upper() for name in Settings.model_fields}
     environment = {name: value for name, value in os.environ.items() if name.upper() not in known} | settings
-    environment |= {"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
-    environment["PYTHONUNBUFFERED"] = "1"
+    environment |= {"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
     ran, began = Ran(), time.monotonic()
     hurt = began
     if when == BEFORE:
         gates.turn(service, way)
     try:
-        with subprocess.Popen(
-            [sys.executable, "-m", "behave"], cwd=folder, env=environment, encoding="utf-8",
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        ) as process:  # fmt: skip
-            too_long = Timer(LONGEST_S, process.send_signal, [signal.SIGKILL])
-            too_long.start()
-            assert process.stdout is not None
-            for line in process.stdout:
-                ran.said += line
-                if when == BEFORE and line.startswith("Target "):
-                    hurt = time.monotonic()
-                elif when == DURING and line.strip().startswith(f"✓ {WELL}  "):
-                    hurt = time.monotonic()
-                    gates.turn(service, way)
-                elif when == DURING and f" {NEEDS_NOTHING}  " in line:
-                    gates.turn(service)
-                elif not ran.told and f"{service} " in line and re.search(named(service), line):
-                    ran.told = time.monotonic() - hurt
-            ran.status = process.wait()
-            too_long.cancel()
+        process = program.Program(["behave"], cwd=folder, env=environment)
+        too_long = Timer(LONGEST_S, process.kill)
+        too_long.start()
+        for line in io.TextIOWrapper(process.stdout, "utf-8"):
+            ran.said += line
+            if when == BEFORE and line.startswith("Target "):
+                hurt = time.monotonic()
+            elif when == DURING and line.strip().startswith(f"✓ {WELL}  "):
+                hurt = time.monotonic()
+                gates.turn(service, way)
+            elif when == DURING and f" {NEEDS_NOTHING}  " in line:
+                gates.turn(service)
+            elif not ran.told and f"{service} " in line and re.search(named(service), line):
+                ran.told = time.monotonic() - hurt
+        ran.status = process.wait(LONGEST_S)
+        too_long.cancel()
     finally:
         gates.turn(service)
+        ran.asked = gates.asked(service)
     ran.seconds = time.monotonic() - began
     if found := re.search(r", run (cf-\w+)$", ran.said, re.MULTILINE):
         for path in (folder.parent / "journals").glob(f"{found[1]}.*"):
@@ -145,9 +142,9 @@ def wrong_with(cell: Cell, ran: Ran) -> list[str]:
     others = [other for other in SERVICES if other != service and re.search(named(other), ran.said)]
     found = [
         (not ran.status, "the exit status is 0"),
-        (ran.status < 0 or ran.seconds >= LONGEST_S, "the run did not end"),
+        (ran.status < 0, "the run did not end"),
         (not ran.told, f"{service} is not named"),
-        (ran.told > DEADLINE_S + DIAGNOSIS_S, f"{service} is named after {ran.told:.1f} s only"),
+        (ran.asked > MOST_ASKED, f"{service} was asked {ran.asked} times while it failed"),
         (bool(others), f"{', '.join(others)} are named as well"),
         (bool(re.search(r'Traceback|File "|\.py:\d', ran.said)), "the suite shows its inside"),
     ]
@@ -207,6 +204,7 @@ def test_a_service_that_fails_is_named_and_the_run_ends(
 def test_the_table(runs: dict[Cell, Future[Ran]], capsys: pytest.CaptureFixture[str]) -> None:
     done = {cell: run.result(580) for cell, run in runs.items()}
     slowest = max(done, key=lambda cell: done[cell].told)
+    most = max(done, key=lambda cell: done[cell].asked)
     with capsys.disabled():
         print(f"\n\nSeconds until the service was named / until the run ended; deadline of a request {DEADLINE_S:g} s")
         for when in (BEFORE, DURING):
@@ -214,7 +212,8 @@ def test_the_table(runs: dict[Cell, Future[Ran]], capsys: pytest.CaptureFixture[
             for service in SERVICES:
                 print(f"{service:24}" + "".join(f"{_shown(done, (service, way, when)):>16}" for way in WAYS))
         print(f"\nThe slowest diagnosis: {' '.join(slowest)} the run, {done[slowest].told:.1f} s")
-    assert done[slowest].told <= DEADLINE_S + DIAGNOSIS_S
+        print(f"Asked most often: {' '.join(most)} the run, {done[most].asked} times")
+    assert done[most].asked <= MOST_ASKED
 
 
 def _shown(done: dict[Cell, Ran], cell: Cell) -> str:

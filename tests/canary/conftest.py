@@ -18,6 +18,8 @@ import pytest
 from echoes import REFUSED, echoes
 from spellings import traces
 
+from sandbox import program
+
 PROJECT = Path(__file__).resolve().parents[2]
 FEATURES = Path(__file__).resolve().parent / "project"
 
@@ -100,15 +102,14 @@ class Runs:
             feature.write_text(feature.read_text("utf-8").replace("CANARY", self._canaries["password"]), "utf-8")
         kept = self._root / f"{name}.json"
         kept.write_text(json.dumps(self._canaries), "utf-8")
-        done = subprocess.run(
-            [sys.executable, "-m", "behave", "-D", f"ports={json.dumps(self._ports)}", *arguments],
+        done = program.Program(
+            ["behave", "-D", f"ports={json.dumps(self._ports)}", *arguments],
             cwd=folder,
             env={**os.environ, **self._settings(), **_process(kept), **environment},
-            capture_output=True,
-            timeout=150,
-            check=False,
+            stderr=None,
         )
-        return Ran(done.returncode, folder, done.stdout, done.stderr, json.loads(kept.read_text("utf-8")))
+        said, errors = done.read(150)
+        return Ran(done.wait(), folder, said, errors, json.loads(kept.read_text("utf-8")))
 
     def of_the_suite(self, name: str, *arguments: str) -> Ran:
         """Run the suite itself, or a command of it, against services all of which fail."""

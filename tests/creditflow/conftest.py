@@ -52,7 +52,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(Settings.model_config, "env_file", None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def target(deployment: dict[str, str]) -> Iterator[Target]:
     """The sandbox, as a run sees it."""
     opened = Target(load({}, deployment))

@@ -23,6 +23,8 @@ import requests
 from behave.parser import parse_file
 from keycloak import KeycloakAdmin
 
+from sandbox import program
+
 ROOT = Path(__file__).parents[2]
 CASE_1 = ROOT / "features" / "edge_cases" / "1_insufficient_organization_credits.feature"
 FLOW_1 = ROOT / "features" / "flows" / "1_individual_user.feature"
@@ -59,16 +61,8 @@ def run_behave(folder: Path, target: Mapping[str, str], *arguments: str) -> Told
     config["behave"].update(paths=str(ROOT / "features"), outfiles=str(folder / "allure-results"))
     with (folder / "behave.ini").open("w") as file:
         config.write(file)
-    done = subprocess.run(
-        [sys.executable, "-m", "behave", *arguments],
-        cwd=folder,
-        env={**os.environ, **target, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
+    environment = {**os.environ, **target, "PYTHONPATH": str(ROOT)}
+    done = program.run(["behave", *arguments], cwd=folder, env=environment, timeout=240)
     results = [json.loads(f.read_text("utf-8")) for f in (folder / "allure-results").glob("*-result.json")]
     return Told(done.returncode, done.stdout, done.stderr, results)
 

@@ -97,12 +97,12 @@ class Api:
         return retrying(check)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def api(deployment: dict[str, str]) -> Api:
     return Api(deployment["LAGO_API_URL"], deployment["LAGO_API_KEY"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(deployment: dict[str, str]) -> Any:
     return Client(api_key=deployment["LAGO_API_KEY"], api_url=deployment["LAGO_API_URL"])
 
@@ -121,7 +121,7 @@ def customer(api: Api) -> Iterator[str]:
     api("DELETE", f"/api/v1/customers/{external_id}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def database(deployment: dict[str, str]) -> Iterator[Database]:
     """The database `lago`, by the role that can't write."""
     with psycopg.connect(deployment["LAGO_DB_READ_URL"], autocommit=True, row_factory=dict_row) as connection:

@@ -301,7 +301,7 @@ class Deployment:
         self._db.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def center(deployment: dict[str, str]) -> Iterator[Deployment]:
     """The deployment under test."""
     center = Deployment(deployment)
@@ -315,7 +315,7 @@ def person(center: Deployment) -> Person:
     return center.person(1000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bystander(center: Deployment) -> Person:
     """Someone with 1,000 credits who only ever sends what is refused."""
     return center.person(1000)

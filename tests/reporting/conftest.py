@@ -7,8 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+
+from sandbox import program
 
 PROJECT = Path(__file__).resolve().parents[2]
 OUTCOMES = Path(__file__).resolve().parent / "outcomes"
@@ -85,20 +85,11 @@ def run_behave(folder: Path, *arguments: str) -> Told:
     if not folder.exists():
         shutil.copytree(OUTCOMES, folder, ignore=shutil.ignore_patterns("__pycache__"))
     _forget(folder / "junit")
-    done = subprocess.run(
-        [sys.executable, "-m", "behave", *arguments],
+    done = program.run(
+        ["behave", *arguments],
         cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(PROJECT),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONIOENCODING": "utf-8",
-        },
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"},
+        timeout=120,
     )
     assert not done.stderr.replace("ABORTED: KeyboardInterrupt", "").strip(), done.stderr
     return Told(folder, done.returncode, done.stdout)

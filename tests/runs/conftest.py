@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -23,6 +22,7 @@ from creditflow import journal, waiting
 from creditflow.expect import holds
 from creditflow.settings import PROJECT, load
 from creditflow.target import Target
+from sandbox import program
 
 FLOWS = PROJECT / "features" / "flows"
 DEADLINE_S = 90.0
@@ -32,14 +32,13 @@ DEADLINE_S = 90.0
 class Running:
     """A run of behave that goes on."""
 
-    process: subprocess.Popen[bytes]
+    process: program.Program
     journals: Path
     folder: Path
     said: str = field(default="")
 
     def until(self, text: str) -> None:
         """Wait until the console shows a text."""
-        assert self.process.stdout is not None
         deadline = time.monotonic() + DEADLINE_S
         while text not in self.said:
             ready, _, _ = select.select([self.process.stdout], [], [], deadline - time.monotonic())
@@ -51,7 +50,7 @@ class Running:
         """Wait until its journal has so many lines."""
 
         def long_enough() -> None:
-            assert self.process.poll() is None, f"the run ended before its journal had {lines} lines"
+            assert self.process.returncode is None, f"the run ended before its journal had {lines} lines"
             files = list(self.journals.glob("*/*.jsonl"))
             holds(bool(files) and files[0].read_bytes().count(b"\n") >= lines, "the journal is shorter")
 
@@ -73,9 +72,9 @@ class Running:
 
     def end(self) -> int:
         """Wait for its end; the exit status."""
-        rest, _ = self.process.communicate(timeout=DEADLINE_S)
+        rest, _ = self.process.read(DEADLINE_S)
         self.said += rest.decode("utf-8", "replace")
-        return self.process.returncode
+        return self.process.wait()
 
     @property
     def journal(self) -> journal.Journalled:
@@ -101,19 +100,14 @@ def start(tmp_path: Path, deployment: dict[str, str]) -> Iterator[Start]:
         with (folder / "behave.ini").open("w") as file:
             config.write(file)
         own = {"JOURNAL_DIR": str(tmp_path / "journals"), "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "behave", *map(str, arguments)],
-            cwd=folder,
-            env={**os.environ, **deployment, **own, **(settings or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        environment = {**os.environ, **deployment, **own, **(settings or {})}
+        process = program.Program(["behave", *arguments], cwd=folder, env=environment)
         running.append(Running(process, Path((settings or own).get("JOURNAL_DIR", own["JOURNAL_DIR"])), folder))
         return running[-1]
 
     yield begin
     for one in running:
-        if one.process.poll() is None:
+        if one.process.returncode is None:
             one.kill()
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from sandbox import faults
+from sandbox import faults, program
 from sandbox.errors import SandboxError
 from sandbox.faults import Fault, catalogue, matrix
 from sandbox.faults.matrix import Ran, Trial
-from sandbox.faults.stage import Stage
 from sandbox.settings import PROJECT
 
 ITEMS = {line.partition("\t")[0] for line in (PROJECT / "plan" / "items.tsv").read_text().splitlines()}
@@ -102,33 +103,44 @@ def test_a_run_that_judged_nothing_kills_nothing() -> None:
 
 
 def test_runs_of_the_features_share_what_they_load_and_nothing_else() -> None:
-    stage = Stage()
-    try:
-        status, output = stage.behave(["--version"], {}, 60)
-        assert (status, output.strip().startswith("behave")) == (0, True)
-        status, output = stage.behave(["--dry-run", "--tags=@no-such-tag"], {}, 60)
-        assert status == 2
-        assert "@no-such-tag" in output
-        with pytest.raises(SandboxError, match="did not end within 0 s"):
-            stage.behave(["--dry-run"], {}, 0.05)
-    finally:
-        stage.close()
+    def behave(*arguments: str, seconds: float = 120) -> tuple[int, str]:
+        environment = {name: value for name, value in os.environ.items() if name != faults.VARIABLE}
+        ran = program.run(["behave", *arguments], cwd=PROJECT, env=environment, timeout=seconds)
+        return ran.returncode, ran.stdout
+
+    status, output = behave("--version")
+    assert (status, output.strip().startswith("behave")) == (0, True)
+    status, output = behave("--dry-run", "--tags=@no-such-tag")
+    assert status == 2
+    assert "@no-such-tag" in output
+    with pytest.raises(subprocess.TimeoutExpired):
+        behave("--dry-run", seconds=0.05)
 
 
-def test_a_sample_of_the_matrix_is_killed_with_words_that_lead_to_the_defect() -> None:
-    said: list[str] = []
-    known = catalogue()
-    assert matrix.run([known[name] for name in SAMPLE], said.append) == 0
-    assert said[-1] == f"{len(SAMPLE)} faults: {len(SAMPLE)} killed, 0 survived"
-    assert any(line.startswith("clean ") for line in said)
-
-
-def test_a_fault_that_changes_nothing_survives_and_fails_the_matrix() -> None:
-    # Names a fault of the catalogue, so that the service can switch it on, and asks of it what it does not break.
+@pytest.fixture(scope="module")
+def tried() -> tuple[int, list[str]]:
+    """The exit status of the matrix of a sample and of a fault that changes nothing, and what it printed."""
+    # It names a fault of the catalogue, so that the service can switch it on, and asks of it what it does not break.
     harmless = Fault(SAMPLE[0], "ops-center", "Nothing goes wrong.", ("X3",), ("nothing",), lambda: None)
     said: list[str] = []
-    assert matrix.run([harmless], said.append) == 1
-    assert said[-1] == "1 faults: 0 killed, 1 survived"
+    known = catalogue()
+    return matrix.run([*(known[name] for name in SAMPLE), harmless], said.append), said
+
+
+@pytest.mark.sandbox
+def test_a_sample_of_the_matrix_is_killed_with_words_that_lead_to_the_defect(tried: tuple[int, list[str]]) -> None:
+    _, said = tried
+    for name in SAMPLE:
+        assert any(re.match(rf"killed +[0-9.]+ s  {name}: {re.escape(catalogue()[name].harm)}", line) for line in said)
+    assert said[-1] == f"{len(SAMPLE) + 1} faults: {len(SAMPLE)} killed, 1 survived"
+    assert any(re.match(r"clean +[0-9.]+ s  [0-9]+ scenarios, 0 of them red", line) for line in said)
+
+
+@pytest.mark.sandbox
+def test_a_fault_that_changes_nothing_survives_and_fails_the_matrix(tried: tuple[int, list[str]]) -> None:
+    status, said = tried
+    assert status == 1
+    assert any(re.match(rf"survived +[0-9.]+ s  {SAMPLE[0]}: Nothing goes wrong\.", line) for line in said)
 
 
 class ShamRange:
@@ -149,6 +161,16 @@ class ShamRange:
         turned = self.TURNED[fault.name] if fault.name == "one" or places else "elsewhere:1"
         ran = [Ran("x", place, place == turned, "words that lead") for place in (places or ["elsewhere:1", turned])]
         return Trial(fault, 1, tuple(ran), 1.0)
+
+
+def test_when_every_fault_is_killed_the_matrix_is_green(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place, said = ShamRange(), list[str]()
+    monkeypatch.setattr(matrix.Lanes, "run", lambda _, jobs: [t for t in (job(place) for job in jobs) if t])
+    monkeypatch.setattr(place, "trial", lambda fault, **_: Trial(fault, 1, (Ran("x", "f:1", True, "words"),), 1.0))
+    monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
+    chosen = [Fault(name, "ops-center", "Harm.", ("K1",), ("words",), lambda: None) for name in ("one", "two")]
+    assert matrix.run(chosen, said.append) == 0
+    assert said[-1] == "2 faults: 2 killed, 0 survived"
 
 
 def test_a_scenario_that_no_fault_turns_red_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

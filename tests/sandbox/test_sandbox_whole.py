@@ -12,6 +12,8 @@ import psycopg
 import pytest
 
 from sandbox.credentials import Credentials, fingerprint
+from sandbox.preparation.piece import MARKER
+from sandbox.settings import SERVICES
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Home
@@ -42,13 +44,14 @@ TARGET = {
 LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
-def test_a_prepared_start_needs_no_more_than_two_cores_do_in_twenty_seconds(whole: Home) -> None:
-    used = sum(sum(process.cpu_times()[:2]) for process in whole.processes())
-    assert used < 40, (
-        f"the services had used {used:.0f} s of processor time, their start took {whole.state.seconds} s"
-    )
-    assert whole.state.seconds is not None
-    assert whole.state.seconds < 60
+def test_a_prepared_start_makes_nothing_anew_and_starts_each_service_once(whole: Home) -> None:
+    made = [path.stat().st_mtime for path in whole.prepared.glob(f"*/{MARKER}")]
+    begun = psutil.Process(whole.state.supervisor.pid).create_time()
+    assert made
+    assert max(made) < begun, "the start made again what is prepared"
+    services = whole.state.services.values()
+    assert all(service.seconds is not None for service in services)
+    assert len({service.process.pid for service in services if service.process}) == len(SERVICES)
 
 
 def test_the_target_description_is_private_and_complete(whole: Home) -> None:

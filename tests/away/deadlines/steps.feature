@@ -2,11 +2,11 @@ Feature: Steps that take too long
 
   Scenario: A wait that does not end
     Given something that has to be removed
-    When Keycloak is waited for 60 s
+    When Keycloak is waited for 600 s
     Then all is well
 
   Scenario: Whatever is raised is caught
-    When everything that is raised is caught for 60 s
+    When everything that is raised is caught for 600 s
     Then all is well
 
   Scenario: Threads that do not end
