@@ -37,12 +37,15 @@ def doctor() -> None:
     with contextlib.ExitStack() as owed:
         try:
             settings = _settings()
+            proxy = health.proxy(settings)
         except CannotRun as error:
             console.print(redactor.clean(str(error)), markup=False, soft_wrap=True)
             raise typer.Exit(2) from None
         redactor.learn(*settings.secrets())
         if exposed := readable_by_others():
             console.print(exposed, markup=False, soft_wrap=True)
+        if proxy:
+            console.print(redactor.clean(proxy), markup=False, soft_wrap=True)
         target = Target(settings)
         owed.callback(target.close)
         found = health.services(target)

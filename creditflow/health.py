@@ -9,7 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from creditflow.drivers import proxies
 from creditflow.errors import NotTestableHere, ServiceAway
+from creditflow.settings import Settings
 from creditflow.target import Target
 
 UNICORN_TABLES = {
@@ -59,6 +61,22 @@ def services(target: Target) -> list[Health]:
     ]
     with ThreadPoolExecutor(len(asked)) as pool:
         return list(pool.map(lambda item: _look(*item), asked))
+
+
+def proxy(settings: Settings) -> str:
+    """What is to be said of a proxy that is set, and for which services it is used; empty without one.
+
+    Raises:
+        CannotRun: it can't be used.
+    """
+    named = {
+        "Ops-Center": settings.ops_center_url,
+        "Keycloak": settings.keycloak_url,
+        "Lago": settings.lago_api_url,
+        "LiteLLM": settings.litellm_url,
+        "Provider": settings.provider_url,
+    }
+    return proxies.told({service: url for service, url in named.items() if url})
 
 
 def tables(target: Target) -> list[str]:

@@ -97,6 +97,8 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     target = Target(settings)
     owe(target.close)
     tell(f"Target {settings.ops_center_url}, run {RUN}")
+    if proxy := health.proxy(settings):
+        tell(proxy)
     if left := journal.earlier(settings.journal_dir, settings.ops_center_url):
         tell(left)
     check(target, tell)

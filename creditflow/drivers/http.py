@@ -15,6 +15,7 @@ import requests
 import urllib3
 from httpx_sse import EventSource
 
+from creditflow.drivers import proxies
 from creditflow.drivers.patience import LARGEST, Limit, Patience
 from creditflow.errors import ServiceAway
 from creditflow.reporting.waits import waits
@@ -191,13 +192,14 @@ class Http:
             limit.late()
             raise self._away(method, path, f"did not answer within {limit.seconds:g} s") from None
         except requests.RequestException as error:
-            raise self._away(method, path, limit.said or _why(error)) from None
+            raise self._away(method, path, limit.said or _why(error) + proxies.through(self.url)) from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
-            session.trust_env = False
+            session.trust_env = False  # a .netrc must not give anybody a password
+            session.proxies.update(proxies.for_requests(self.url))
             self._sessions.append(session)
         return session
 
