@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import unquote, urlsplit
 
 import httpx._client
@@ -70,10 +70,19 @@ def is_this_machine(host: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        address = ip_address(name)
+        return address_of(name).is_loopback
     except ValueError:
         return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def address_of(text: str) -> IPv4Address | IPv6Address:
+    """An IP address; one of IPv4 in IPv6's spelling as that of IPv4, whose loopback Python knows only from 3.13 on.
+
+    Raises:
+        ValueError: it is none.
+    """
+    address = ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def through(url: str) -> str:
