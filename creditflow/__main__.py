@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from creditflow import guard, health, machine, sweep
+from creditflow import endpoints, guard, health, journal, machine, sweep
 from creditflow.cast import PASSWORD
 from creditflow.errors import CannotRun, ServiceAway
 from creditflow.redaction import redact_output, redactor
@@ -37,17 +37,22 @@ def doctor() -> None:
     with contextlib.ExitStack() as owed:
         try:
             settings = _settings()
+            proxy = health.proxy(settings)
         except CannotRun as error:
             console.print(redactor.clean(str(error)), markup=False, soft_wrap=True)
             raise typer.Exit(2) from None
         redactor.learn(*settings.secrets())
         if exposed := readable_by_others():
             console.print(exposed, markup=False, soft_wrap=True)
+        if proxy:
+            console.print(redactor.clean(proxy), markup=False, soft_wrap=True)
         target = Target(settings)
         owed.callback(target.close)
         found = health.services(target)
         console.print(_table(found))
         missing = [*_missing_tables(target, found), *_not_allowed(settings)]
+        if not missing and all(h.state != "down" for h in found):
+            missing += _missing_endpoints(target)
         for sentence in missing:
             console.print(redactor.clean(sentence), markup=False, soft_wrap=True)
     wrong = sum(h.state == "down" for h in found) + len(missing)
@@ -120,6 +125,19 @@ def _missing_tables(target: Target, found: list[health.Health]) -> list[str]:
         return health.tables(target)
     except ServiceAway as away:
         return [str(away)]
+
+
+def _missing_endpoints(target: Target) -> list[str]:
+    """What is wrong with the plan's endpoints; whoever is on the target is told by a journal that somebody asks."""
+    settings = target.settings
+    redactor.learn(PASSWORD)
+    journalled = journal.Journal.begin(settings.journal_dir, settings.ops_center_url, not load().names_a_target)
+    try:
+        return endpoints.ask(target, redactor.learn, journalled).sentences
+    except CannotRun as why:
+        return [str(why)]
+    finally:
+        journalled.end()
 
 
 def _not_allowed(settings: Settings) -> list[str]:

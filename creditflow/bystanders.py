@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from creditflow.cast import Cast
 from creditflow.cleanup import Cleanup
 from creditflow.drivers.record import Entry
+from creditflow.errors import EndpointMissing
 from creditflow.journal import Journal
 from creditflow.target import Target
 
@@ -31,17 +32,20 @@ class Bystanders:
         owe: Callable[[Callable[[], object]], object],
         learn: Callable[[str], None],
         journal: Journal | None = None,
+        tell: Callable[[str], None] = print,
     ) -> Bystanders:
         """Make an individual with credits, and an organisation whose admin has an allocation.
 
         A target on which nobody can be granted credits has bystanders without, and one whose Lago is not named has
-        bystanders without a subscription.
+        bystanders without a subscription. Where no organisation can be made, or it can't have credits, they have none,
+        which is told: scenarios that need one are red themselves.
 
         Args:
             target: where they live.
             owe: takes what removes them again.
             learn: told every secret that is made.
             journal: where they are written before they are made.
+            tell: shows the reader a line.
         """
         cleanup = Cleanup(journal)
         owe(cleanup.carry_out)
@@ -51,6 +55,9 @@ class Bystanders:
         with_lago = target.has("LAGO_API_URL")
         cast.person("bystander", "professional" if with_lago else "", credits)
         admin = cast.person("second bystander", "platform" if with_lago else "")
-        organization = cast.organization("the bystanders' organisation", admin, credits=1_000)
-        target.ops_center.allocate(admin.token, organization.id, admin.email, 100)
+        try:
+            organization = cast.organization("the bystanders' organisation", admin, credits=1_000)
+            target.ops_center.allocate(admin.token, organization.id, admin.email, 100)
+        except (EndpointMissing, AssertionError) as why:
+            tell(f"The bystanders have no organisation with credits: {why}")
         return cls(cast, tuple(target.record.take()))

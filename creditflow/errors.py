@@ -30,11 +30,18 @@ class ServiceAway(ToldWhole):
     """
 
     def __init__(self, service: str, address: str, what: str, cure: str = "") -> None:
-        self.service, self.address = service, address
+        self.service, self.address, self.what = service, address, what
         setting = _SETTINGS.get(service, "the setting that names it")
         super().__init__(
             f"{service} at {address} {what}: {cure or f'start it, look into its log, or correct {setting}'}."
         )
+
+
+class EndpointMissing(ToldWhole):
+    """The target's Ops-Center does not have an endpoint of the plan, so that what needs it can't be judged."""
+
+    def __init__(self, method: str, path: str, number: str, said: str) -> None:
+        super().__init__(f"This Ops-Center has no {method} {path} ({number} of the plan): it answered {said}.")
 
 
 class NotTestableHere(AssertionError):  # noqa: N818 - a verdict of its own kind: red, never green

@@ -63,7 +63,7 @@ def read(path: Path) -> tuple[Excuse, ...]:
     shown = f"{path.parent.name}/{path.name}"
     excuses: list[Excuse] = []
     heading_is_due = True
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         cells = tuple(cell.strip() for cell in line.split("\t"))

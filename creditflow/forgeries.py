@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from creditflow import waiting
 from creditflow.drivers.http import Reply
 from creditflow.drivers.keycloak import SignInRefused
-from creditflow.drivers.ops_center import BASE, OpsCenter
+from creditflow.drivers.ops_center import OpsCenter
 from creditflow.errors import NotTestableHere
 from creditflow.expect import holds
 from creditflow.people import Person
@@ -83,7 +83,7 @@ def balance_as_another(ops_center: OpsCenter, person: Person, other: Person) -> 
     """EP1 with a person's token, and with another's name in every header by which a gateway says who signed in."""
     ids = {f"X-{prefix}": other.id for prefix in ("User-Id", "Forwarded-User", "Auth-Request-User", "Remote-User")}
     emails = {f"X-{prefix}-Email": other.email for prefix in ("User", "Forwarded", "Auth-Request")}
-    return ops_center.http.send("GET", f"{BASE}/credits/balance", token=person.token, headers=ids | emails)
+    return ops_center.http.send("GET", ops_center.path("EP1"), token=person.token, headers=ids | emails)
 
 
 def expired(target: Target, person: Person) -> str:

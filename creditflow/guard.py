@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -25,6 +24,7 @@ from psycopg2.extensions import parse_dsn
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
+from creditflow.drivers.proxies import address_of
 from creditflow.errors import CannotRun
 from creditflow.expect import counted
 from creditflow.settings import Settings, listed
@@ -159,9 +159,9 @@ def addresses(host: str) -> list[str]:
 def is_here(found: Iterable[str]) -> bool:
     """Whether these are addresses of this machine, all of them; no address is none of its."""
     own = {address.address.partition("%")[0] for interface in psutil.net_if_addrs().values() for address in interface}
-    places = list(found)
+    places = {place: address_of(place) for place in found}
     return bool(places) and all(
-        ip_address(place).is_loopback or ip_address(place).is_unspecified or place in own for place in places
+        address.is_loopback or address.is_unspecified or place in own for place, address in places.items()
     )
 
 

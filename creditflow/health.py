@@ -8,8 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from creditflow.drivers import proxies
+from creditflow.drivers.http import Http
+from creditflow.drivers.ops_center import BASE, ENDPOINTS
 from creditflow.errors import NotTestableHere, ServiceAway
+from creditflow.settings import Settings
 from creditflow.target import Target
 
 UNICORN_TABLES = {
@@ -59,6 +64,22 @@ def services(target: Target) -> list[Health]:
     ]
     with ThreadPoolExecutor(len(asked)) as pool:
         return list(pool.map(lambda item: _look(*item), asked))
+
+
+def proxy(settings: Settings) -> str:
+    """What is to be said of a proxy that is set, and for which services it is used; empty without one.
+
+    Raises:
+        CannotRun: it can't be used.
+    """
+    named = {
+        "Ops-Center": settings.ops_center_url,
+        "Keycloak": settings.keycloak_url,
+        "Lago": settings.lago_api_url,
+        "LiteLLM": settings.litellm_url,
+        "Provider": settings.provider_url,
+    }
+    return proxies.told({service: url for service, url in named.items() if url})
 
 
 def tables(target: Target) -> list[str]:
@@ -116,13 +137,28 @@ def _ops_center(target: Target) -> tuple[str, str]:
     http = target.ops_center.http
     reply = target.ops_center.status()
     services = reply.body.get("services")
+    if reply.status in (404, 405, 501) and _asks_for_a_token(http):
+        return http.url, f"does not say how its services are ({reply.status} at {BASE}/system/status)"
     if reply.status != 200 or not isinstance(services, dict):
-        what = f"answered {reply.status} when asked for its status, not as Ops-Center does"
-        raise ServiceAway("Ops-Center", http.url, what)
+        place, kind = reply.headers.get("Location"), reply.headers.get("Content-Type", "").partition(";")[0]
+        how = (
+            f" and leads to {urlsplit(place).netloc or 'another path'}" if place else f" with {kind}" * ("html" in kind)
+        )
+        what = f"answered {reply.status}{how} when asked for its status, not as Ops-Center does"
+        cure = (
+            "" if reply.status >= 500 else "see that OPS_CENTER_URL names Ops-Center, with what stands before /api/v1"
+        )
+        raise ServiceAway("Ops-Center", http.url, what, cure)
     down = [name for name, state in services.items() if state != "up"]
     return http.url, f"reports {', '.join(down)} down" if down else str(
         reply.body.get("version", "all its services up")
     )
+
+
+def _asks_for_a_token(http: Http) -> bool:
+    """Whether the plan's first endpoint is there; that of the status is not the plan's, and may be missing."""
+    reply = http.send("GET", BASE + ENDPOINTS["EP1"][1])
+    return reply.status == 401 and reply.headers.get("WWW-Authenticate", "").startswith("Bearer")
 
 
 def _keycloak(target: Target) -> tuple[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from creditflow import period
 from creditflow.drivers.http import Reply
@@ -34,6 +33,42 @@ _TOPICS = {
 }
 
 
+PHRASES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    402: "Payment Required",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    407: "Proxy Authentication Required",
+    408: "Request Timeout",
+    409: "Conflict",
+    410: "Gone",
+    411: "Length Required",
+    412: "Precondition Failed",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    415: "Unsupported Media Type",
+    416: "Range Not Satisfiable",
+    417: "Expectation Failed",
+    421: "Misdirected Request",
+    422: "Unprocessable Content",
+    426: "Upgrade Required",
+    428: "Precondition Required",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
+    511: "Network Authentication Required",
+}
+"""What RFC 9110, section 15, and RFC 6585 call a refusal; the standard library's phrases differ between Pythons."""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """How a feature names a refusal: the status, and the contract's code in words or the status's own phrase."""
@@ -51,8 +86,9 @@ class Refusal:
         """
         status, _, words = text.partition(" ")
         code = words.startswith('"')
-        if words and not code and words != HTTPStatus(int(status)).phrase:
-            raise ValueError(f"The feature calls {status} '{words}'; it is '{HTTPStatus(int(status)).phrase}'.")
+        phrase = PHRASES.get(int(status), "no refusal of RFC 9110")
+        if words and not code and words != phrase:
+            raise ValueError(f"The feature calls {status} '{words}'; it is '{phrase}'.")
         return Refusal(int(status), words.strip('"'), code)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from creditflow import audit, guard, health, journal, machine, waiting
+from creditflow import audit, endpoints, guard, health, journal, machine, waiting
 from creditflow.accounts import Accounts
 from creditflow.bystanders import Bystanders
 from creditflow.cast import PASSWORD, Cast
@@ -82,8 +82,8 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
         tell: shows the reader a line.
 
     Raises:
-        CannotRun: a setting is wrong, the sandbox does not start, the target may not be written to, or services or
-            tables are missing (X3, X4).
+        CannotRun: a setting is wrong, the sandbox does not start, the target may not be written to, services or
+            tables are missing (X3, X4), or Ops-Center answers so that no scenario could be judged.
     """
     settings = load(userdata)
     on_sandbox = not settings.names_a_target
@@ -97,6 +97,8 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     target = Target(settings)
     owe(target.close)
     tell(f"Target {settings.ops_center_url}, run {RUN}")
+    if proxy := health.proxy(settings):
+        tell(proxy)
     if left := journal.earlier(settings.journal_dir, settings.ops_center_url):
         tell(left)
     check(target, tell)
@@ -109,12 +111,32 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
             tell(f"Scenarios that need it will be red; --tags='not @{tag}' leaves them out.")
     journalled = Journal.begin(settings.journal_dir, settings.ops_center_url, on_sandbox)
     owe(lambda: journalled.end(tell))
-    bystanders = Bystanders.make(target, owe, redactor.learn, journalled)
+    bystanders = survey(target, owe, journalled, tell)
     watch = Watch(target)
     watch.begin()
     owe(lambda: tell(watch.said()) if watch.said() else None)
     owe(lambda: watch.everything([]))
     return Session(settings, target, watch, bystanders, journalled)
+
+
+def survey(target: Target, owe: Owe, journalled: Journal, tell: Callable[[str], None]) -> Bystanders:
+    """Ask which of the plan's endpoints there are, make the bystanders with those, and say what is missing.
+
+    Raises:
+        CannotRun: no scenario could be judged with what there is.
+    """
+    found, said = endpoints.require(target, redactor.learn, journalled), list[str]()
+    target.ops_center.missing = found.surely_missing
+    bystanders = Bystanders.make(target, owe, redactor.learn, journalled, said.append)
+    if found.missing and (theirs := bystanders.cast.organizations):
+        found = found.confirmed(target, theirs[0].admin.token, theirs[0].id)
+    target.ops_center.missing = found.missing
+    for sentence in [*found.sentences, *said]:
+        tell(sentence)
+    if found.missing:
+        tell("Scenarios that need what is missing will be red as errors that name it.")
+        environment.tell({"Endpoints missing": ", ".join(e.address for e in found.endpoints if e.id in found.missing)})
+    return bystanders
 
 
 def check(target: Target, tell: Callable[[str], None]) -> None:

@@ -261,7 +261,7 @@ def _check_lines(path: Path) -> None:
     if not path.is_file():
         return
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"{path.name} can't be read ({type(error).__name__}): save it as UTF-8 text that you may read."

@@ -194,7 +194,8 @@ class Logs:
                 continue
             whole = text[: text.rfind(b"\n") + 1]
             self._read[path] = now.st_ino, begin + len(whole)
-            found += [(path.stem, line) for line in whole.decode("utf-8", "replace").splitlines()]
+            lines = whole.decode("utf-8", "replace").split("\n")[:-1]
+            found += [(path.stem, line.removesuffix("\r")) for line in lines]
         return found
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import requests
 import urllib3
+from httpx_sse import EventSource
 
+from creditflow.drivers import proxies
 from creditflow.drivers.patience import LARGEST, Limit, Patience
 from creditflow.errors import ServiceAway
 from creditflow.reporting.waits import waits
@@ -20,6 +24,10 @@ STREAM = 4
 """How many times the deadline of a request a whole stream has."""
 
 BROKEN = "broke off its answer"
+
+EVENT_STREAM = "text/event-stream"
+
+_CUT_SHORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 @dataclass(frozen=True)
@@ -104,32 +112,48 @@ class Http:
         ):
             if _is_stream(response):
                 limit.lengthen(STREAM)
-            text = self._read(limit, method, path, response).decode("utf-8", "replace")
+            content = self._read(limit, method, path, response)
         self._patience.kept()
         milliseconds = (time.monotonic() - started) * 1000
-        events = tuple(_events(text)) if _is_stream(response) else ()
-        return Reply(response.status_code, response.headers, text, milliseconds, events)
+        events = tuple(_events([content])) if _is_stream(response) else ()
+        return Reply(response.status_code, response.headers, _text(content), milliseconds, events)
 
     def leave_early(self, path: str, *, token: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
-        """Ask for a stream, read its first event and go away; the reply holds what was read until then."""
+        """Ask for a stream, read its first event and go away; the reply holds what was read until then.
+
+        An answer that is no stream is read whole, so that a refusal can be understood.
+        """
         started = time.monotonic()
         with (
             waits.on(self.service),
             self._patience.limit() as limit,
             self._open(limit, "POST", path, token, body, headers, None) as response,
         ):
-            try:
-                first = next((line for line in response.iter_lines(chunk_size=1) if line.startswith(b"data:")), b"")
-            except (requests.RequestException, urllib3.exceptions.HTTPError):
-                raise self._away("POST", path, limit.said or BROKEN) from None
-        text = first.decode("utf-8", "replace")
+            if _is_stream(response):
+                content, events = self._first_event(limit, path, response)
+            else:
+                content, events = self._read(limit, "POST", path, response), ()
         milliseconds = (time.monotonic() - started) * 1000
-        return Reply(response.status_code, response.headers, text, milliseconds, tuple(_events(text)))
+        return Reply(response.status_code, response.headers, _text(content), milliseconds, events)
 
     def close(self) -> None:
         """Close every connection."""
         for session in self._sessions:
             session.close()
+
+    def _first_event(self, limit: Limit, path: str, response: requests.Response) -> tuple[bytes, tuple[Any, ...]]:
+        content = bytearray()
+
+        def parts() -> Iterator[bytes]:
+            for part in response.iter_content(1):
+                content.extend(part)
+                yield part
+
+        try:
+            events = tuple(itertools.islice(_events(parts()), 1))
+        except _CUT_SHORT:
+            raise self._away("POST", path, limit.said or BROKEN) from None
+        return bytes(content), events
 
     def _read(self, limit: Limit, method: str, path: str, response: requests.Response) -> bytes:
         content = bytearray()
@@ -138,7 +162,7 @@ class Http:
                 content += part
                 if len(content) > LARGEST:
                     limit.read(len(content))
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+        except _CUT_SHORT:
             raise self._away(method, path, limit.said or BROKEN) from None
         return bytes(content)
 
@@ -168,13 +192,14 @@ class Http:
             limit.late()
             raise self._away(method, path, f"did not answer within {limit.seconds:g} s") from None
         except requests.RequestException as error:
-            raise self._away(method, path, limit.said or _why(error)) from None
+            raise self._away(method, path, limit.said or _why(error) + proxies.through(self.url)) from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
-            session.trust_env = False
+            session.trust_env = False  # a .netrc must not give anybody a password
+            session.proxies.update(proxies.for_requests(self.url))
             self._sessions.append(session)
         return session
 
@@ -192,14 +217,25 @@ def _why(error: requests.RequestException) -> str:
 
 
 def _is_stream(response: requests.Response) -> bool:
-    return response.headers.get("Content-Type", "").startswith("text/event-stream")
+    return response.headers.get("Content-Type", "").startswith(EVENT_STREAM)
 
 
-def _events(text: str) -> Iterator[Any]:
-    for line in text.splitlines():
-        if line.startswith("data:"):
-            data = line.removeprefix("data:").strip()
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
+
+
+def _events(parts: Iterable[bytes]) -> Iterator[Any]:
+    """The data of each server-sent event, as JSON where it is JSON.
+
+    Lines end at CR, LF and CRLF only; an event that no empty line ends is none (WHATWG HTML, "Server-sent events").
+    """
+    # `utf-8-sig` leaves out a byte order mark, which httpx-sse does not.
+    stream = httpx.Response(
+        200, headers={"Content-Type": EVENT_STREAM}, content=iter(parts), default_encoding="utf-8-sig"
+    )
+    for event in EventSource(stream).iter_sse():
+        if event.data:
             try:
-                yield json.loads(data)
+                yield json.loads(event.data)
             except (ValueError, RecursionError):
-                yield data
+                yield event.data

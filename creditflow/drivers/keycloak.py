@@ -12,6 +12,7 @@ import requests
 from keycloak import KeycloakAdmin, KeycloakOpenID
 from keycloak.exceptions import KeycloakConnectionError, KeycloakError
 
+from creditflow.drivers import proxies
 from creditflow.drivers.http import an_object
 from creditflow.drivers.patience import Patience
 from creditflow.errors import ServiceAway
@@ -190,7 +191,7 @@ class Keycloak:
             try:
                 yield
             except (KeycloakConnectionError, requests.RequestException):
-                said = limit.said or "can't be reached"
+                said = limit.said or f"can't be reached{proxies.through(self.url)}"
                 raise self._away(f"{said} when asked to {what}") from None
             except KeycloakError as error:
                 if (error.response_code or 500) >= 500:

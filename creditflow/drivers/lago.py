@@ -11,6 +11,7 @@ from lago_python_client.client import Client
 from lago_python_client.exceptions import LagoApiError
 from lago_python_client.models import Customer, Subscription
 
+from creditflow.drivers import proxies
 from creditflow.drivers.http import Http, objects
 from creditflow.drivers.patience import Patience
 from creditflow.errors import ServiceAway
@@ -33,6 +34,7 @@ class Lago:
     def __init__(self, url: str, key: str, timeout_s: float) -> None:
         self.url = url
         self.http = Http("Lago", url, timeout_s)
+        proxies.use_in_httpx(url)
         self._client = Client(api_key=key, api_url=url, retry_on_rate_limit=False)
         self._patience = Patience(timeout_s)
 
@@ -141,7 +143,8 @@ class Lago:
                 said = f"answered {error.status_code} {reason}".strip()
                 raise ServiceAway("Lago", self.url, f"{said} when asked to {what}", cure) from None
             except httpx.HTTPError as error:
-                raise ServiceAway("Lago", self.url, f"can't be reached to {what} ({type(error).__name__})") from None
+                said = f"can't be reached{proxies.through(self.url)} to {what} ({type(error).__name__})"
+                raise ServiceAway("Lago", self.url, said) from None
             except _UNREADABLE as error:
                 said = f"gave an answer that can't be read when asked to {what} ({type(error).__name__})"
                 raise ServiceAway("Lago", self.url, said) from None

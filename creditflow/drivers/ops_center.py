@@ -8,10 +8,27 @@ from typing import Any
 from creditflow.drivers.http import Http, Reply
 from creditflow.drivers.meter import Meter, Unmetered
 from creditflow.drivers.record import Note, unnoted
-from creditflow.errors import ServiceAway
+from creditflow.errors import EndpointMissing, ServiceAway
 
 BASE = "/api/v1"
-CHAT = f"{BASE}/llm/chat/completions"
+ENDPOINTS = {
+    "EP1": ("GET", "/credits/balance"),
+    "EP2": ("GET", "/credits/organization/{org}"),
+    "EP3": ("POST", "/credits/organization/{org}/purchase"),
+    "EP4": ("POST", "/credits/organization/{org}/allocate"),
+    "EP5": ("GET", "/credits/organization/{org}/my-allocation"),
+    "EP6": ("GET", "/credits/organization/{org}/usage-attribution"),
+    "EP7": ("GET", "/usage/current"),
+    "EP8": ("GET", "/usage/history"),
+    "EP9": ("POST", "/llm/chat/completions"),
+    "EP10": ("GET", "/llm/models"),
+    "EP11": ("POST", "/org"),
+    "EP12": ("GET", "/org/{org}"),
+    "EP13": ("POST", "/org/{org}/invite"),
+    "EP14": ("POST", "/settings/byok-keys"),
+    "EP15": ("GET", "/settings/byok-keys"),
+}
+"""Method and path below `BASE` of the plan's endpoints (plan, Appendix A); `{org}` stands for an organisation's id."""
 
 
 class OpsCenter:
@@ -24,28 +41,32 @@ class OpsCenter:
         timeout_s: the deadline of one request, in seconds.
         note: told of every request that may move credits or count, and of its answer.
         meter: asked before every LLM request.
+
+    Attributes:
+        missing: the endpoints that this Ops-Center does not have, by id, each with what it answered instead; asking one
+            raises `EndpointMissing`.
     """
 
     def __init__(self, url: str, timeout_s: float, note: Note = unnoted, meter: Meter | None = None) -> None:
         self.http = Http("Ops-Center", url, timeout_s)
+        self.missing: Mapping[str, str] = {}
         self._note, self._meter = note, meter or Unmetered()
 
     def balance(self, token: str | None) -> Reply:
         """EP1: the caller's individual credits and calls."""
-        return self.http.send("GET", f"{BASE}/credits/balance", token=token)
+        return self._send("EP1", token)
 
     def organization_credits(self, token: str | None, organization: str) -> Reply:
         """EP2: an organisation's total, allocated and unallocated credits."""
-        return self.http.send("GET", f"{BASE}/credits/organization/{organization}", token=token)
+        return self._send("EP2", token, organization)
 
     def purchase(self, token: str | None, organization: str, amount: Any, key: str | None = None) -> Reply:
         """EP3: buy credits for an organisation, with an idempotency key where one is given."""
-        path = f"{BASE}/credits/organization/{organization}/purchase"
         headers = {"Idempotency-Key": key} if key else None
         return self._noted(
             "purchase",
             token,
-            lambda: self.http.send("POST", path, token=token, body={"amount": amount}, headers=headers),
+            lambda: self._send("EP3", token, organization, body={"amount": amount}, headers=headers),
             organization=organization,
             credits=amount,
             key=key,
@@ -53,12 +74,11 @@ class OpsCenter:
 
     def allocate(self, token: str | None, organization: str, email: str, amount: Any) -> Reply:
         """EP4: allocate an organisation's credits to a member."""
-        path = f"{BASE}/credits/organization/{organization}/allocate"
         body = {"user_email": email, "credits": amount}
         return self._noted(
             "allocate",
             token,
-            lambda: self.http.send("POST", path, token=token, body=body),
+            lambda: self._send("EP4", token, organization, body=body),
             organization=organization,
             email=email,
             credits=amount,
@@ -66,26 +86,25 @@ class OpsCenter:
 
     def my_allocation(self, token: str | None, organization: str) -> Reply:
         """EP5: the caller's own allocation in an organisation."""
-        return self.http.send("GET", f"{BASE}/credits/organization/{organization}/my-allocation", token=token)
+        return self._send("EP5", token, organization)
 
     def usage_attribution(self, token: str | None, organization: str) -> Reply:
         """EP6: an organisation's usage by member."""
-        return self.http.send("GET", f"{BASE}/credits/organization/{organization}/usage-attribution", token=token)
+        return self._send("EP6", token, organization)
 
     def usage(self, token: str | None) -> Reply:
         """EP7: the caller's usage of the current period."""
-        return self.http.send("GET", f"{BASE}/usage/current", token=token)
+        return self._send("EP7", token)
 
     def history(self, token: str | None, limit: int = 50, offset: int = 0) -> Reply:
         """EP8: the caller's past requests, a page at a time."""
-        params = {"limit": limit, "offset": offset}
-        return self.http.send("GET", f"{BASE}/usage/history", token=token, params=params)
+        return self._send("EP8", token, params={"limit": limit, "offset": offset})
 
     def chat(self, token: str | None, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
         """EP9: an LLM request in OpenAI's shape, plain or streaming as the body says."""
         return self._asked(
             token,
-            lambda: self.http.send("POST", CHAT, token=token, body=body, headers=headers),
+            lambda: self._send("EP9", token, body=body, headers=headers),
             body=body,
             headers=headers or {},
         )
@@ -94,7 +113,7 @@ class OpsCenter:
         """EP9 as a stream whose reader goes away after the first event."""
         return self._asked(
             token,
-            lambda: self.http.leave_early(CHAT, token=token, body=body, headers=headers),
+            lambda: self.http.leave_early(self.path("EP9"), token=token, body=body, headers=headers),
             body=body,
             headers=headers or {},
             left_early=True,
@@ -102,27 +121,24 @@ class OpsCenter:
 
     def models(self, token: str | None) -> Reply:
         """EP10: the models on offer and their prices."""
-        return self.http.send("GET", f"{BASE}/llm/models", token=token)
+        return self._send("EP10", token)
 
     def create_organization(self, token: str | None, name: str, tier: str) -> Reply:
         """EP11: create an organisation; the caller becomes its admin."""
         body = {"name": name, "subscription_tier": tier}
-        return self._noted(
-            "create_organization", token, lambda: self.http.send("POST", f"{BASE}/org", token=token, body=body)
-        )
+        return self._noted("create_organization", token, lambda: self._send("EP11", token, body=body))
 
     def organization(self, token: str | None, organization: str) -> Reply:
         """EP12: an organisation and its members."""
-        return self.http.send("GET", f"{BASE}/org/{organization}", token=token)
+        return self._send("EP12", token, organization)
 
     def invite(self, token: str | None, organization: str, email: str, role: str) -> Reply:
         """EP13: make somebody a member of an organisation, by e-mail."""
-        path = f"{BASE}/org/{organization}/invite"
         body = {"email": email, "role": role}
         return self._noted(
             "invite",
             token,
-            lambda: self.http.send("POST", path, token=token, body=body),
+            lambda: self._send("EP13", token, organization, body=body),
             organization=organization,
             email=email,
         )
@@ -139,11 +155,11 @@ class OpsCenter:
     def store_key(self, token: str | None, provider: str, key: str) -> Reply:
         """EP14: store the caller's own provider key."""
         body = {"provider": provider, "api_key": key}
-        return self.http.send("POST", f"{BASE}/settings/byok-keys", token=token, body=body)
+        return self._send("EP14", token, body=body)
 
     def keys(self, token: str | None) -> Reply:
         """EP15: which provider keys the caller has stored, never the keys."""
-        return self.http.send("GET", f"{BASE}/settings/byok-keys", token=token)
+        return self._send("EP15", token)
 
     def remove_key(self, token: str | None, provider: str) -> Reply:
         """Remove the caller's stored key of one provider."""
@@ -153,7 +169,22 @@ class OpsCenter:
         """What Ops-Center itself says of the services it needs; open to everyone."""
         return self.http.send("GET", f"{BASE}/system/status")
 
+    def path(self, endpoint: str, organization: str = "") -> str:
+        """The path of an endpoint, by its id.
+
+        Raises:
+            EndpointMissing: this Ops-Center does not have it.
+        """
+        method, path = ENDPOINTS[endpoint]
+        if said := self.missing.get(endpoint):
+            raise EndpointMissing(method, BASE + path.replace("{org}", "{org_id}"), endpoint, said)
+        return BASE + path.format(org=organization)
+
+    def _send(self, endpoint: str, token: str | None, organization: str = "", **more: Any) -> Reply:
+        return self.http.send(ENDPOINTS[endpoint][0], self.path(endpoint, organization), token=token, **more)
+
     def _asked(self, token: str | None, send: Callable[[], Reply], body: Any, **values: Any) -> Reply:
+        self.path("EP9")
         self._meter.ask(body)
         reply = self._noted("chat", token, send, body=body, **values)
         self._meter.answered(body, reply)

@@ -94,6 +94,7 @@ def _config(output: Path, history: Path) -> dict[str, Any]:
                 Kind.PENDING,
             ),
             _category("Nothing was checked", Kind.UNCHECKED),
+            _category("Missing in this Ops-Center: an endpoint of the plan", Kind.MISSING),
             _category("Not testable here", Kind.NOT_TESTABLE),
             _category("Exceptions out of date", Kind.OUT_OF_DATE),
             _category("Excused until a day", Kind.EXCUSED),

@@ -22,7 +22,7 @@ from behave.exception import StepNotImplementedError
 from behave.model import Feature, Rule, Scenario, Step
 from behave.model_type import Status
 
-from creditflow.errors import NothingChecked, NotTestableHere, ToldWhole
+from creditflow.errors import EndpointMissing, NothingChecked, NotTestableHere, ToldWhole
 from creditflow.exceptions import Excuse, today
 
 _BEHAVE = Path(behave.__file__).parent
@@ -53,6 +53,7 @@ class Kind(StrEnum):
     UNDEFINED = "undefined"
     PENDING = "pending"
     UNCHECKED = "nothing checked"
+    MISSING = "endpoint missing"
     NOT_TESTABLE = "not testable here"
     OUT_OF_DATE = "exception out of date"
     EXCUSED = "excused"
@@ -82,6 +83,7 @@ class Problem:
             kind = Kind.PENDING if isinstance(error, StepNotImplementedError) else kind
             kind = Kind.UNCHECKED if isinstance(error, NothingChecked) else kind
             kind = Kind.NOT_TESTABLE if isinstance(error, NotTestableHere) else kind
+            kind = Kind.MISSING if isinstance(error, EndpointMissing) else kind
         return cls(kind, where, sentence(error, kind), error)
 
     @property

@@ -89,7 +89,7 @@ Feature: Case 2 The month's quota is used up
     Scenario: A request for an unknown model uses no call
       Given a trial user on the Trial plan with 1,000 credits
       When they ask for a model that is not on offer
-      Then it is refused as 422 Unprocessable Entity
+      Then it is refused as 422 Unprocessable Content
       And it says that 700 of 700 calls are left until the first of next month
       And they have used 0 of 700 calls
 

@@ -248,24 +248,24 @@ Feature: 2 A member spends what their organisation has allocated to them
 
       @F2.S2
       Examples: Purchases
-        | act                               | status | meaning              |
-        | purchase 0 credits                | 422    | Unprocessable Entity |
-        | purchase -5 credits               | 422    | Unprocessable Entity |
-        | purchase half a credit            | 422    | Unprocessable Entity |
+        | act                               | status | meaning               |
+        | purchase 0 credits                | 422    | Unprocessable Content |
+        | purchase -5 credits               | 422    | Unprocessable Content |
+        | purchase half a credit            | 422    | Unprocessable Content |
 
       @F2.S4
       Examples: Allocations
-        | act                               | status | meaning              |
-        | allocate credits to the stranger  | 404    | Not Found            |
-        | allocate 0 credits to the member  | 422    | Unprocessable Entity |
-        | allocate -5 credits to the member | 422    | Unprocessable Entity |
+        | act                               | status | meaning               |
+        | allocate credits to the stranger  | 404    | Not Found             |
+        | allocate 0 credits to the member  | 422    | Unprocessable Content |
+        | allocate -5 credits to the member | 422    | Unprocessable Content |
 
       @F2.S3
       Examples: People and plans
-        | act                               | status | meaning              |
-        | add the member again              | 409    | Conflict             |
-        | give somebody an unknown role     | 422    | Unprocessable Entity |
-        | create one on an unknown tier     | 422    | Unprocessable Entity |
+        | act                               | status | meaning               |
+        | add the member again              | 409    | Conflict              |
+        | give somebody an unknown role     | 422    | Unprocessable Content |
+        | create one on an unknown tier     | 422    | Unprocessable Content |
 
     @EP12 @normal
     Scenario: A removed organisation pays for nobody any more
@@ -285,9 +285,9 @@ Feature: 2 A member spends what their organisation has allocated to them
       Then it is refused as <status> <meaning>
 
       Examples:
-        | which               | status | meaning              |
-        | that does not exist | 404    | Not Found            |
-        | by a malformed id   | 422    | Unprocessable Entity |
+        | which               | status | meaning               |
+        | that does not exist | 404    | Not Found             |
+        | by a malformed id   | 422    | Unprocessable Content |
 
   Rule: A member of several organisations says which one pays
 

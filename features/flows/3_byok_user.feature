@@ -32,7 +32,7 @@ Feature: 3 Someone with their own provider key pays the provider and not us
     Scenario Outline: <what> is not accepted as a key
       Given a BYOK user on the Professional plan with 1,000 credits
       When they try to store <what> as their OpenRouter key
-      Then it is refused as 422 Unprocessable Entity
+      Then it is refused as 422 Unprocessable Content
       And their settings list no key
 
       Examples:
@@ -46,7 +46,7 @@ Feature: 3 Someone with their own provider key pays the provider and not us
     Scenario: A key that was mistyped is not repeated in the refusal
       Given a BYOK user on the Professional plan with 1,000 credits
       When they try to store "sk-or-v1-a b c d e f g" as their OpenRouter key
-      Then it is refused as 422 Unprocessable Entity
+      Then it is refused as 422 Unprocessable Content
       And the refusal does not repeat what was sent
 
   Rule: A request on the user's own key costs no credits

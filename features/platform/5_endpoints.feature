@@ -30,7 +30,7 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
     @A8 @EP9 @needs.journal @normal
     Scenario: Malformed requests are refused and never a server error
       Given an individual on the Professional plan with 10,000 credits
-      Then each malformed question is refused as 422 Unprocessable Entity
+      Then each malformed question is refused as 422 Unprocessable Content
         | what is wrong            |
         | no messages              |
         | an empty list of messages |

@@ -70,7 +70,7 @@ Feature: Whoever reads an error knows what to do next
       Given a trial user on the Trial plan with 1,000 credits
       And they have already made 700 calls this month
       When they ask for a model that is not on offer
-      Then it is refused as 422 Unprocessable Entity
+      Then it is refused as 422 Unprocessable Content
 
   Rule: A red check says where to look first
 

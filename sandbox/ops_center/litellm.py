@@ -3,10 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
+from httpx_sse import EventSource
 
 from sandbox.ops_center.problems import Problem
 from sandbox.ops_center.settings import Settings
@@ -75,17 +76,18 @@ def _troubles_explained() -> Iterator[None]:
 
 
 async def _events(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    answer.encoding = "utf-8-sig"
     with _troubles_explained():
-        async for line in answer.aiter_lines():
-            data = line.removeprefix("data:").strip()
-            if not line.startswith("data:") or not data:
-                continue
-            if data == "[DONE]":
-                return
-            event = json.loads(data)
-            if "error" in event:
-                break
-            yield event
+        async with aclosing(EventSource(answer).aiter_sse()) as events:
+            async for event in events:
+                if event.data == "[DONE]":
+                    return
+                if not event.data:
+                    continue
+                said = json.loads(event.data)
+                if "error" in said:
+                    break
+                yield said
     raise provider_error()
 
 

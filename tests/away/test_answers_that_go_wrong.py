@@ -159,6 +159,62 @@ def test_an_event_that_does_not_come_within_the_deadline_is_told() -> None:
         http.close()
 
 
+CUT_AT_LINE_ENDS_ONLY: dict[str, tuple[bytes, tuple[object, ...]]] = {
+    "LF": (b'data: {"a": 1}\n\ndata: b\n\n', ({"a": 1}, "b")),
+    "CR": (b"data: a\r\rdata: b\r\r", ("a", "b")),
+    "CRLF": (b"data: a\r\n\r\ndata: b\r\n\r\n", ("a", "b")),
+    "line ends of several kinds": (b"data: a\n\r\ndata: b\r\n\ndata: c\r\r\n", ("a", "b", "c")),
+    **{
+        f"U+{ord(mark):04X} in a value": (f'data: {{"a": "b{mark}c"}}\n\n'.encode(), ({"a": f"b{mark}c"},))
+        for mark in "\u0085\u2028\u2029\ufeff\u00a0"
+    },
+    **{
+        f"U+{ord(mark):04X} in what is no JSON": (f"data: b{mark}c\n\n".encode(), (f"b{mark}c",))
+        for mark in "\v\f\x1c\x1d\x1e\x85"
+    },
+    "a byte order mark": (b"\xef\xbb\xbfdata: a\n\n", ("a",)),
+    "several lines of data": (b'data: {"a":\ndata: 1}\n\n', ({"a": 1},)),
+    "comments and other fields": (b": hello\n\nevent: x\nid: 1\nretry: 5\ndata: a\n: more\n\n\n\n", ("a",)),
+    "no space": (b"data:a\n\n", ("a",)),
+    "only the first space is left out": (b"data:  a \n\n", (" a ",)),
+    "an event that is cut short": (b"data: a\n\ndata: b\n", ("a",)),
+    "characters of several bytes": ('data: {"a": "😀é漢"}\n\n'.encode(), ({"a": "😀é漢"},)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CUT_AT_LINE_ENDS_ONLY)
+def test_an_event_ends_where_the_standard_says(what: str) -> None:
+    said, events = CUT_AT_LINE_ENDS_ONLY[what]
+    with server(lambda: [STREAMED + said]) as address:
+        http = Http("Ops-Center", f"http://{address}", 5)
+        whole = http.send("POST", "/chat", body={})
+        left = http.leave_early("/chat", token="a-token", body={})
+        http.close()
+    assert whole.events == events
+    assert left.events == events[:1]
+    assert left.text == said.decode()[: len(left.text)]
+
+
+def test_an_event_that_comes_in_pieces_is_whole() -> None:
+    said = 'data: {"a": "é\u2028漢"}\r\n\r\ndata: b\r\n\r\n'.encode()
+    with server(lambda: [STREAMED, *(said[at : at + 1] for at in range(len(said)))]) as address:
+        http = Http("Ops-Center", f"http://{address}", 5)
+        left = http.leave_early("/chat", token="a-token", body={})
+        whole = http.send("POST", "/chat", body={})
+        http.close()
+    assert left.events == ({"a": "é\u2028漢"},)
+    assert whole.events == ({"a": "é\u2028漢"}, "b")
+
+
+def test_a_refusal_where_a_stream_was_asked_for_can_be_read() -> None:
+    said = b'HTTP/1.1 402 Payment Required\r\nContent-Length: 12\r\n\r\n{"code":"x"}'
+    with server(lambda: [said]) as address:
+        http = Http("Ops-Center", f"http://{address}", 5)
+        reply = http.leave_early("/chat", token="a-token", body={})
+        http.close()
+    assert (reply.status, reply.body, reply.events) == (402, {"code": "x"}, ())
+
+
 def test_a_wrong_content_type_is_read_by_what_is_in_it() -> None:
     said = b'HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 15\r\n\r\n{"credits": 10}'
     with server(lambda: [said]) as address:

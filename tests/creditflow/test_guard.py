@@ -119,6 +119,8 @@ def test_the_machines_own_addresses_are_this_machine_and_its_neighbours_are_not(
     assert own
     assert all(is_here([address]) for address in own)
     assert is_here(addresses("localhost"))
+    assert is_here(["::ffff:127.0.0.1", "::ffff:0.0.0.0"])
+    assert not is_here(["::ffff:8.8.8.8"])
     assert not is_here([])
     assert not is_here([ELSEWHERE])
     assert not is_here([*own, ELSEWHERE])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,8 @@ def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
     [
         ('402 "insufficient credits"', Refusal(402, "insufficient credits", True), "insufficient_credits"),
         ("403 Forbidden", Refusal(403, "Forbidden"), ""),
+        ("413 Content Too Large", Refusal(413, "Content Too Large"), ""),
+        ("422 Unprocessable Content", Refusal(422, "Unprocessable Content"), ""),
         ("504 Gateway Timeout", Refusal(504, "Gateway Timeout"), ""),
         ("409", Refusal(409), ""),
     ],
@@ -44,6 +47,19 @@ def test_a_refusal_is_read_from_the_feature_s_words(text: str, refusal: Refusal,
 def test_a_phrase_that_is_not_the_status_s_own_is_a_mistake_in_the_feature() -> None:
     with pytest.raises(ValueError, match="The feature calls 403 'Unauthorized'; it is 'Forbidden'"):
         Refusal.of("403 Unauthorized")
+
+
+def test_the_phrases_are_those_of_rfc_9110_on_every_python() -> None:
+    # 3.13 took up RFC 9110's names; those before have RFC 4918's and RFC 7231's.
+    older = {413: "Request Entity Too Large", 414: "Request-URI Too Long", 416: "Requested Range Not Satisfiable",
+             422: "Unprocessable Entity"}  # fmt: skip
+    for status, phrase in refusals.PHRASES.items():
+        assert HTTPStatus(status).phrase in (phrase, older.get(status))
+
+
+def test_a_status_that_is_no_refusal_has_no_phrase() -> None:
+    with pytest.raises(ValueError, match="The feature calls 299 'Fine'; it is 'no refusal of RFC 9110'"):
+        Refusal.of("299 Fine")
 
 
 def test_a_refusal_as_the_contract_has_it_is_green(reply: MakeReply) -> None:

@@ -60,6 +60,12 @@ def test_what_was_typed_wins_over_the_environment_that_over_dotenv_that_over_the
     assert load({"keycloak_realm": "typed"}).keycloak_client_id == "client-of-dotenv"
 
 
+def test_a_value_of_dotenv_ends_at_its_line_end_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    dotenv(monkeypatch, tmp_path, "LAGO_API_KEY='a\u2028b\x85c'\nOPS_CENTER_URL=http://localhost:1\nKEYCLOAK_URL=http://k\n"
+           "KEYCLOAK_CLIENT_SECRET=s\n")  # fmt: skip
+    assert load().lago_api_key.get_secret_value() == "a\u2028b\x85c"
+
+
 def test_an_empty_variable_of_the_environment_names_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     dotenv(monkeypatch, tmp_path, "KEYCLOAK_REALM=from-dotenv\n")
     monkeypatch.setenv("KEYCLOAK_REALM", "")

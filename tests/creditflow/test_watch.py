@@ -331,6 +331,12 @@ def test_a_line_is_read_when_it_is_whole(log: Path) -> None:
     assert logs.new_lines() == [("ops-center", "and half")]
 
 
+def test_a_line_ends_at_its_line_feed_only(log: Path) -> None:
+    logs = Logs([log])
+    write(log, "one\u2028two\x85three\vfour\r\nnext\n")
+    assert [line for _, line in logs.new_lines()] == ["one\u2028two\x85three\vfour", "next"]
+
+
 def test_a_log_that_is_emptied_is_read_from_its_beginning(log: Path) -> None:
     logs = Logs([log])
     log.write_text("anew\n")

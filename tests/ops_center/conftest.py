@@ -362,7 +362,7 @@ def problem() -> Callable[[requests.Response, int, str], dict[str, Any]]:
 
 def events_of(answer: requests.Response) -> list[dict[str, Any] | str]:
     """The data events of a stream; the last is [DONE] when it is whole."""
-    data = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+    data = [line.removeprefix("data: ") for line in answer.text.split("\n") if line.startswith("data: ")]
     return [event if event == "[DONE]" else json.loads(event) for event in data]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import socket
@@ -12,6 +13,7 @@ import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -51,6 +53,12 @@ class Line:
         if self._server is None:
             self._server = socket.create_server(("127.0.0.1", self._port))
             threading.Thread(target=self._serve, args=(self._server,), daemon=True).start()
+
+    def lead_to(self, url: str) -> None:
+        """Lead somewhere else: those who were connected are cut off."""
+        self.cut()
+        self._target = urlsplit(url)
+        self.mend()
 
     def cut(self) -> None:
         assert self._server is not None
@@ -242,6 +250,42 @@ def test_litellm_away_the_request_was_never_sent_and_does_not_count(
     assert user.balance() == 991
     assert user.calls_used() == 1
     assert len(center.usage_rows(user)) == 1
+    center.always_true()
+
+
+class Streaming(BaseHTTPRequestHandler):
+    """A LiteLLM whose answer has every kind of line separator in its words, written as they are."""
+
+    words = "one\u2028two\u2029three\u0085four"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        choice = {"choices": [{"index": 0, "delta": {"content": self.words}}]}
+        usage = {"choices": [], "usage": {"total_tokens": 100}}
+        events = [*(json.dumps(event, ensure_ascii=False) for event in (choice, usage)), "[DONE]"]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        self.wfile.write("".join(f"data: {event}\n\n" for event in events).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_stream_with_line_separators_in_its_words_is_whole_and_charged(
+    away: Away, center: Deployment, user: Person, events: Callable[[requests.Response], list[Any]]
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Streaming) as litellm:
+        threading.Thread(target=litellm.serve_forever, daemon=True).start()
+        away.lines["litellm"].lead_to(f"http://127.0.0.1:{litellm.server_port}")
+        answer = user.ask(stream=True)
+        away.lines["litellm"].lead_to(center.target["LITELLM_URL"])
+        litellm.shutdown()
+
+    only, done = events(answer)
+    assert (only["choices"][0]["delta"]["content"], done) == (Streaming.words, "[DONE]")
+    assert (only["cost_credits"], only["credits_remaining"]) == (9, 991)
+    assert center.charges(user) == [9]
     center.always_true()
 
 

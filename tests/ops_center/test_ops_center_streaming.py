@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import openai
 import pytest
 import requests
+from pydantic import SecretStr
+
+from sandbox.ops_center.litellm import LiteLLM
+from sandbox.ops_center.settings import Settings
 
 if TYPE_CHECKING:
     from tests.ops_center.conftest import Deployment, Organization, Person
@@ -119,3 +125,36 @@ def test_a_provider_that_fails_before_the_first_word_is_a_plain_problem(
 
     assert (answer.status_code, json.loads(answer.text)["code"]) == (502, "provider_error")
     assert person.balance() == 1000
+
+
+WHOLE = '{"choices": [{"delta": {"content": "a%sb"}}]}'
+STREAMS = {
+    **{f"U+{ord(mark):04X}": f"data: {WHOLE % mark}\n\ndata: [DONE]\n\n" for mark in "\u0085\u2028\u2029"},
+    "CR": f"data: {WHOLE % ''}\r\rdata: [DONE]\r\r",
+    "CRLF": f": hello\r\n\r\ndata:{WHOLE % ''}\r\n\r\ndata: [DONE]\r\n\r\n",
+    "a byte order mark": f"\ufeffdata: {WHOLE % ''}\n\ndata: [DONE]\n\n",
+    "several lines of data": f"data: {(WHOLE % '').replace(' ', chr(10) + 'data: ')}\n\ndata: [DONE]\n\n",
+}
+
+
+@pytest.mark.parametrize("size", [1, 3, 10_000])
+@pytest.mark.parametrize("what", STREAMS)
+def test_an_event_of_litellm_ends_where_the_standard_says(what: str, size: int) -> None:
+    said = STREAMS[what].encode()
+
+    async def parts() -> AsyncIterator[bytes]:
+        for at in range(0, len(said), size):
+            yield said[at : at + size]
+
+    async def read() -> list[dict[str, Any]]:
+        headers = {"Content-Type": "text/event-stream"}
+        proxy = httpx.MockTransport(lambda _request: httpx.Response(200, headers=headers, content=parts()))
+        settings = Settings.model_construct(litellm_url="http://litellm", litellm_key=SecretStr("key"))
+        async with (
+            httpx.AsyncClient(transport=proxy) as http,
+            LiteLLM(http, settings).stream({"stream": True}) as events,
+        ):
+            return [event async for event in events]
+
+    mark = chr(int(what[2:], 16)) if what.startswith("U+") else ""
+    assert asyncio.run(read()) == [json.loads(WHOLE % mark)]

@@ -129,7 +129,7 @@ class StandIn:
     def events(answer: requests.Response) -> list[Any]:
         """The data events of a stream, ``[DONE]`` as that word."""
         lines = [
-            line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")
+            line.removeprefix("data: ") for line in answer.text.split("\n") if line.startswith("data: ")
         ]
         return [line if line == "[DONE]" else json.loads(line) for line in lines]
 
