@@ -186,9 +186,15 @@ def _run(command: list[str | Path], tool: str) -> None:
 
 
 def _make_importable(target: Path) -> None:
-    """Let the environment's Python find the project's own packages from every folder, for `behave` as for pytest."""
+    """Let the environment's Python find the project's own packages from every folder, for `behave` as for pytest.
+
+    The second line lets a command line that behave can't use end as a run of the suite ends.
+    """
     packages = target / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
-    (packages / "credit_flow_acceptance.pth").write_text(f"{PROJECT}\n")
+    (packages / "credit_flow_acceptance.pth").write_text(
+        f'{PROJECT}\nimport importlib.util; importlib.util.find_spec("creditflow") '
+        'and __import__("creditflow.reporting.start")\n'
+    )
 
 
 def _last_line(output: str | bytes | None) -> str:

@@ -1,5 +1,7 @@
 """Hooks that fail where a tag (`@raise.before_scenario`) or `-D raise=before_all` asks for it."""
 
+import os
+import signal
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -113,7 +115,7 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
         context.add_cleanup(broken_removal)
     wanted("before_scenario", scenario.tags)
     if "ctrl-c.before_scenario" in scenario.tags:
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
     if "blind.before_scenario" in scenario.tags:
         raise NotTestableHere("the target has no Lago", "set LAGO_API_URL")
 
@@ -121,7 +123,7 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
 def after_scenario(context: Context, scenario: Scenario) -> None:
     wanted("after_scenario", scenario.tags)
     if "ctrl-c.after_scenario" in scenario.tags:
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
     for tag in scenario.tags:
         if tag.startswith("audit."):
             audit(tag.removeprefix("audit."))
