@@ -38,7 +38,7 @@ def is_ours(error: BaseException) -> bool:
 def told(error: BaseException, what: str) -> str:
     """The sentence for an error that is no `Exception`; `what` names who raised it."""
     if isinstance(error, SystemExit | ProcessExit):
-        return f"{what} ended the process: {shown(error)}. The suite went on; let it raise an error instead."
+        return f"{what} ended the process: {shown(error)}; let it raise an error instead."
     if isinstance(error, KeyboardInterrupt):
         return f"{what} raised KeyboardInterrupt, and no signal had come."
     return f"{what} raised {shown(error)}, which is no Exception and would have ended the run."

@@ -22,7 +22,7 @@ from behave.userdata import UserData, parse_user_define
 
 from creditflow.errors import CannotRun
 from creditflow.redaction import redactor
-from creditflow.reporting.outcome import relative
+from creditflow.reporting.outcome import relative, sentence
 from creditflow.reporting.results import FORMATTER, Unfinished, folder_of, forget, mark
 
 _BEHAVE = str(Path(behave.__file__).parent)
@@ -155,8 +155,9 @@ def _why(error: BaseException) -> str:  # noqa: PLR0911 - a line a kind
         return f"behave knows no language {text}: correct --lang, or the file's `# language:`"
     if isinstance(error, ConfigError):
         return text
+    said = sentence(error).rstrip(".")
     place = _place(error)
-    return f"{type(error).__name__}: {text or 'without a message'}{f' ({place})' if place else ''}"
+    return f"{said} ({place})" if place else said
 
 
 def _place(error: BaseException) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from creditflow.ending import contained
-from creditflow.reporting.outcome import Kind, Problem
+from creditflow.ending import EndedInstead, contained
+from creditflow.reporting.outcome import Kind, Problem, sentence
 
 Note = Callable[[Problem], None]
 
@@ -33,8 +33,11 @@ class Guarded:
             try:
                 with contained(f"The {self._name}"):
                     return call(*args, **kwargs)
-            except Exception as error:
+            except EndedInstead as error:
                 self._note(Problem.of(error, self._name, Kind.ERROR))
+            except Exception as error:
+                failed = f"The {self._name} failed: {sentence(error)}"
+                self._note(Problem(Kind.ERROR, self._name, failed, error))
             return None
 
         return guarded

@@ -32,7 +32,10 @@ _RUNNERS_OWN = (
     "/six.py",
     "/contextlib.py",
     "/creditflow/reporting/runner.py",
+    "/creditflow/reporting/checked.py",
+    "/creditflow/deadline.py",
     "/creditflow/ending.py",
+    "/creditflow/interruption.py",
 )
 """Files whose frames tell how a step was called, which a reader of a failure need not know."""
 

@@ -23,6 +23,8 @@ def is_behave(command: Sequence[str]) -> bool:
             next(rest, None)
         elif word == "-m":
             return next(rest, "") == "behave"
+        elif word == "-c":
+            return False
         elif not word.startswith("-"):
             return word.rpartition("/")[2] == "behave"
     return False
