@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ANYTHING = st.text(st.characters() | st.sampled_from("\x00\x1b\ud800\udfff\ufffe]>&<\"'"))
 ODD = "a\x1b[31mb\x00c]]>d\ud800e\ufffef\uffff\x9b"
-ODD_TITLE = r"""odd \x1b[31m \x00 \ufffe ]]> & < """ + '"'
+ODD_TITLE = r'''odd \x1b[31m \x00 \ufffe ]]> & < "'''
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from creditflow.reporting.outcome import Kind
 if TYPE_CHECKING:
     from tests.reporting.conftest import Behave, Told
 
-ODD_TITLE = r"""odd \x1b[31m \x00 \ufffe ]]> & < \""""
+ODD_TITLE = r'''odd \x1b[31m \x00 \ufffe ]]> & < "'''
 SCENARIOS = {
     "passed": "passed",
     "failed": "failed",
