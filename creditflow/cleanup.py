@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from creditflow.deadline import TookTooLong, deadlines
+from creditflow.ending import told
 from creditflow.errors import ToldWhole
 from creditflow.interruption import GivenUp, interruption
 from creditflow.journal import CURE, Journal, shown
@@ -31,10 +32,13 @@ class _Owed:
     number: int
 
     def attempt(self) -> str:
+        """Remove it, in a thread of its own; returns why that failed, or nothing."""
         try:
             self.removal()
         except Exception as error:
             return str(error) or type(error).__name__
+        except BaseException as error:
+            return told(error, "The removal").removesuffix(".")
         return ""
 
 

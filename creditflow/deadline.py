@@ -27,7 +27,7 @@ class TookTooLong(ToldWhole):
     """A deadline passed; the sentence says which, for what was waited, and what to do."""
 
 
-class _Alarm(BaseException):
+class Alarm(BaseException):
     """Not to be caught on its way by what catches every `Exception`."""
 
 
@@ -105,7 +105,7 @@ class Deadlines:
         def ring(_number: int, _frame: FrameType | None) -> None:
             nonlocal told
             told = told or deadline.sentence()
-            raise _Alarm
+            raise Alarm
 
         handler = signal.signal(signal.SIGALRM, ring)
         before = signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.000_001), _AGAIN_S)
@@ -115,7 +115,7 @@ class Deadlines:
                 yield
             finally:
                 _restore(handler, before, began)
-        except _Alarm:
+        except Alarm:
             _restore(handler, before, began)
             self.left_something = True
             raise TookTooLong(told) from None

@@ -400,7 +400,11 @@ class RedactingStream:
         lines = text.splitlines(keepends=True)
         said = "".join(line for line in lines if line.removesuffix("\n") not in self._unsaid)
         if said:
-            self._beneath.write(self._redactor.clean(said))
+            cleaned = self._redactor.clean(said)
+            try:
+                self._beneath.write(cleaned)
+            except UnicodeEncodeError as error:
+                self._beneath.write(cleaned.encode(error.encoding, "backslashreplace").decode(error.encoding))
 
 
 class _Bytes(io.RawIOBase):

@@ -10,8 +10,10 @@ rules nor errors in hooks and clean-ups, and looks only at steps; here the statu
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from allure_commons.mapping import labels_set, parse_tag
 from allure_commons.model2 import Label, Link, Parameter, StatusDetails, TestResult, TestStepResult
 from allure_commons.model2 import Status as AllureStatus
 from allure_commons.types import ALLURE_UNIQUE_LABELS, AttachmentType, LabelType, Severity
-from allure_commons.utils import get_testplan, host_tag, md5, now, platform_label, thread_tag, uuid4
+from allure_commons.utils import get_testplan, host_tag, now, platform_label, thread_tag, uuid4
 from behave.configuration import Configuration
 from behave.formatter.base import Formatter as BehaveFormatter
 from behave.formatter.base import StreamOpener
@@ -33,6 +35,7 @@ from behave.model import Feature, Rule, Scenario, Step
 from behave.model_type import Status
 
 from creditflow.redaction import redactor
+from creditflow.reporting.characters import writable
 from creditflow.reporting.environment import environment
 from creditflow.reporting.outcome import (
     OUTCOME_LABEL,
@@ -50,7 +53,7 @@ from creditflow.reporting.outcome import (
     rule_of,
     tags_of,
 )
-from creditflow.reporting.results import forget
+from creditflow.reporting.results import Unfinished, forget, mark, unmark
 
 _STATUS = {
     Kind.PASSED: AllureStatus.PASSED,
@@ -60,6 +63,9 @@ _STATUS = {
     Kind.UNTESTED: AllureStatus.UNKNOWN,
 }
 _READABLE = (LabelType.EPIC, LabelType.FEATURE, LabelType.STORY)
+_OF_TESTOPS = frozenset({"ALLURE_ID", "AS_ID"})
+"""Labels that stand for a test case in Allure's server: two scenarios that have the same would be taken for one."""
+
 LARGEST_TEXT = 20_000_000
 """Bytes. A larger attached file is not read to be cleaned, and so is not attached."""
 
@@ -76,11 +82,12 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
         self._run = Run()
         self._feature: Feature | None = None
         self._silent = config.dry_run
-        folder = Path(stream_opener.name or "allure-results")
-        forget(folder, config)
+        self._folder = Path(stream_opener.name or "allure-results")
+        forget(self._folder, config)
         self.listener = Listener(config, self._run)
-        self.file_logger = RedactingLogger(folder)
+        self.file_logger = RedactingLogger(self._folder)
         if not self._silent:
+            mark(self._folder, Unfinished())
             allure_commons.plugin_manager.register(self.listener)
             allure_commons.plugin_manager.register(self.file_logger)
 
@@ -103,6 +110,11 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
         for scenario in feature.walk_scenarios():
             scenario.run = allure_commons.test(scenario.run, context={"scenario": scenario})
             is_planned_scenario(scenario, self.testplan)
+
+    def scenario(self, scenario: Scenario) -> None:
+        """Say beside the results which scenario runs, for the case that the process dies in it."""
+        if not self._silent:
+            mark(self._folder, Unfinished(scenario=f"“{full_title(scenario)}” ({place(scenario)})"))
 
     def step(self, step: Step) -> None:
         """Expect the step."""
@@ -137,7 +149,8 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
                 self.listener.write_untold(feature)
             for problem in self._run.problems:
                 self.listener.write_outside(problem)
-            environment.write(Path(self.stream_opener.name or "allure-results"))
+            environment.write(self._folder)
+            unmark(self._folder)
         super().close()
 
 
@@ -162,13 +175,15 @@ class RedactingLogger(AllureFileLogger):
 
 def _clean_body(body: str | bytes) -> str | bytes:
     """Clean text, and what of anything else, such as a picture, is text."""
-    return redactor.clean(body) if isinstance(body, str) else redactor.clean_bytes(bytes(body))
+    if isinstance(body, str):
+        return redactor.clean(body).encode("utf-8", "backslashreplace")
+    return redactor.clean_bytes(bytes(body))
 
 
 def _cleaned(item: Any) -> Any:
     """A copy of a result, or of a part of one, with every text cleaned."""
     if isinstance(item, str):
-        return redactor.clean(str(item.value) if hasattr(item, "value") else item)
+        return writable(redactor.clean(str(item.value) if hasattr(item, "value") else item))
     if isinstance(item, list):
         return [_cleaned(part) for part in item]
     if attr.has(type(item)):
@@ -185,7 +200,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         self.current_scenario_uuid: str | None = None
         self.current_step_uuid: str | None = None
         self._told: set[int] = set()
-        self._same: Counter[str] = Counter()
+        self._same: Counter[tuple[str, str]] = Counter()
 
     def start_scenario(self, scenario: Scenario) -> None:
         """Begin a result with everything that is known of the scenario beforehand."""
@@ -196,8 +211,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         rule = rule_of(scenario)
         result.name = full_title(scenario)
         result.fullName = full_name(scenario)
-        result.testCaseId = md5(result.fullName)
-        result.historyId = self._history_id(scenario)
+        result.testCaseId = result.historyId = self._identity(scenario)
         result.titlePath = [*get_title_path(scenario), *([rule.name] if rule else [])]
         result.labels = _labels(scenario)
         parsed = [parse_tag(tag, self.issue_pattern, self.link_pattern) for tag in tags_of(scenario)]
@@ -230,7 +244,9 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         """Write an error that happened outside of scenarios as a result of its own."""
         name = f"{problem.where} of “{part.name}”" if part else f"{problem.where} of the run"
         feature = part.feature if isinstance(part, Rule) else part
-        self._same[name] += 1
+        file = self._file(feature) if feature else ""
+        self._same[file, name] += 1
+        identity = _digest(file, name, str(self._same[file, name]))
         labels = [
             Label(LabelType.SEVERITY, Severity.BLOCKER.value),
             Label(OUTCOME_LABEL, problem.kind.value),
@@ -242,8 +258,8 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             uuid=uuid4(),
             name=name,
             fullName=name,
-            historyId=md5(name, str(self._same[name])),
-            testCaseId=md5(name),
+            historyId=identity,
+            testCaseId=identity,
             titlePath=[feature.filename, feature.name] if feature else ["Outside of features"],
             labels=labels,
             status=AllureStatus.BROKEN,
@@ -258,6 +274,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         result = self.logger.get_test(self.current_scenario_uuid)
         result.stop = now()
         result.status = _STATUS.get(outcome.kind, AllureStatus.BROKEN)
+        result.labels = [label for label in result.labels if label.name not in _OF_TESTOPS]
         result.labels += [Label(OUTCOME_LABEL, outcome.kind.value), Label(PLACE_LABEL, place(scenario))]
         result.statusDetails = _details(outcome.message, outcome.trace())
         of_steps = [problem for step in scenario.all_steps for problem in of_step(step)]
@@ -353,17 +370,32 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         for thread in [thread for thread in contexts if thread is not threading.current_thread()]:
             contexts.pop(thread, None)
 
-    def _history_id(self, scenario: Scenario) -> str:
-        """The same from run to run, wherever the scenario's row stands in its Examples.
+    def _identity(self, scenario: Scenario) -> str:
+        """The same from run to run, wherever in its file and in its Examples the scenario stands.
 
-        Two that are alike in every word are told apart by their order, or Allure takes one for a repetition.
+        Those of a file that are alike in every word are told apart by their order in it, selected or not; Allure would
+        take one for a repetition of the other and show only the last.
         """
-        parts = names_of(scenario)
-        if row := scenario._row:
-            parts += [f"{heading}={cell}" for heading, cell in zip(row.headings, row.cells, strict=True)]
-        same = "\0".join(parts)
-        self._same[same] += 1
-        return str(md5(same, str(self._same[same])))
+        words = _words(scenario)
+        alike = [other for other in scenario.feature.walk_scenarios() if _words(other) == words]
+        number = next(number for number, other in enumerate(alike) if other is scenario)
+        return _digest(self._file(scenario.feature), *words, str(number))
+
+    def _file(self, feature: Feature) -> str:
+        """The feature's file, however the command line gave it."""
+        base = getattr(self.behave_config, "base_dir", None) or "."
+        return os.path.relpath(feature.filename, base)
+
+
+def _words(scenario: Scenario) -> list[str]:
+    """All that tells a scenario from others but its place."""
+    row = scenario._row
+    cells = [f"{heading}={cell}" for heading, cell in zip(row.headings, row.cells, strict=True)] if row else []
+    return [*names_of(scenario), *cells]
+
+
+def _digest(*parts: str) -> str:
+    return md5("\0".join(parts).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def _sentence(step: Step) -> str:

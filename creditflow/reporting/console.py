@@ -15,6 +15,7 @@ from behave.formatter.base import StreamOpener
 from behave.model import Feature, Rule, Scenario
 
 from creditflow.redaction import redactor
+from creditflow.reporting.characters import writable
 from creditflow.reporting.outcome import (
     Kind,
     Outcome,
@@ -121,7 +122,7 @@ class Formatter(BehaveFormatter):
 
     def _line(self, indent: int, text: str, kind: Kind | None = None) -> None:
         assert self.stream is not None
-        text = textwrap.indent(redactor.clean(text), " " * indent)
+        text = textwrap.indent(writable(redactor.clean(text)), " " * indent)
         if kind is not None and self._coloured:
             text = f"{_COLOURS.get(kind, _RED)}{text}{_PLAIN}"
         if self._ascii:

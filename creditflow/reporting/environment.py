@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from creditflow.redaction import redactor
+from creditflow.reporting.characters import writable
 
 NAME = "environment.properties"
 """The file beside the results that Allure reads the target's description from."""
@@ -31,7 +32,7 @@ class Environment:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(str(text).split())
+    return writable(" ".join(str(text).split()))
 
 
 def _value(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from creditflow.reporting import prepare
 from creditflow.reporting.outcome import OUTCOME_LABEL, Kind
+from creditflow.reporting.results import Unfinished, page_of, unfinished
 
 RESULTS = prepare.PROJECT / "allure-results"
 TITLE = "Credit flow acceptance"
@@ -44,10 +45,15 @@ def draw(results: Path = RESULTS) -> Path:
     Raises:
         NotDrawn: there is nothing to draw, the tool is not installed, or it failed.
     """
+    last = unfinished(results)
     if not any(results.glob("*-result.json")) and not any(results.glob("*-globals.json")):
+        if last:
+            raise NotDrawn(f"There are no results in {results} to draw a report of. {last.sentence()}")
         raise NotDrawn(f"There are no results in {results} to draw a report of: run behave first.")
+    if last:
+        _tell_in_the_report(last, results)
     tool = prepare.TOOL
-    page = results.absolute().parent / "allure-report" / "index.html"
+    page = page_of(results)
     history = results.absolute().parent / ".sandbox" / "allure-history.jsonl"
     if not prepare.is_prepared(tool):
         raise NotDrawn(
@@ -65,6 +71,26 @@ def draw(results: Path = RESULTS) -> Path:
     except OSError as error:
         raise NotDrawn(f"The report could not be written to {page}: {error.strerror}.") from error
     return page
+
+
+def _tell_in_the_report(last: Unfinished, results: Path) -> None:
+    """Write a result that is red beside those of a run that told no verdict, so that the page is no green one."""
+    identity = "run-without-verdict"
+    result = {
+        "uuid": identity,
+        "name": "The run ended without a verdict",
+        "fullName": identity,
+        "historyId": identity,
+        "testCaseId": identity,
+        "status": "broken",
+        "statusDetails": {"message": last.sentence()},
+        "labels": [
+            {"name": "severity", "value": "blocker"},
+            {"name": "feature", "value": "Outside of features"},
+            {"name": OUTCOME_LABEL, "value": Kind.ERROR.value},
+        ],
+    }
+    (results / f"{identity}-result.json").write_text(json.dumps(result), encoding="utf-8")
 
 
 def self_contained(page: str) -> str:
@@ -137,6 +163,8 @@ def main() -> int:
     """Draw the report and say where it is, or in one sentence why not; 2 is then the exit status."""
     try:
         print(f"Report: {draw()}")
+        if last := unfinished(RESULTS):
+            print(last.sentence())
     except (NotDrawn, prepare.NotPrepared) as error:
         print(error, file=sys.stderr)
         return 2

@@ -7,8 +7,9 @@ writes docstrings, tables and captured output as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -17,6 +18,7 @@ from behave.model import Feature, Scenario
 from behave.reporter.junit import CDATA, FeatureReportData, JUnitReporter
 
 from creditflow.redaction import redactor
+from creditflow.reporting.characters import writable
 from creditflow.reporting.outcome import Kind, Outcome, Problem, Run, of_feature
 
 
@@ -35,10 +37,21 @@ class Reporter(JUnitReporter):
     def feature(self, feature: Feature) -> None:
         """Write a feature of which anything was selected."""
         if any(scenario in self._report.selected for scenario in feature.walk_scenarios()):
-            super().feature(feature)
-            file = Path(str(self.config.junit_directory), f"TESTS-{self.make_feature_filename(feature)}.xml")
-            if file.is_file():
-                file.write_bytes(redactor.clean_bytes(file.read_bytes()))
+            file = self.make_feature_filename(feature)
+            report = FeatureReportData(feature, file)
+            self._process_run_items_for(feature, report)
+            suite = Element("testsuite", name=f"{report.classname}.{feature.name or file}")
+            suite.attrib |= {
+                "tests": str(report.counts_tests),
+                "errors": str(report.counts_errors),
+                "failures": str(report.counts_failed),
+                "skipped": str(report.counts_skipped),
+                "time": f"{feature.duration:.3f}",
+                "timestamp": datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
+                "hostname": gethostname(),
+            }
+            suite.extend(report.testcases)
+            self._write(file, suite)
 
     def end(self) -> None:
         """Write what failed before the first and after the last feature."""
@@ -46,10 +59,14 @@ class Reporter(JUnitReporter):
             return
         suite = Element("testsuite", name="run", tests=str(len(self._report.problems)), failures="0", skipped="0")
         suite.set("errors", str(len(self._report.problems)))
-        suite.extend(_clean(_case("run", problem)) for problem in self._report.problems)
+        suite.extend(_case("run", problem) for problem in self._report.problems)
+        self._write("run", suite)
+
+    def _write(self, name: str, suite: Element) -> None:
         folder = Path(str(self.config.junit_directory))
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "TESTS-run.xml").write_bytes(tostring(suite, encoding="UTF-8", xml_declaration=True))
+        written = tostring(_clean(suite), encoding="UTF-8", xml_declaration=True)
+        (folder / f"TESTS-{name}.xml").write_bytes(redactor.clean_bytes(written))
 
     def _process_run_items_for(self, parent: Any, report: FeatureReportData) -> None:
         super()._process_run_items_for(parent, report)
@@ -57,7 +74,7 @@ class Reporter(JUnitReporter):
             for part, problem in of_feature(parent):
                 report.counts_tests += 1
                 report.counts_errors += 1
-                report.testcases.append(_clean(_case(f"{report.classname}.{part.name}", problem)))
+                report.testcases.append(_case(f"{report.classname}.{part.name}", problem))
 
     def _process_scenario(self, scenario: Scenario, report: FeatureReportData) -> None:
         if not any(scenario is selected for selected in self._report.selected):
@@ -82,7 +99,7 @@ class Reporter(JUnitReporter):
         ):
             if text:
                 SubElement(case, name).append(CDATA(text))
-        report.testcases.append(_clean(case))
+        report.testcases.append(case)
 
 
 def _case(classname: str, problem: Problem) -> Element:
@@ -98,15 +115,9 @@ def _told(name: str, outcome: Outcome) -> Element:
     return element
 
 
-def _clean(case: Element) -> Element:
-    """Pass every text and attribute of an element through the redactor."""
-    for element in _walk([case]):
-        element.attrib = {name: redactor.clean(value) for name, value in element.attrib.items()}
-        element.text = redactor.clean(element.text) if element.text else element.text
-    return case
-
-
-def _walk(elements: Iterable[Element]) -> Iterable[Element]:
-    for element in elements:
-        yield element
-        yield from _walk(list(element))
+def _clean(suite: Element) -> Element:
+    """Pass every text and attribute through the redactor, and write what XML can't hold as Python does."""
+    for element in suite.iter():
+        element.attrib = {name: writable(redactor.clean(value)) for name, value in element.attrib.items()}
+        element.text = writable(redactor.clean(element.text)) if element.text else element.text
+    return suite

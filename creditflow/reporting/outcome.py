@@ -24,6 +24,7 @@ from behave.model_type import Status
 
 from creditflow.errors import EndpointMissing, NothingChecked, NotTestableHere, ToldWhole
 from creditflow.exceptions import Excuse, today
+from creditflow.reporting.characters import writable
 
 _BEHAVE = Path(behave.__file__).parent
 _RUNNERS_OWN = (
@@ -31,6 +32,10 @@ _RUNNERS_OWN = (
     "/six.py",
     "/contextlib.py",
     "/creditflow/reporting/runner.py",
+    "/creditflow/reporting/checked.py",
+    "/creditflow/deadline.py",
+    "/creditflow/ending.py",
+    "/creditflow/interruption.py",
 )
 """Files whose frames tell how a step was called, which a reader of a failure need not know."""
 
@@ -74,6 +79,10 @@ class Problem:
     where: str
     message: str
     error: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where", writable(self.where))
+        object.__setattr__(self, "message", writable(self.message))
 
     @classmethod
     def of(cls, error: BaseException, where: str, kind: Kind | None = None) -> Problem:
@@ -265,7 +274,7 @@ def _why_untested(scenario: Scenario, run_problems: Iterable[Problem]) -> str:
 
 def sentence(error: BaseException, kind: Kind | None = None) -> str:
     """What an exception says to a reader: its own words, led by its type where they alone say too little."""
-    text = str(error).strip()
+    text = _words(error)
     if isinstance(error, KeyboardInterrupt):
         return "The run was interrupted."
     if isinstance(error, StepNotImplementedError):
@@ -277,26 +286,34 @@ def sentence(error: BaseException, kind: Kind | None = None) -> str:
     return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__}, without a message."
 
 
+def _words(error: BaseException) -> str:
+    """What an exception says, also where it can't be asked."""
+    try:
+        return str(error).strip()
+    except Exception as unreadable:
+        return f"(its message can't be read: {type(unreadable).__name__})"
+
+
 def _bare_assertion(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return "A check failed without saying why."
     last = frames[-1]
-    return f"A check failed without saying why: {last.line} ({_relative(last.filename)}:{last.lineno})"
+    return f"A check failed without saying why: {last.line} ({relative(last.filename)}:{last.lineno})"
 
 
 def trace(error: BaseException) -> str:
     """The traceback of an error and its cause, without behave's frames, paths relative to where we are."""
     told = traceback.TracebackException.from_exception(error)
     _trim(told)
-    return _relative("".join(told.format())).strip()
+    return relative("".join(told.format())).strip()
 
 
 def route(error: BaseException, steps: int) -> str:
     """The last places on the way to an error: file, line, function and the line's text."""
     told = traceback.TracebackException.from_exception(error)
     _trim(told)
-    return _relative("\n".join(f"at {f.filename}:{f.lineno} in {f.name}: {f.line}" for f in told.stack[-steps:]))
+    return relative("\n".join(f"at {f.filename}:{f.lineno} in {f.name}: {f.line}" for f in told.stack[-steps:]))
 
 
 def _trim(told: traceback.TracebackException) -> None:
@@ -306,8 +323,9 @@ def _trim(told: traceback.TracebackException) -> None:
             _trim(chained)
 
 
-def _relative(text: str) -> str:
-    return text.replace(os.getcwd() + os.sep, "")
+def relative(text: str) -> str:
+    """A text for the reader: paths as they are seen from here, and every character so that it can be written."""
+    return writable(text.replace(os.getcwd() + os.sep, ""))
 
 
 def lineage(scenario: Scenario) -> list[Any]:
@@ -330,7 +348,7 @@ def tags_of(scenario: Scenario) -> list[str]:
 
 def title(scenario: Scenario) -> str:
     """The scenario's title without the number that behave gives a row of Examples."""
-    return scenario.name.rsplit(" -- @", 1)[0].strip() if scenario._row else scenario.name
+    return writable(scenario.name.rsplit(" -- @", 1)[0].strip() if scenario._row else scenario.name)
 
 
 def full_title(scenario: Scenario) -> str:
@@ -339,7 +357,7 @@ def full_title(scenario: Scenario) -> str:
     outline = scenario.parent
     if scenario._row is None or "<" in getattr(outline, "name", ""):
         return plain
-    return f"{plain} ({', '.join(scenario._row.cells)})"
+    return writable(f"{plain} ({', '.join(scenario._row.cells)})")
 
 
 def names_of(scenario: Scenario) -> list[str]:

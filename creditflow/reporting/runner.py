@@ -8,6 +8,9 @@ Set in ``behave.ini``: ``runner = creditflow.reporting.runner:Runner``. What it 
 - a tag of the command line that no scenario has ends the run before it begins, with exit status 2;
 - a scenario that is not testable here is excused where `plan/exceptions.tsv` says so, and an exception that is
   over or not needed any more is red;
+- what would end the process (`sys.exit`, `os._exit`, whatever is no `Exception`) in a step, a hook, a clean-up or a
+  formatter is an error of the scenario or the run, and so is what ends a thread that nobody waits for;
+- a run that can't begin leaves no results of the last run, says why in its last line, and ends with exit status 2;
 - an error of ``before_all`` that carries an ``exit_status`` (bad settings: 2) ends the run with it and
   its sentence;
 - a run that is interrupted (SIGINT) or terminated (SIGTERM) ends the scenario where it is, removes what was made,
@@ -17,12 +20,14 @@ Set in ``behave.ini``: ``runner = creditflow.reporting.runner:Runner``. What it 
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, cast
@@ -36,17 +41,17 @@ from behave.runner import Runner as StockRunner
 
 from creditflow import exceptions
 from creditflow.deadline import TimedSteps, deadlines
+from creditflow.ending import ContainedSteps, contained, told, without_exit
 from creditflow.errors import CannotRun
 from creditflow.interruption import InterruptibleSteps, interruption
 from creditflow.redaction import RedactingStream, redact_output, redactor
-from creditflow.reporting import tags
+from creditflow.reporting import beginning, tags
 from creditflow.reporting.checked import CheckedSteps
+from creditflow.reporting.guarded import Guarded
 from creditflow.reporting.junit import replace_stock_junit
-from creditflow.reporting.outcome import Kind, Problem, Run, full_name, note
-from creditflow.reporting.results import folder_of, forget
+from creditflow.reporting.outcome import Kind, Problem, Run, full_name, note, noted, trace
+from creditflow.reporting.results import FORMATTER, folder_of, forget, unfinished
 from creditflow.reporting.summary import Summary
-
-ALLURE = "creditflow.reporting.allure:Formatter"
 
 _UNSAID = frozenset({"ABORTED: By user."})
 """behave prints it also when ``before_all`` failed; the summary says what really ended the run."""
@@ -61,6 +66,9 @@ class Runner(StockRunner):
         _leave_one_allure(config)
         config.outputs = [_RedactingOpener(o.name, o.stream, o.encoding) for o in config.outputs]
         self.report = Run()
+        self._running = self._told = False
+        self._scenario: Scenario | None = None
+        self._older_threads: set[threading.Thread] = set()
         self.summary = Summary(self.report, config)
         if not config.dry_run:
             replace_stock_junit(config, self.report)
@@ -75,14 +83,13 @@ class Runner(StockRunner):
             SystemExit: with the status that an error of ``before_all`` asks for; 2 when the run can't begin; 128 and
                 the signal's number after a signal.
         """
-        if results := folder_of(self.config):
+        results = folder_of(self.config)
+        if results and not self.config.dry_run:
+            if (last := unfinished(results)) and not last.reason:
+                print(last.sentence())
             forget(results, self.config)
-        with interruption.taken():
-            try:
-                failed = super().run()
-            except CannotRun as reason:
-                print(redactor.clean(str(reason)))
-                raise SystemExit(reason.exit_status) from None
+        with interruption.taken(), without_exit(), self._watching_threads():
+            failed = self._begun()
             if self.config.dry_run:
                 return failed
             verdict = self.summary.tell(failed)
@@ -92,6 +99,37 @@ class Runner(StockRunner):
             _end_at_once(verdict)
         return verdict != 0
 
+    def _begun(self) -> bool:
+        """Run as behave does; returns whether that failed.
+
+        Raises:
+            SystemExit: the run can't begin.
+        """
+        try:
+            beginning.require_usable(self.config)
+            with contained("Loading the hooks or the steps"):
+                return bool(super().run())
+        except Exception as error:
+            if isinstance(error, CannotRun) or not self._running:
+                if not beginning.says_all(error):
+                    print(redactor.clean(trace(error)))
+                beginning.give_up(self.config, beginning.sentence_of(error))
+                raise SystemExit(getattr(error, "exit_status", CannotRun.exit_status)) from None
+            self.report.problems.append(Problem.of(error, "the runner", Kind.ERROR))
+            self._wind_up()
+            return True
+
+    def _wind_up(self) -> None:
+        """Remove and tell what behave left undone when an error of its own ended the run."""
+        try:
+            self.context._do_remaining_cleanups()
+        except Exception as error:
+            self.report.problems.append(Problem.of(error, "clean-up", Kind.CLEANUP_ERROR))
+        for formatter in self.formatters:
+            formatter.close()
+        for reporter in self.config.reporters:
+            reporter.end()
+
     def load_hooks(self, filename: str | None = None) -> None:
         """Load ``environment.py`` and watch each of its hooks."""
         super().load_hooks(filename)
@@ -100,11 +138,15 @@ class Runner(StockRunner):
     def run_model(self, features: list[Feature] | None = None) -> bool:
         """Run the features, telling the suite's formatters what is selected and when a scenario ended."""
         self._require_known_tags()
+        beginning.require_scenarios_at(self.feature_locations(), self.features)
         if self.config.dry_run:
             return super().run_model(features)
         self.report.excuses = exceptions.read(self._folder.parent / exceptions.FILE)
-        self.step_registry = InterruptibleSteps(TimedSteps(CheckedSteps(self.step_registry or the_step_registry)))
+        steps = InterruptibleSteps(TimedSteps(CheckedSteps(self.step_registry or the_step_registry)))
+        self.step_registry = ContainedSteps(steps)
         self.context.on_cleanup_error = self._cleanup_failed
+        self.context._do_cleanups = self._contained_cleanups(self.context._do_cleanups)
+        self._guard_outputs()
         for feature in self.features if features is None else features:
             self.report.expect(feature, self.config)
         for formatter in self.formatters:
@@ -112,7 +154,64 @@ class Runner(StockRunner):
                 formatter.begin(self.report)
         for scenario in self.report.selected:
             scenario.run = self._timed(scenario)
+        self._running = True
         return super().run_model(features)
+
+    def _guard_outputs(self) -> None:
+        """Keep formatters and reporters from ending the run; the suite's own come last, to tell what others did."""
+        self.formatters.sort(key=lambda formatter: hasattr(formatter, "begin"))
+        self.formatters = [
+            Guarded(one, f"formatter {_name_of(one)}", self._output_failed) for one in self.formatters
+        ]
+        self.config.reporters = [
+            Guarded(one, f"reporter {_name_of(one)}", self._output_failed) for one in self.config.reporters
+        ]
+
+    def _output_failed(self, problem: Problem) -> None:
+        """Note what a formatter raised with the scenario that runs, else with the run; the same once."""
+        known = noted(self._scenario) if self._scenario else self.report.problems
+        if (problem.where, problem.message) not in [(other.where, other.message) for other in known]:
+            self._note_here(problem)
+
+    def _note_here(self, problem: Problem) -> None:
+        if self._scenario is None:
+            self.report.problems.append(problem)
+        else:
+            note(self._scenario, problem)
+
+    def _contained_cleanups(self, clean_up: Callable[[], None]) -> Callable[[], None]:
+        """behave's clean-up of a layer, in which none of what was registered can end the run."""
+
+        def contained_cleanups() -> None:
+            layer = self.context._stack[0]
+            layer["@cleanups"] = [_contained(one) for one in layer.get("@cleanups", [])]
+            clean_up()
+
+        return contained_cleanups
+
+    @contextmanager
+    def _watching_threads(self) -> Iterator[None]:
+        """Tell of threads that end by an error for which nobody waits, also of those that outlive the verdict."""
+        threading.excepthook = self._thread_died
+        try:
+            yield
+        finally:
+            self._told = True
+
+    def _thread_died(self, died: threading.ExceptHookArgs) -> None:
+        name = died.thread.name if died.thread else "of unknown name"
+        error = died.exc_value or died.exc_type()
+        where = f"thread {name}"
+        problem = Problem.of(error, where, Kind.ERROR)
+        if not isinstance(error, Exception):
+            problem = Problem(Kind.ERROR, where, told(error, "The thread"), error)
+        if self._told:
+            print(redactor.clean(f"After the verdict, in {where}: {problem.message}"))
+            atexit.register(_end_as_failed)
+        elif self._scenario and died.thread in self._older_threads:
+            self.report.problems.append(problem)
+        else:
+            self._note_here(problem)
 
     def run_hook_with_capture(self, hook_name: str, *args: Any, **kwargs: Any) -> bool:
         """Run a hook; before the last one, see which exceptions are out of date, so that every output tells it."""
@@ -160,16 +259,36 @@ class Runner(StockRunner):
             deadlines.scenario_begins()
             if interruption.signal or self._is_late():
                 self.aborted = True
+            self._scenario, self._older_threads = scenario, set(threading.enumerate())
             try:
-                failed = bool(run(runner))
-                return failed and self.report.outcome(scenario).kind is not Kind.EXCUSED
+                failed = self._unless_broken(scenario, lambda: bool(run(runner)))
+                kind = self.report.outcome(scenario).kind
+                return kind.is_red or (failed and kind is not Kind.EXCUSED)
             finally:
+                self._scenario = None
                 self.report.seconds[id(scenario)] = time.monotonic() - began
                 for formatter in self.formatters:
                     if hasattr(formatter, "scenario_finished"):
                         formatter.scenario_finished(scenario)
 
         return timed
+
+    def _unless_broken(self, scenario: Scenario, run: Callable[[], bool]) -> bool:
+        """Run a scenario; where behave itself breaks in it, note that, and remove what the scenario made."""
+        depth = len(self.context._stack)
+        try:
+            with contained("Running the scenario"):
+                return run()
+        except Exception as error:
+            note(scenario, Problem.of(error, "the runner", Kind.ERROR))
+        self.stop_capture()
+        self.teardown_capture()
+        while len(self.context._stack) > depth:
+            try:
+                self.context._pop()
+            except Exception:  # noqa: S112 - noted where it was raised
+                continue
+        return True
 
     def _watched(self, name: str, hook: Callable[..., object]) -> Callable[..., object]:
         @functools.wraps(hook)
@@ -178,7 +297,7 @@ class Runner(StockRunner):
                 return
             began = time.monotonic()
             try:
-                with _interruptible(name), _timed(name):
+                with contained(f"The hook {name}"), _interruptible(name), _timed(name):
                     hook(context, *args)
             except KeyboardInterrupt as error:
                 self._note(name, args, error)
@@ -248,7 +367,7 @@ def _leave_one_allure(config: Configuration) -> None:
 
     behave adds what is typed to what is configured; two of them would remove each other's results.
     """
-    places = [index for index, name in enumerate(config.format) if name == ALLURE]
+    places = [index for index, name in enumerate(config.format) if name == FORMATTER]
     for index in reversed(places[:-1]):
         del config.format[index], config.outputs[index]
 
@@ -262,6 +381,27 @@ class _RedactingOpener(StreamOpener):
         if not isinstance(stream, RedactingStream):
             stream = self.stream = cast(TextIO, RedactingStream(stream, redactor))
         return stream
+
+
+def _contained(cleanup: Callable[..., object]) -> Callable[..., object]:
+    @functools.wraps(cleanup)
+    def within() -> None:
+        with contained("The clean-up"):
+            cleanup()
+
+    return within
+
+
+def _name_of(output: Any) -> str:
+    """A formatter or reporter as the command line calls it, else its class."""
+    return str(getattr(output, "name", None) or f"{type(output).__module__}:{type(output).__qualname__}")
+
+
+def _end_as_failed() -> None:
+    """Make the exit status that of a failed run, where Python would end with that of the verdict."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _interruptible(hook: str) -> AbstractContextManager[None]:

@@ -19,7 +19,8 @@ from sandbox import program
 
 PROJECT = Path(__file__).resolve().parents[2]
 OUTCOMES = Path(__file__).resolve().parent / "outcomes"
-EVERYTHING = ("--tags=not @not-chosen and not @ends", "--junit")
+EVERYTHING = ("--tags=not @not-chosen and not @ends and not @endings and not @twins", "--junit")
+ENDINGS = ("--tags=@endings", "--junit")
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Told:
 
 def _name(case: ElementTree.Element) -> str:
     name, of = case.attrib["name"], case.attrib["classname"].rpartition(".")[2]
-    if re.match(r"(before|after)_\w+( @\S+)?$|clean-up( \w+_\w+)?$|\S+\.tsv:", name):
+    if re.match(r"(before|after)_\w+( @\S+)?$|formatter \w+$|clean-up( \w+_\w+)?$|\S+\.tsv:", name):
         return f"{name} of the run" if of == "run" else f"{name} of “{of}”"
     return name
 
@@ -120,3 +121,9 @@ def behave(tmp_path: Path) -> Behave:
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """One run of every outcome that a run can have while it goes on."""
     return run_behave(tmp_path_factory.mktemp("outcomes") / "project", *EVERYTHING)
+
+
+@pytest.fixture(scope="session")
+def endings(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """One run of everything that would end the process but for the suite."""
+    return run_behave(tmp_path_factory.mktemp("endings") / "project", *ENDINGS)

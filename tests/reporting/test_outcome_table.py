@@ -15,6 +15,9 @@ import pytest
 if TYPE_CHECKING:
     from tests.reporting.conftest import RunBehave, Told
 
+pytestmark = pytest.mark.timeout(900)
+"""Seconds of the first test, which makes all the runs, on a machine that has other work."""
+
 FEATURES = Path(__file__).resolve().parent / "outcomes" / "features"
 EXCUSED = "Checks: not testable here\tsut.example\t2999-12-31\tThe journal comes with the next release."
 OVER = "Checks: told more\tsut.example\t2026-01-31\tThe journal comes with the next release."
@@ -59,6 +62,25 @@ def row(what: str, scenario: str, kind: str, cells: str, in_junit: str, status: 
     """A row of Examples."""
     return Case(what, f"{scenario} ({cells})", kind, status, alone(in_junit), in_junit)
 
+
+def ending(what: str, name: str, kind: str, in_junit: str = "") -> Case:
+    """Something that would end the process; all of them in one run."""
+    return Case(what, name, kind, 1, ("--tags=@endings",), in_junit)
+
+
+def step_ending(number: int, how: str) -> Case:
+    """A step that would end the process, by the row of its Examples."""
+    return ending(f"error: {how}", f"a step ends by {how}", "error", f"a step ends by {how} -- @1.{number} ")
+
+
+BROKEN = (
+    "-f", "broken_formatter:Formatter", "-o", "broken.txt", "-f", "creditflow.reporting.console:Formatter", "-o", "-",
+)  # fmt: skip
+STEP_ENDINGS = (
+    "sys.exit(0)", "sys.exit(None)", "sys.exit in words", "GeneratorExit", "KeyboardInterrupt", "CancelledError",
+    "a kind of its own", "os._exit(0)", "sys.exit(0) in a pool", "os._exit(0) in a pool", "sys.exit(0) in a thread",
+    "an error in a thread", "os._exit(0) in a thread", "an error that can't be told",
+)  # fmt: skip
 
 CASES = (
     Case("passed", "passed", "passed", 0),
@@ -128,12 +150,37 @@ CASES = (
     Case("untested: before_all failed", "passed", "untested", 1, (*alone("passed"), "-D", "raise=before_all")),
     Case("untested: after a failure, with --stop", "error", "untested", 1, ("--stop", *alone("failed", "error"))),
     Case("the failure that --stop stopped at", "failed", "failed", 1, ("--stop", *alone("failed", "error"))),
-    Case("interrupted by Ctrl-C", "interrupted", "error", 1, ("--tags=@ctrl-c or @end",)),
-    Case("untested: the run was interrupted", "after the end", "untested", 1, ("--tags=@ctrl-c or @end",)),
-    Case("interrupted in before_scenario", "interrupted before its steps", "hook error", 1,
+    Case("interrupted by Ctrl-C", "interrupted", "error", 130, ("--tags=@ctrl-c or @end",)),
+    Case("untested: the run was interrupted", "after the end", "untested", 130, ("--tags=@ctrl-c or @end",)),
+    Case("interrupted in before_scenario", "interrupted before its steps", "hook error", 130,
          ("--tags=@ctrl-c-before or @end",)),
-    Case("interrupted in after_scenario", "interrupted after its steps", "hook error", 1,
+    Case("interrupted in after_scenario", "interrupted after its steps", "hook error", 130,
          ("--tags=@ctrl-c-after or @end",)),
+    *(step_ending(number, how) for number, how in enumerate(STEP_ENDINGS, 1)),
+    ending("error: sys.exit in an async step", "an async step ends by sys.exit", "error"),
+    ending("hook error: before_scenario exits", "before_scenario ended", "hook error"),
+    ending("hook error: after_scenario exits", "after_scenario ended", "hook error"),
+    ending("hook error: before_tag exits", "before_tag ended", "hook error"),
+    ending("hook error: after_tag exits", "after_tag ended", "hook error"),
+    ending("hook error: before_step exits", "before_step ended", "hook error"),
+    ending("hook error: after_step exits", "after_step ended", "hook error"),
+    ending("hook error: a fixture's set-up exits", "a fixture ended in its set-up", "hook error"),
+    ending("hook error: before_rule exits", "before_rule of “Its first hook ends”", "hook error"),
+    ending("hook error: after_rule exits", "after_rule of “Its last hook ends”", "hook error"),
+    ending("hook error: before_feature exits", "before_feature of “Every scenario is kept from running”", "hook error"),
+    ending("hook error: after_feature exits", "after_feature of “Its last hook ends too late”", "hook error"),
+    of_run("hook error: before_all exits", "before_all", "hook error", "-D", "raise=exit in before_all"),
+    of_run("hook error: after_all exits", "after_all", "hook error", "-D", "raise=exit in after_all"),
+    ending("clean-up error: a fixture's end exits", "a fixture ended in its end", "clean-up error"),
+    ending("clean-up error: a clean-up exits", "a clean-up ended", "clean-up error"),
+    ending("clean-up error: a removal exits", "a removal of the suite's own ended", "clean-up error"),
+    ending("failed check, then a clean-up exits", "a check failed and a clean-up ended", "failed"),
+    ending("passed, after all of them", "comes after all endings", "passed"),
+    of_run("error: a formatter breaks at its end", "formatter broken", "error", *BROKEN, "-D", "breaks=close"),
+    Case("error: a formatter breaks in a scenario", "passed", "error", 1,
+         (*alone("passed"), *BROKEN, "-D", "breaks=result")),
+    Case("error: a formatter exits in a scenario", "passed", "error", 1,
+         (*alone("passed"), *BROKEN, "-D", "breaks=exit in result")),
     Case("terminated (SIGTERM)", "terminated", "error", 143, ("--tags=@term or @end",)),
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ import pytest
 from creditflow.reporting import html, prepare
 
 if TYPE_CHECKING:
-    from tests.reporting.conftest import Told
+    from tests.reporting.conftest import RunBehave, Told
 
 CANARY = "canary-7Hx2/qP+9"
 
@@ -31,8 +31,61 @@ def page(everything: Told, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data(page: Path) -> dict[str, str]:
     """What the page carries within itself, by name."""
+    return data_of(page)
+
+
+@pytest.fixture(scope="module")
+def twins(run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """A run of scenarios that are alike in every word, a red and a green one of each, drawn."""
+    prepare.prepare()
+    told = run_behave(tmp_path_factory.mktemp("twins") / "project", "--tags=@twins", "--junit")
+    html.draw(told.folder / "allure-results")
+    return told
+
+
+def data_of(page: Path) -> dict[str, str]:
     found = re.findall(r'd\("([^"]+)","([^"]*)"\)', page.read_text("utf-8"))
     return {name: base64.b64decode(value).decode("utf-8", "replace") for name, value in found}
+
+
+def test_scenarios_of_one_title_are_no_retries_of_each_other(twins: Told) -> None:
+    results = _results(twins)
+    drawn = data_of(twins.folder / "allure-report" / "index.html")
+    statistic = json.loads(drawn["widgets/statistic.json"])
+    written = Counter(result["status"] for result in results)
+    assert statistic["total"] == len(results) == len(twins.all_cases)
+    assert "retries" not in statistic
+    assert {status: statistic[status] for status in written} == written
+    last = twins.last_line
+    assert last == f"{written['passed']} passed, {written['failed'] + written['broken']} failed"
+    shown = [json.loads(text) for name, text in drawn.items() if re.fullmatch(r"data/test-results/\w+\.json", name)]
+    assert len(shown) == len(results)
+    assert not any(result["isRetry"] or result.get("retries") for result in shown)
+    kinds = Counter(label["value"] for r in results for label in r["labels"] if label["name"] == "outcome")
+    red = {"failed", "error", "hook error", "clean-up error", "undefined", "pending", "nothing checked"}
+    assert set(kinds) == {*red, "not testable here", "passed", "skipped"}
+
+
+def test_their_history_survives_inserted_lines_and_rows_and_another_way_to_name_the_file(
+    run_behave: RunBehave, twins: Told
+) -> None:
+    before = {(r["historyId"], r["status"]) for r in _results(twins)}
+    feature = twins.folder / "features" / "t_twins.feature"
+    text = feature.read_text("utf-8").replace("Feature: Twins\n", "Feature: Twins\n\n  # a line\n", 1)
+    row = "      | the balance |\n"
+    feature.write_text(text.replace(row, f"      | the new row |\n{row}", 1), "utf-8")
+    after = run_behave(twins.folder, str(twins.folder / "features"), "--tags=@twins")
+    found = {(r["historyId"], r["status"]) for r in _results(after)}
+    assert len(found - before) == 1
+    assert before <= found
+    line = text.splitlines().index("  @skip.it") + 6
+    alone = run_behave(twins.folder, f"features/t_twins.feature:{line}")
+    assert [(r["historyId"], r["status"]) in before for r in _results(alone) if r["name"] == "twin"] == [True]
+
+
+def _results(told: Told) -> list[dict[str, Any]]:
+    files = (told.folder / "allure-results").glob("*-result.json")
+    return [json.loads(file.read_text("utf-8")) for file in files]
 
 
 def test_the_report_is_one_file_that_loads_nothing_from_elsewhere(page: Path) -> None:

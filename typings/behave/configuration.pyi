@@ -1,17 +1,18 @@
-from behave.reporter.base import Reporter
 from behave.userdata import UserData
 from typing import Any
 
 class Configuration:
     lang: str
     userdata: UserData
-    reporters: list[Reporter]
+    reporters: list[Any]
     format: list[str]
     paths: list[str]
     outputs: list[Any]
     dry_run: bool
     stop: bool
     junit: bool
+    junit_directory: str
+    defaults: dict[str, Any]
     show_skipped: bool
     show_snippets: bool
     tag_expression: Any

@@ -13,6 +13,7 @@ class FeatureReportData:
     counts_errors: int
     counts_failed: int
     counts_skipped: int
+    def __init__(self, feature: Feature, filename: str) -> None: ...
 
 class JUnitReporter(Reporter):
     def _process_scenario(self, scenario: Scenario, report: FeatureReportData) -> None: ...

@@ -1,5 +1,8 @@
 """Hooks that fail where a tag (`@raise.before_scenario`) or `-D raise=before_all` asks for it."""
 
+import os
+import signal
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -50,10 +53,20 @@ def fail(name: str) -> None:
 def wanted(name: str, tags: list[Any]) -> None:
     if f"raise.{name}" in tags:
         fail(name)
+    if f"exit.{name}" in tags:
+        sys.exit(0)
 
 
 def broken_removal() -> None:
     raise RuntimeError("the organisation Acme could not be removed")
+
+
+@fixture
+def exiting_fixture(context: Context, at_once: bool) -> Iterator[None]:
+    if at_once:
+        sys.exit(0)
+    yield None
+    sys.exit(0)
 
 
 @fixture
@@ -75,6 +88,8 @@ def before_all(context: Context) -> None:
         raise UnusableError("KEYCLOAK_URL is not an http address; correct it in .env.")
     if context.broken == "before_all":
         fail("before_all")
+    if context.broken == "exit in before_all":
+        sys.exit(0)
 
 
 def after_all(context: Context) -> None:
@@ -82,6 +97,8 @@ def after_all(context: Context) -> None:
     evidence.attach_text("farewell to all", f"with {CANARY}")
     if context.broken == "after_all":
         fail("after_all")
+    if context.broken == "exit in after_all":
+        sys.exit(0)
 
 
 def before_feature(context: Context, feature: Feature) -> None:
@@ -109,11 +126,13 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
         scenario.skip("the deployment has no journal")
     if "fixture.half" in scenario.tags:
         use_fixture(half_a_fixture, context)
+    if {"exit.fixture", "exit.fixture_end"} & set(scenario.tags):
+        use_fixture(exiting_fixture, context, at_once="exit.fixture" in scenario.tags)
     if "cleanup.scenario" in scenario.tags:
         context.add_cleanup(broken_removal)
     wanted("before_scenario", scenario.tags)
     if "ctrl-c.before_scenario" in scenario.tags:
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
     if "blind.before_scenario" in scenario.tags:
         raise NotTestableHere("the target has no Lago", "set LAGO_API_URL")
 
@@ -121,7 +140,7 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
 def after_scenario(context: Context, scenario: Scenario) -> None:
     wanted("after_scenario", scenario.tags)
     if "ctrl-c.after_scenario" in scenario.tags:
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
     for tag in scenario.tags:
         if tag.startswith("audit."):
             audit(tag.removeprefix("audit."))
@@ -130,18 +149,26 @@ def after_scenario(context: Context, scenario: Scenario) -> None:
 def before_step(context: Context, step: Step) -> None:
     if step.name == "a hook before it breaks":
         fail("before_step")
+    if step.name == "before_step exits":
+        sys.exit(0)
 
 
 def after_step(context: Context, step: Step) -> None:
     if step.name.endswith("a hook after it breaks"):
         fail("after_step")
+    if step.name == "after_step exits":
+        sys.exit(0)
 
 
 def before_tag(context: Context, tag: str) -> None:
     if tag == "raise.before_tag":
         fail("before_tag")
+    if tag == "exit.before_tag":
+        sys.exit(0)
 
 
 def after_tag(context: Context, tag: str) -> None:
     if tag == "raise.after_tag":
         fail("after_tag")
+    if tag == "exit.after_tag":
+        sys.exit(0)

@@ -19,6 +19,10 @@ Feature: The run ends early
   Scenario: terminated
     When the run is terminated
 
+  @killed
+  Scenario: killed
+    When the process is killed
+
   @end
   Scenario: after the end
     Given all is well

@@ -1,9 +1,14 @@
 # mypy: disable-error-code="no-untyped-call"
 
+import asyncio
 import os
 import signal
+import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NoReturn
 
 import allure
 from behave import given, step, then, when
@@ -103,7 +108,7 @@ def skip_rest(context: Any) -> None:
 
 @when("someone presses Ctrl-C")
 def interrupted(context: Any) -> None:
-    raise KeyboardInterrupt
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 @when("the run is terminated")
@@ -139,3 +144,116 @@ def told(context: Any) -> None:
     allure.dynamic.severity(allure.severity_level.BLOCKER)
     allure.dynamic.label("owner", "billing")
     allure.dynamic.parameter("plan", "Professional")
+
+
+class OfItsOwnKind(BaseException):
+    pass
+
+
+class UnreadableError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def in_a_pool(call: Callable[[int], object]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(call, 0).result()
+
+
+def in_a_thread(call: Callable[..., object], *args: object) -> None:
+    thread = threading.Thread(target=call, args=args, name="bystander")
+    thread.start()
+    thread.join()
+
+
+def throw(error: BaseException) -> NoReturn:
+    raise error
+
+
+ENDINGS: dict[str, Callable[[], object]] = {
+    "sys.exit(0)": lambda: sys.exit(0),
+    "sys.exit(None)": sys.exit,
+    "sys.exit in words": lambda: sys.exit("all done"),
+    "GeneratorExit": lambda: throw(GeneratorExit()),
+    "KeyboardInterrupt": lambda: throw(KeyboardInterrupt()),
+    "CancelledError": lambda: throw(asyncio.CancelledError()),
+    "a kind of its own": lambda: throw(OfItsOwnKind("enough")),
+    "os._exit(0)": lambda: os._exit(0),
+    "sys.exit(0) in a pool": lambda: in_a_pool(sys.exit),
+    "os._exit(0) in a pool": lambda: in_a_pool(os._exit),
+    "sys.exit(0) in a thread": lambda: in_a_thread(sys.exit, 0),
+    "an error in a thread": lambda: in_a_thread(throw, ValueError("no such column: purse")),
+    "os._exit(0) in a thread": lambda: in_a_thread(os._exit, 0),
+    "an error that can't be told": lambda: throw(UnreadableError()),
+}
+
+
+@when("a step ends by {what}")
+def ends(context: Any, what: str) -> None:
+    ENDINGS[what]()
+
+
+@when("an async step ends by sys.exit")
+async def ends_async(context: Any) -> None:
+    await asyncio.sleep(0)
+    sys.exit(0)
+
+
+@when("before_step exits")
+@when("after_step exits")
+def hook_exits(context: Any) -> None:
+    pass
+
+
+@given("something to remove")
+def to_remove(context: Any) -> None:
+    name = context.scenario.name
+
+    def remove() -> None:
+        with Path("removed").open("a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
+
+    context.add_cleanup(remove)
+
+
+@given("a clean-up that exits")
+def cleanup_exits(context: Any) -> None:
+    context.add_cleanup(lambda: sys.exit(0))
+
+
+@given("a removal of the suite's own that exits")
+def removal_exits(context: Any) -> None:
+    from creditflow.cleanup import Cleanup  # noqa: PLC0415 - it brings every driver, which takes a second
+
+    cleanup = Cleanup()
+    cleanup.owe("the organisation Acme", lambda: sys.exit(0), lane="one")
+    cleanup.owe("the user", lambda: print("removed"), lane="one")
+    context.add_cleanup(cleanup.carry_out)
+
+
+seen: set[str] = set()
+
+
+@then("the first time {what} is wrong")
+def first_time(context: Any, what: str) -> None:
+    first = what not in seen
+    seen.add(what)
+    expect.holds(not first, f"{what} is wrong")
+
+
+@when("the process is killed")
+def killed(context: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+ODD = "a\x1b[31mb\x00c]]>d\ud800e\ufffef\uffff\x9b"
+
+
+@when("it fails with odd characters")
+def odd(context: Any) -> None:
+    print(ODD)
+    print(ODD, file=sys.stderr)
+    evidence.attach_text("odd", ODD)
+    evidence.attach_json("odd", {"odd": ODD})
+    allure.dynamic.parameter("odd", ODD)
+    raise ValueError(ODD)

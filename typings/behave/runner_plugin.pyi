@@ -1,0 +1,4 @@
+from typing import Any
+
+class RunnerPlugin:
+    make_runner: Any
