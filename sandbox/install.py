@@ -19,11 +19,10 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = PROJECT / ".venv"
-UV = "uv==0.13.9"
-SUITE = ("requirements.txt", "sandbox/requirements.txt")
+SUITE = ("requirements.txt",)
 TESTS = ("tests/requirements.txt",)
-CONSTRAINTS = "constraints.txt"
-"""The versions of what the named packages need themselves; see `make pins`."""
+READ = ("pyproject.toml", "constraints.txt", "sandbox/requirements.txt")
+"""What the requirements refer to."""
 MEGABYTES = 900
 LONGEST_INSTALL = 1800
 """Seconds that the download of all packages may take."""
@@ -64,17 +63,17 @@ def install(arguments: Sequence[str]) -> int:
 
 
 def _install_packages(files: Sequence[str]) -> None:
-    hashes = {name: sha256((PROJECT / name).read_bytes()).hexdigest() for name in (*files, CONSTRAINTS)}
-    needed = {"python": sys.version, "place": str(ENVIRONMENT), "uv": UV, **hashes}
+    hashes = {name: sha256((PROJECT / name).read_bytes()).hexdigest() for name in (*files, *READ)}
+    needed = {"python": sys.version, "place": str(ENVIRONMENT), **hashes}
     marker = ENVIRONMENT / ".installed.json"
     known = _known(marker)
     if all(known.get(name) == value for name, value in needed.items()):
         return
-    usable = _runs(ENVIRONMENT)
+    usable = known.get("place", needed["place"]) == needed["place"] and _runs(ENVIRONMENT)
     _check(new=not usable)
     target = ENVIRONMENT if usable else ENVIRONMENT.with_name(".venv.partial")
     steps: list[tuple[str, Callable[[], None]]] = [
-        (UV, lambda: _install_uv(target)),
+        ("uv, which installs", lambda: _install_uv(target)),
         ("the packages of " + ", ".join(files), lambda: _install_requirements(target, files)),
     ]
     if not usable:
@@ -86,7 +85,6 @@ def _install_packages(files: Sequence[str]) -> None:
             began = time.monotonic()
             step()
             print(f"{time.monotonic() - began:.0f} s", flush=True)
-        _make_importable(target)
         (target / marker.name).write_text(json.dumps({**(known if usable else {}), **needed}, indent=2))
         if not usable:
             _give_name(target)
@@ -146,7 +144,11 @@ def _make_environment(target: Path) -> None:
 
 
 def _install_uv(target: Path) -> None:
-    _run([target / "bin" / "python", "-m", "pip", "install", "--quiet", UV], "pip")
+    # pip reads the pin of uv alone; uv then installs everything else in seconds.
+    _run(
+        [target / "bin" / "python", "-m", "pip", "install", "--quiet", "uv", "-c", PROJECT / "constraints.txt"],
+        "pip",
+    )
 
 
 def _install_requirements(target: Path, files: Sequence[str]) -> None:
@@ -159,7 +161,6 @@ def _install_requirements(target: Path, files: Sequence[str]) -> None:
     ]
     for name in files:
         command += ["-r", PROJECT / name]
-    command += ["-c", PROJECT / CONSTRAINTS]
     _run(command, "uv")
 
 
@@ -167,6 +168,8 @@ def _run(command: list[str | Path], tool: str) -> None:
     try:
         ran = subprocess.run(
             command,
+            cwd=PROJECT,  # `-e .` of the requirements means the folder that the installer runs in
+            env=_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -185,10 +188,10 @@ def _run(command: list[str | Path], tool: str) -> None:
         )
 
 
-def _make_importable(target: Path) -> None:
-    """Let the environment's Python find the project's own packages from every folder, for `behave` as for pytest."""
-    packages = target / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
-    (packages / "credit_flow_acceptance.pth").write_text(f"{PROJECT}\n")
+def _environment() -> dict[str, str]:
+    """Return the caller's environment without what would send the packages or their imports elsewhere."""
+    own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    return {**own, "PIP_USER": "0"}
 
 
 def _last_line(output: str | bytes | None) -> str:
