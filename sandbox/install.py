@@ -62,6 +62,20 @@ def install(arguments: Sequence[str]) -> int:
     return _prepare()
 
 
+def installer_environment() -> dict[str, str]:
+    """Return the environment for pip and uv: the caller's, without what would put packages elsewhere.
+
+    Where the caller's home can't be written, uv keeps what it fetches in the project.
+    """
+    own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    own["PIP_USER"] = "0"
+    cache = Path(own.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    nearest = next(place for place in (cache / "uv", cache, *cache.parents) if os.path.exists(place))
+    if not os.access(nearest, os.W_OK):
+        own.setdefault("UV_CACHE_DIR", str(PROJECT / ".sandbox" / "uv-cache"))
+    return own
+
+
 def _install_packages(files: Sequence[str]) -> None:
     hashes = {name: sha256((PROJECT / name).read_bytes()).hexdigest() for name in (*files, *READ)}
     needed = {"python": sys.version, "place": str(ENVIRONMENT), **hashes}
@@ -169,7 +183,7 @@ def _run(command: list[str | Path], tool: str) -> None:
         ran = subprocess.run(
             command,
             cwd=PROJECT,  # `-e .` of the requirements means the folder that the installer runs in
-            env=_environment(),
+            env=installer_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -186,12 +200,6 @@ def _run(command: list[str | Path], tool: str) -> None:
             f"{tool} could not install the packages ({_last_line(ran.stdout)}): check the network and the "
             "room on the disk, then run bootstrap.py again."
         )
-
-
-def _environment() -> dict[str, str]:
-    """Return the caller's environment without what would send the packages or their imports elsewhere."""
-    own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    return {**own, "PIP_USER": "0"}
 
 
 def _last_line(output: str | bytes | None) -> str:

