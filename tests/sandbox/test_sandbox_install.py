@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -43,8 +44,10 @@ def test_a_python_that_is_not_supported_is_refused_in_one_sentence(
     monkeypatch.setattr(sys, "version_info", version)
     assert bootstrap.main() == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"Python 3.11 to 3.14 is needed, this is {version[0]}.{version[1]}: run ")
+    assert said.startswith(f"Python 3.11 to 3.14 is needed, this is {version[0]}.{version[1]}: ")
     assert len(said.splitlines()) == 1
+    with pytest.raises(SystemExit, match="is needed, this is"):  # what pip runs first
+        runpy.run_path(str(PROJECT / "build_backend.py"))
 
 
 def test_every_place_names_the_same_pythons() -> None:
