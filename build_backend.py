@@ -1,4 +1,4 @@
-"""hatchling, but a Python that is not supported is refused in one sentence, before pip looks at any other package."""
+"""hatchling, but what can't work is refused in one sentence, before pip looks at any other package."""
 
 import sys
 
@@ -8,3 +8,8 @@ if refusal():
     sys.exit(refusal())
 
 from hatchling.build import *  # noqa: F403
+
+
+def build_wheel(*arguments, **settings):  # type: (object, object) -> str
+    """Refuse a copy of the modules: they need the features, the plan and behave.ini beside them."""
+    sys.exit("Only an editable install works: `pip install -r requirements.txt`, or `pip install -e .`.")
