@@ -1,8 +1,13 @@
 # Each target is one command that a person could type.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first Python that fits; else python3, which says what is needed.
+PYTHON ?= $(shell for name in python3.11 python3 python3.14 python3.13 python3.12; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && break; \
+	name=python3; done; echo $$name)
 BIN := .venv/bin
 PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-	--no-emit-find-links --no-emit-index-url --upgrade
+	--no-emit-find-links --no-emit-index-url --no-emit-package credit-flow-acceptance --upgrade
+# What the shell sets for another project must not reach this one's Python.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 FAULT ?=
 FULL ?=
@@ -58,7 +63,8 @@ faults: setup ## deliberate defects, one after the other (FAULT=name: that one; 
 	@$(BIN)/python -m sandbox.faults run $(FAULT) $(if $(FULL),--full)
 
 pins: ## pin again what the named packages need themselves, after a change of a requirements file
-	$(PIN) requirements.txt sandbox/requirements.txt tests/requirements.txt -o constraints.txt
+	: > constraints.txt # the requirements refer to it
+	$(PIN) requirements.txt tests/requirements.txt -o constraints.txt
 	$(PIN) sandbox/litellm/requirements.txt -o sandbox/litellm/constraints.txt
 
 clean: ## remove everything that was installed or made

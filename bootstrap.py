@@ -5,17 +5,22 @@ Every Python can read this file, so that an old one can say that it is too old; 
 
 import sys
 
-NEEDED = (3, 11)
+OLDEST = (3, 11)
+NEWEST = (3, 14)
+
+
+def refusal():  # type: () -> str
+    """Return the sentence for a Python that is not supported; empty for one that is."""
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        return ""
+    here = ".".join(str(part) for part in sys.version_info[:2])
+    return "Python 3.11 to 3.14 is needed, this is " + here + ": name one, as in `make acceptance PYTHON=python3.13`."
 
 
 def main():  # type: () -> int
     """Install what is missing; returns the exit status, 2 with one sentence when it can't be done."""
-    if sys.version_info < NEEDED:
-        sys.stderr.write(
-            "Python 3.11 or newer is needed, this is "
-            + ".".join(str(part) for part in sys.version_info[:2])
-            + ": run bootstrap.py with a newer one, such as `python3.11 bootstrap.py`.\n"
-        )
+    if refusal():
+        sys.stderr.write(refusal() + "\n")
         return 2
     from sandbox.install import install  # noqa: PLC0415 - an old Python can't read that one
 

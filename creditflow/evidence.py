@@ -16,7 +16,7 @@ import allure
 from allure import attachment_type
 
 from creditflow.redaction import redactor
-from creditflow.reporting.environment import environment
+from creditflow.reporting.facts import environment
 
 __all__ = ["attach_json", "attach_table", "attach_text", "describe_target", "section"]
 

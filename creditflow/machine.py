@@ -17,16 +17,16 @@ def start(owe: Callable[[Callable[[], object]], object], tell: Callable[[str], N
     Raises:
         CannotRun: it does not start, with the service and the cure.
     """
-    try:
-        import sandbox  # noqa: PLC0415 - needed only where no deployment is named
-        from sandbox.errors import SandboxError  # noqa: PLC0415
-    except ImportError as missing:
-        raise CannotRun(
-            f"OPS_CENTER_URL names no deployment and the sandbox can't be started ({missing}): "
-            f"run `make setup` first, or set OPS_CENTER_URL."
-        ) from None
+    import sandbox  # noqa: PLC0415 - needed only where no deployment is named
+    from sandbox.errors import SandboxError  # noqa: PLC0415
+
     try:
         started = sandbox.start(report=tell)
+    except ModuleNotFoundError as missing:
+        raise CannotRun(
+            f"OPS_CENTER_URL names no deployment, and the package {missing.name} of the sandbox is not installed: "
+            "run `pip install -r requirements.txt` in the project's folder, or set OPS_CENTER_URL."
+        ) from None
     except SandboxError as error:
         raise CannotRun(str(error)) from None
     owe(started.stop)

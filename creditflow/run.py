@@ -15,7 +15,7 @@ from creditflow.errors import CannotRun, ServiceAway
 from creditflow.journal import Journal
 from creditflow.naming import RUN
 from creditflow.redaction import redactor
-from creditflow.reporting.environment import environment
+from creditflow.reporting.facts import environment
 from creditflow.settings import Settings, load, readable_by_others
 from creditflow.target import Target
 from creditflow.watch import Watch

@@ -5,8 +5,12 @@ from __future__ import annotations
 from behave.model import Scenario
 from behave.runner import Context
 
-from creditflow import run
-from features import language
+from creditflow.reporting import from_anywhere
+
+from_anywhere.require_settings()
+
+from creditflow import run  # noqa: E402 - a folder that behave was started in can hide packages that this imports
+from features import language  # noqa: E402
 
 language.speak()
 

@@ -19,15 +19,10 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = PROJECT / ".venv"
-UV = "uv==0.13.9"
-SUITE = ("requirements.txt", "sandbox/requirements.txt")
+SUITE = ("requirements.txt",)
 TESTS = ("tests/requirements.txt",)
-CONSTRAINTS = "constraints.txt"
-"""The versions of what the named packages need themselves; see `make pins`."""
-IMPORTABLE = f"""{PROJECT}
-import importlib.util; importlib.util.find_spec("creditflow") and __import__("creditflow.reporting.start")
-"""
-"""What the environment's Python reads as it starts; the second line is for command lines that behave can't use."""
+READ = ("pyproject.toml", "constraints.txt", "sandbox/requirements.txt")
+"""What the requirements refer to."""
 MEGABYTES = 900
 LONGEST_INSTALL = 1800
 """Seconds that the download of all packages may take."""
@@ -67,18 +62,32 @@ def install(arguments: Sequence[str]) -> int:
     return _prepare()
 
 
+def installer_environment() -> dict[str, str]:
+    """Return the environment for pip and uv: the caller's, without what would put packages elsewhere.
+
+    Where the caller's home can't be written, uv keeps what it fetches in the project.
+    """
+    own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    own["PIP_USER"] = "0"
+    cache = Path(own.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    nearest = next(place for place in (cache / "uv", cache, *cache.parents) if os.path.exists(place))
+    if not os.access(nearest, os.W_OK):
+        own.setdefault("UV_CACHE_DIR", str(PROJECT / ".sandbox" / "uv-cache"))
+    return own
+
+
 def _install_packages(files: Sequence[str]) -> None:
-    hashes = {name: sha256((PROJECT / name).read_bytes()).hexdigest() for name in (*files, CONSTRAINTS)}
-    needed = {"python": sys.version, "place": str(ENVIRONMENT), "uv": UV, "importable": IMPORTABLE, **hashes}
+    hashes = {name: sha256((PROJECT / name).read_bytes()).hexdigest() for name in (*files, *READ)}
+    needed = {"python": sys.version, "place": str(ENVIRONMENT), **hashes}
     marker = ENVIRONMENT / ".installed.json"
     known = _known(marker)
     if all(known.get(name) == value for name, value in needed.items()):
         return
-    usable = _runs(ENVIRONMENT)
+    usable = known.get("place", needed["place"]) == needed["place"] and _runs(ENVIRONMENT)
     _check(new=not usable)
     target = ENVIRONMENT if usable else ENVIRONMENT.with_name(".venv.partial")
     steps: list[tuple[str, Callable[[], None]]] = [
-        (UV, lambda: _install_uv(target)),
+        ("uv, which installs", lambda: _install_uv(target)),
         ("the packages of " + ", ".join(files), lambda: _install_requirements(target, files)),
     ]
     if not usable:
@@ -90,7 +99,6 @@ def _install_packages(files: Sequence[str]) -> None:
             began = time.monotonic()
             step()
             print(f"{time.monotonic() - began:.0f} s", flush=True)
-        _make_importable(target)
         (target / marker.name).write_text(json.dumps({**(known if usable else {}), **needed}, indent=2))
         if not usable:
             _give_name(target)
@@ -150,7 +158,11 @@ def _make_environment(target: Path) -> None:
 
 
 def _install_uv(target: Path) -> None:
-    _run([target / "bin" / "python", "-m", "pip", "install", "--quiet", UV], "pip")
+    # pip reads the pin of uv alone; uv then installs everything else in seconds.
+    _run(
+        [target / "bin" / "python", "-m", "pip", "install", "--quiet", "uv", "-c", PROJECT / "constraints.txt"],
+        "pip",
+    )
 
 
 def _install_requirements(target: Path, files: Sequence[str]) -> None:
@@ -163,7 +175,6 @@ def _install_requirements(target: Path, files: Sequence[str]) -> None:
     ]
     for name in files:
         command += ["-r", PROJECT / name]
-    command += ["-c", PROJECT / CONSTRAINTS]
     _run(command, "uv")
 
 
@@ -171,6 +182,8 @@ def _run(command: list[str | Path], tool: str) -> None:
     try:
         ran = subprocess.run(
             command,
+            cwd=PROJECT,  # `-e .` of the requirements means the folder that the installer runs in
+            env=installer_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -187,12 +200,6 @@ def _run(command: list[str | Path], tool: str) -> None:
             f"{tool} could not install the packages ({_last_line(ran.stdout)}): check the network and the "
             "room on the disk, then run bootstrap.py again."
         )
-
-
-def _make_importable(target: Path) -> None:
-    """Let the environment's Python find the project's own packages from every folder, for `behave` as for pytest."""
-    packages = target / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
-    (packages / "credit_flow_acceptance.pth").write_text(IMPORTABLE)
 
 
 def _last_line(output: str | bytes | None) -> str:

@@ -36,7 +36,7 @@ from behave.model_type import Status
 
 from creditflow.redaction import redactor
 from creditflow.reporting.characters import writable
-from creditflow.reporting.environment import environment
+from creditflow.reporting.facts import environment
 from creditflow.reporting.outcome import (
     OUTCOME_LABEL,
     PLACE_LABEL,

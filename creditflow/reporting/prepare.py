@@ -105,6 +105,9 @@ def run_node(script: Path, arguments: list[str], folder: Path, seconds: float) -
 def _npm_ci(tool: Path) -> None:
     npm = node().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    home = Path(os.path.expanduser("~"))
+    if not any(os.access(place, os.W_OK) for place in (home / ".npm", home)):
+        arguments += ["--cache", str(tool / "npm-cache")]
     try:
         done = run_node(npm, arguments, tool, DEADLINE_S)
     except subprocess.TimeoutExpired:

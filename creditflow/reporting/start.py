@@ -1,8 +1,8 @@
 """Makes a command line that behave can't use end as every run that can't begin: one sentence, status 2, no old results.
 
 behave reads its whole command line before it loads the runner that `behave.ini` names, so this has to be there sooner:
-Python imports it when it starts in the suite's environment, by a line of `credit_flow_acceptance.pth`. In any other
-process than behave's, and for any other project of behave's, it does nothing.
+Python imports it when it starts in the suite's environment, by the line of `start.pth`, which is installed beside the
+project. In any other process than behave's, and for any other project of behave's, it does nothing.
 """
 
 from __future__ import annotations

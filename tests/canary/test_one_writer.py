@@ -12,7 +12,7 @@ WRITERS = {
     "journal.py": "each line passes the redactor",
     "reporting/allure.py": "its logger passes results, attachments and files through the redactor",
     "reporting/console.py": "each line passes the redactor; the stream does so too",
-    "reporting/environment.py": "each fact passes the redactor",
+    "reporting/facts.py": "each fact passes the redactor",
     "reporting/junit.py": "each element and each file pass the redactor",
     "reporting/html.py": "draws results that have passed it; knows no secret itself",
     "reporting/prepare.py": "installs a tool; knows no secret",

@@ -23,7 +23,7 @@ from creditflow.redaction import RedactingStream, Redactor
 from creditflow.reporting import console, junit, results
 from creditflow.reporting.allure import RedactingLogger
 from creditflow.reporting.characters import writable
-from creditflow.reporting.environment import Environment
+from creditflow.reporting.facts import Environment
 from creditflow.reporting.outcome import Kind, Problem, Run, note
 
 if TYPE_CHECKING:

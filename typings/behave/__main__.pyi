@@ -1,3 +1,6 @@
 from collections.abc import Sequence
 
+from behave.configuration import Configuration
+
 def main(args: str | Sequence[str] | None = ...) -> int: ...
+def run_behave(config: Configuration) -> int: ...

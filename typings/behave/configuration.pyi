@@ -13,6 +13,8 @@ class Configuration:
     junit: bool
     junit_directory: str
     defaults: dict[str, Any]
+    outfiles: list[str] | None
+    runner: str
     show_skipped: bool
     show_snippets: bool
     tag_expression: Any
@@ -21,4 +23,5 @@ class Configuration:
     base_dir: str
     def __init__(self, command_args: list[str] | str | None = ..., load_config: bool = ..., **kwargs: Any) -> None: ...
     def has_colored_mode(self, file: Any = ...) -> bool: ...
+    def make_command_args(self) -> list[str]: ...
     def setup_logging(self, level: int | None = ..., **kwargs: Any) -> None: ...
