@@ -6,6 +6,7 @@ more signal while things are removed ends the removal: what is left is journalle
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
@@ -36,6 +37,7 @@ class Interruption:
         self._breaks_in = False
         self._removing = False
         self._settled = 0.0
+        self._came = itertools.count()
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -78,12 +80,12 @@ class Interruption:
             threading.Event().wait(self._settled - time.monotonic())
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if not self.signal:
+        if next(self._came) == 0:  # in one step, as one signal may come while another is taken
             self.signal, self._settled = number, time.monotonic() + SETTLES_S
             if self._breaks_in:
                 raise KeyboardInterrupt
         elif self._removing:
-            self.given_up = True
+            self.signal, self.given_up = self.signal or number, True
             raise GivenUp
 
 

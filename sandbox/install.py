@@ -41,6 +41,7 @@ def install(arguments: Sequence[str]) -> int:
         prog="bootstrap.py", description="Install what the suite needs into .venv."
     )
     parser.add_argument("--tests", action="store_true", help="also what the suite's own tests need")
+    parser.add_argument("--no-sandbox", action="store_true", help="leave the sandbox unprepared")
     wanted = parser.parse_args(arguments)
     # A plain `kill` then removes what is half-made, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -59,7 +60,7 @@ def install(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("Interrupted; what was half-made is removed.", file=sys.stderr)
         return 130
-    return _prepare()
+    return _prepare(sandbox=not wanted.no_sandbox)
 
 
 def installer_environment() -> dict[str, str]:
@@ -221,14 +222,10 @@ def _give_name(target: Path) -> None:
     target.rename(ENVIRONMENT)
 
 
-def _prepare() -> int:
+def _prepare(*, sandbox: bool) -> int:
     """Run the preparations that need the packages; returns the first exit status that is not 0."""
-    modules = []
-    if not _has_target():
-        modules.append(["sandbox", "prepare"])
-    if (PROJECT / "creditflow" / "reporting" / "prepare.py").exists():
-        modules.append(["creditflow.reporting.prepare"])
-    for module in modules:
+    modules = [["sandbox", "prepare"]] if sandbox and not _has_target() else []
+    for module in [*modules, ["creditflow.reporting.prepare"]]:
         status = subprocess.run(
             [ENVIRONMENT / "bin" / "python", "-m", *module], cwd=PROJECT, check=False
         ).returncode

@@ -22,7 +22,7 @@ WAYS = ("killed", "stopped", "refusing", "silent", "slow", "garbage", "500")
 - stopped (SIGSTOP): the kernel still takes connections, and nothing is read or answered.
 - refusing: each connection is closed as soon as it is made.
 - silent: everything is read, and nothing is answered.
-- slow: each part of an answer comes 5 s late.
+- slow: each part of an answer comes 15 s late.
 - garbage: the answer is not of its protocol.
 - 500: the answer is an error of its protocol.
 """
@@ -38,7 +38,7 @@ SETTINGS = {
 }
 """The settings that name each service, by its name in messages."""
 
-LATE_S = 5.0
+LATE_S = 15.0
 GARBAGE = bytes(range(0x80, 0x100)) * 2
 _HTTP = b'{"detail": "out of order"}'
 _HTTP_500 = (
@@ -241,7 +241,7 @@ class Gates:
         self._thread.join(10)
 
     def _do(self, coroutine: object) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)  # type: ignore[arg-type]
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)  # type: ignore[arg-type]
 
 
 @contextmanager

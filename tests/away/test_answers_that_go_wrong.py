@@ -186,7 +186,7 @@ CUT_AT_LINE_ENDS_ONLY: dict[str, tuple[bytes, tuple[object, ...]]] = {
 def test_an_event_ends_where_the_standard_says(what: str) -> None:
     said, events = CUT_AT_LINE_ENDS_ONLY[what]
     with server(lambda: [STREAMED + said]) as address:
-        http = Http("Ops-Center", f"http://{address}", 5)
+        http = Http("Ops-Center", f"http://{address}", 60)
         whole = http.send("POST", "/chat", body={})
         left = http.leave_early("/chat", token="a-token", body={})
         http.close()
@@ -198,7 +198,7 @@ def test_an_event_ends_where_the_standard_says(what: str) -> None:
 def test_an_event_that_comes_in_pieces_is_whole() -> None:
     said = 'data: {"a": "é\u2028漢"}\r\n\r\ndata: b\r\n\r\n'.encode()
     with server(lambda: [STREAMED, *(said[at : at + 1] for at in range(len(said)))]) as address:
-        http = Http("Ops-Center", f"http://{address}", 5)
+        http = Http("Ops-Center", f"http://{address}", 60)
         left = http.leave_early("/chat", token="a-token", body={})
         whole = http.send("POST", "/chat", body={})
         http.close()
@@ -209,7 +209,7 @@ def test_an_event_that_comes_in_pieces_is_whole() -> None:
 def test_a_refusal_where_a_stream_was_asked_for_can_be_read() -> None:
     said = b'HTTP/1.1 402 Payment Required\r\nContent-Length: 12\r\n\r\n{"code":"x"}'
     with server(lambda: [said]) as address:
-        http = Http("Ops-Center", f"http://{address}", 5)
+        http = Http("Ops-Center", f"http://{address}", 60)
         reply = http.leave_early("/chat", token="a-token", body={})
         http.close()
     assert (reply.status, reply.body, reply.events) == (402, {"code": "x"}, ())

@@ -28,7 +28,7 @@ from sandbox import program
 
 HERE = Path(__file__).resolve().parent
 SERVICES = tuple(SETTINGS)
-DEADLINE_S = 3.0
+DEADLINE_S = 10.0
 """The deadline of a request in these runs."""
 
 MOST_ASKED = 40

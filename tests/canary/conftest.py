@@ -108,7 +108,7 @@ class Runs:
             env={**os.environ, **self._settings(), **_process(kept), **environment},
             stderr=None,
         )
-        said, errors = done.read(150)
+        said, errors = done.read(300)
         return Ran(done.wait(), folder, said, errors, json.loads(kept.read_text("utf-8")))
 
     def of_the_suite(self, name: str, *arguments: str) -> Ran:
@@ -124,7 +124,7 @@ class Runs:
             cwd=PROJECT,
             env={**os.environ, **given, **_process(folder), "JOURNAL_DIR": str(folder / "journal")},
             capture_output=True,
-            timeout=100,
+            timeout=300,
             check=False,
         )
         return Ran(done.returncode, folder, done.stdout, done.stderr, self._canaries)
@@ -142,7 +142,7 @@ class Runs:
             "LAGO_API_URL": f"{echo}/500",
             "LITELLM_URL": f"{echo}/500",
             "PROVIDER_URL": f"http://127.0.0.1:{REFUSED}",
-            "HTTP_TIMEOUT_S": "5",
+            "HTTP_TIMEOUT_S": "30",
         }
 
 

@@ -36,7 +36,7 @@ def pays(target: Target, key: str) -> bool:
         f"{target.settings.provider_url}/openrouter/api/v1/chat/completions",
         json={"model": "openai/gpt-4", "messages": [{"role": "user", "content": f"{RUN}-0 key"}], "max_tokens": 1},
         headers={"Authorization": f"Bearer {key}"},
-        timeout=10,
+        timeout=60,
     )
     target.provider.forget(f"{RUN}-0")
     return asked.status_code == 200
@@ -47,7 +47,7 @@ def troubled(target: Target, person: Person) -> bool:
     told = requests.get(
         f"{target.settings.provider_url}/control/troubles",
         headers={"Authorization": f"Bearer {target.settings.provider_control_token.get_secret_value()}"},
-        timeout=10,
+        timeout=60,
     )
     return person.name in told.text
 
@@ -73,7 +73,7 @@ def everything(target: Target, users: KeycloakAdmin, cache: Any) -> dict[str, An
     journal = requests.get(
         f"{target.settings.provider_url}/control/calls",
         headers={"Authorization": f"Bearer {target.settings.provider_control_token.get_secret_value()}"},
-        timeout=10,
+        timeout=60,
     ).json()
     return {
         "rows": rows(target),
@@ -91,7 +91,7 @@ def nothing_soon(target: Target, ids: list[str]) -> None:
         left = target.unicorn.database.tables_holding(ids)
         holds(not left, f"something is left in {left}")
 
-    waiting.soon(gone, 5)
+    waiting.soon(gone, 60)
 
 
 def play(cast: Cast, target: Target) -> tuple[list[Person], Organization, str, list[str]]:
@@ -170,7 +170,7 @@ def test_there_is_as_much_of_everything_as_before(target: Target, users: Keycloa
         after = everything(target, users, cache)
         holds(after == before, f"there was {before} before the scenario and there is {after} after it")
 
-    waiting.soon(once, 8)
+    waiting.soon(once, 60)
 
 
 def test_each_cast_is_apart_from_every_other(target: Target, cleanup: Cleanup) -> None:

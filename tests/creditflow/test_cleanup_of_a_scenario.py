@@ -37,7 +37,7 @@ def test_what_stands_alone_waits_for_the_later_and_is_waited_for_by_the_earlier(
 
 def test_removals_that_need_no_order_run_side_by_side() -> None:
     cleanup = Cleanup()
-    meeting = threading.Barrier(3, timeout=5)
+    meeting = threading.Barrier(3, timeout=60)
     for name in ("a", "b", "c"):
         cleanup.owe(name, meeting.wait)
     cleanup.carry_out()

@@ -20,7 +20,7 @@ def doctor(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
         env={"COLUMNS": "300", "PATH": "/usr/bin:/bin", **settings},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -387,7 +387,7 @@ def test_a_whole_run_is_red_by_name_or_ends_at_once(
         ran = subprocess.run(
             [sys.executable, "-m", "behave", "-n", STARTS, "-n", KEYS, *map(str, FEATURES)],
             cwd=tmp_path, env={**os.environ, **settings, **here},
-            capture_output=True, encoding="utf-8", timeout=120, check=False,
+            capture_output=True, encoding="utf-8", timeout=300, check=False,
         )  # fmt: skip
     results = [json.loads(path.read_text("utf-8")) for path in tmp_path.glob("allure-results/*-result.json")]
     said = ran.stdout.splitlines()

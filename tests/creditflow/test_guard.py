@@ -217,7 +217,7 @@ def test_behave_on_a_target_elsewhere_ends_with_status_2_and_one_sentence(tmp_pa
     named = [f"-D{name}={value}" for name, value in HERE.items()]
     ran = subprocess.run(
         [sys.executable, "-m", "behave", "-f", "null", "-o", str(tmp_path / "out"), *named, "-DOPS_CENTER_URL=http://ops.example"],
-        cwd=PROJECT, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=PROJECT, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ran.returncode == 2, ran.stdout
     said = [line for line in ran.stdout.splitlines() if line and not line.startswith("USING RUNNER")]
@@ -233,7 +233,7 @@ def test_the_doctor_says_that_a_run_would_be_refused(deployment: dict[str, str])
         env={"COLUMNS": "300", "PATH": "/usr/bin:/bin", **deployment, "PRODUCTION_PATTERNS": "uchub"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert ran.returncode == 1, ran.stdout

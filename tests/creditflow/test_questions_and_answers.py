@@ -184,7 +184,7 @@ def test_a_stream_whose_parts_do_not_belong_together_is_red(person: MakePerson, 
 
 
 def test_acts_at_once_all_start_before_any_ends_and_keep_their_order() -> None:
-    everyone = threading.Barrier(12, timeout=10)
+    everyone = threading.Barrier(12, timeout=60)
 
     def act(number: int) -> int:
         everyone.wait()

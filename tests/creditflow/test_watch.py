@@ -145,7 +145,7 @@ def test_a_provider_call_that_no_scenario_asked_for_is_red(
                 "max_tokens": 1,
             },
             headers={"Authorization": f"Bearer {paying_key}"},
-            timeout=10,
+            timeout=60,
         )
         assert asked.status_code == 200
         said = changed(watch)

@@ -87,7 +87,7 @@ def test_a_folder_whose_modules_have_a_librarys_name_hides_none_from_the_run() -
     behave = Path(sys.executable).with_name("behave")
     ran = subprocess.run(
         [behave, "--dry-run", f"../flows/{FEATURE}"], cwd=PROJECT / "features" / "steps",
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert f"USING RUNNER: {from_anywhere.RUNNER}:Runner" in ran.stdout

@@ -22,7 +22,7 @@ from psycopg.rows import DictRow, dict_row
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 60.0
 
 T = TypeVar("T")
 Database = psycopg.Connection[DictRow]
@@ -39,7 +39,7 @@ class Api:
     def __call__(self, method: str, path: str, body: object = None, **options: Any) -> requests.Response:
         headers = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
         return self.session.request(
-            method, f"{self.url}{path}", json=body, timeout=10, **({"headers": headers} | options)
+            method, f"{self.url}{path}", json=body, timeout=60, **({"headers": headers} | options)
         )
 
     def ok(self, method: str, path: str, body: object = None, **options: Any) -> Any:
@@ -153,7 +153,7 @@ class OwnLago:
         """End the process as a power loss would."""
         if self.process is not None:
             self.process.send_signal(signal.SIGKILL)
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ def test_other_marks_in_a_customer_path_pass(api: Api, new_id: str, mark: str) -
     # requests would decode %2E before it sends it.
     prepared = requests.Request("DELETE", api.url, headers={"Authorization": f"Bearer {api.key}"}).prepare()
     prepared.url = f"{api.url}/api/v1/customers/{new_id}{mark}x"
-    answer = api.session.send(prepared, timeout=10)
+    answer = api.session.send(prepared, timeout=60)
     assert (answer.status_code, answer.json()["customer"]["external_id"]) == (200, external_id)
 
 

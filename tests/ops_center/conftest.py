@@ -18,7 +18,7 @@ import redis
 import requests
 from keycloak import KeycloakAdmin
 
-SECONDS = 20
+SECONDS = 60
 PASSWORD = "TestPassword123!"
 GPT35 = "openai/gpt-3.5-turbo"
 Result = TypeVar("Result")
@@ -144,7 +144,7 @@ class Deployment:
     def __init__(self, target: dict[str, str]) -> None:
         self.target = target
         self.url = target["OPS_CENTER_URL"]
-        self.redis = redis.Redis.from_url(target["REDIS_URL"], decode_responses=True, socket_timeout=5)
+        self.redis = redis.Redis.from_url(target["REDIS_URL"], decode_responses=True, socket_timeout=60)
         self._db = psycopg2.connect(target["UNICORN_DB_URL"])
         self._db.autocommit = True
         self._keycloak = KeycloakAdmin(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = "ops_center_away"
-SECONDS = 20
+SECONDS = 60
 
 
 class Line:
@@ -132,7 +132,7 @@ class Away:
         while time.monotonic() < deadline:
             assert self._process.poll() is None, "the Ops-Center ended"
             try:
-                requests.get(f"{self.url}/api/v1/system/status", timeout=5)
+                requests.get(f"{self.url}/api/v1/system/status", timeout=60)
             except requests.ConnectionError:
                 time.sleep(0.05)
             else:
@@ -148,7 +148,7 @@ class Away:
         return self._center.person(credits, url=self.url, keycloak=self.lines["keycloak"].url)
 
     def status(self) -> dict[str, Any]:
-        return dict(requests.get(f"{self.url}/api/v1/system/status", timeout=5).json())
+        return dict(requests.get(f"{self.url}/api/v1/system/status", timeout=60).json())
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ import pytest
 import requests
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 20
-SECONDS = 10
+START_SECONDS = 60
+SECONDS = 60
 
 
 class StandIn:

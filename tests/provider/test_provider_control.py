@@ -29,7 +29,7 @@ def test_without_the_token_nothing_is_told_or_done(
 ) -> None:
     headers = {"Authorization": header.encode("latin-1")} if header else {}
     answer = requests.request(
-        method, f"{standin.url}/control/{path}", json={"kind": "slow"}, headers=headers, timeout=5
+        method, f"{standin.url}/control/{path}", json={"kind": "slow"}, headers=headers, timeout=60
     )
 
     assert answer.status_code == 401

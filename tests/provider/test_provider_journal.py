@@ -77,7 +77,7 @@ def test_a_body_that_is_no_json_is_journalled_too(standin: StandIn) -> None:
         f"{standin.url}/openrouter/api/v1/chat/completions",
         data=b"{" * 5_000,
         headers={"Authorization": f"Bearer {key}"},
-        timeout=5,
+        timeout=60,
     )
 
     assert answer.status_code == 400

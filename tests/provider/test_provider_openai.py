@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def client(standin: StandIn) -> Iterator[openai.OpenAI]:
     url = f"{standin.url}/openai/v1"
-    with openai.OpenAI(api_key=standin.openai_key, base_url=url, max_retries=0, timeout=10) as client:
+    with openai.OpenAI(api_key=standin.openai_key, base_url=url, max_retries=0, timeout=60) as client:
         yield client
 
 

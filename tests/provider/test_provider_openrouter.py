@@ -108,7 +108,7 @@ def test_a_body_that_the_real_one_refuses_is_a_400(standin: StandIn, wrong: dict
 
 def test_no_key_and_an_unknown_key_are_a_401(standin: StandIn, caller: str) -> None:
     url = f"{standin.url}/openrouter/api/v1/chat/completions"
-    without = requests.post(url, json={"messages": [{"role": "user", "content": caller}]}, timeout=5)
+    without = requests.post(url, json={"messages": [{"role": "user", "content": caller}]}, timeout=60)
     unknown = standin.ask(caller, key="sk-or-nobody")
     elsewhere = standin.ask(caller, key=standin.openai_key)
 
@@ -135,8 +135,8 @@ def test_a_key_learns_what_it_has_spent(standin: StandIn, caller: str) -> None:
     standin.ask(caller, key=key, max_tokens=1)
     path = f"{standin.url}/openrouter/api/v1/key"
 
-    known = requests.get(path, headers={"Authorization": f"Bearer {key}"}, timeout=5)
-    unknown = requests.get(path, headers={"Authorization": "Bearer nobody"}, timeout=5)
+    known = requests.get(path, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+    unknown = requests.get(path, headers={"Authorization": "Bearer nobody"}, timeout=60)
 
     assert known.json()["data"]["usage"] == 0.000002
     assert key not in known.text

@@ -90,7 +90,7 @@ def run_behave(folder: Path, *arguments: str) -> Told:
         ["behave", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"},
-        timeout=120,
+        timeout=300,
     )
     assert not done.stderr.replace("ABORTED: KeyboardInterrupt", "").strip(), done.stderr
     return Told(folder, done.returncode, done.stdout)

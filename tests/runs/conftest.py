@@ -25,7 +25,7 @@ from creditflow.target import Target
 from sandbox import program
 
 FLOWS = PROJECT / "features" / "flows"
-DEADLINE_S = 90.0
+DEADLINE_S = 300.0
 
 
 @dataclass

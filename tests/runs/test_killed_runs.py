@@ -55,7 +55,7 @@ def test_after_a_kill_at_any_moment_and_a_sweep_there_is_as_much_of_everything_a
         swept = sweep(target)
 
         assert not swept.left, swept.left
-        waiting.soon(lambda: holds(count() == before, f"there is {_more(before, count())} more than before"), 10)
+        waiting.soon(lambda: holds(count() == before, f"there is {_more(before, count())} more than before"), 60)
         assert not list(running.journals.glob("*/*.jsonl")), "the journal of a run of which nothing is left stays"
         found_by = "journal" if keeps else "name"
         table.append(

@@ -46,7 +46,7 @@ class Home:
             env=self.environment(**environment),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
@@ -69,7 +69,7 @@ class Home:
         return answer
 
     @staticmethod
-    def gone(processes: list[psutil.Process], seconds: float = 15) -> bool:
+    def gone(processes: list[psutil.Process], seconds: float = 60) -> bool:
         """Tell whether the processes end in time."""
         return not wait_for_end(processes, seconds)
 

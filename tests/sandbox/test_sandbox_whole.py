@@ -175,7 +175,7 @@ def test_down_ends_everything(whole: Home) -> None:
     processes = whole.processes()
     ran = whole.run("down")
     assert ran.returncode == 0, ran.stderr
-    assert whole.gone(processes, 2)
+    assert whole.gone(processes)
     assert not whole.settings.target.exists()
     assert whole.run("status").returncode == 1
 
