@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import runpy
 import signal
+import site
 import subprocess
 import sys
 import time
@@ -147,6 +148,14 @@ def _readable(pipe: Connection) -> io.BufferedReader:
     return file
 
 
+def _begin_as_python_does() -> None:
+    """Import anew what the environment's .pth files name, as some of it looks at the command line."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "creditflow"]:
+        del sys.modules[name]
+    for folder in site.getsitepackages():
+        site.addsitedir(folder)
+
+
 def _become(
     arguments: list[str], folder: str, environment: dict[str, str], output: Connection, errors: Connection | None
 ) -> NoReturn:
@@ -161,7 +170,8 @@ def _become(
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = [folder, *environment.get("PYTHONPATH", "").split(os.pathsep)]
-    sys.argv = list(arguments)
+    sys.argv, sys.orig_argv = list(arguments), [sys.executable, "-m", *arguments]
+    _begin_as_python_does()
     sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in environment
     unbuffered = "PYTHONUNBUFFERED" in environment
     sys.stdout = open(1, "w", encoding="utf-8", buffering=1 if unbuffered else -1)  # noqa: SIM115

@@ -50,7 +50,7 @@ def _watched_configuration(read: Any) -> Any:
             _end(config, None if end.code else end, said.getvalue())
         except Exception as error:
             _end(config, error, said.getvalue())
-        sys.stderr.write(said.getvalue())
+        _pass_on(said.getvalue())
         _require_files_for(config)
 
     return watched
@@ -62,9 +62,17 @@ def _end(config: Any, error: BaseException | None, said: str) -> None:
 
     known = beginning.attempted(config, sys.argv[1:])
     if isinstance(error, SystemExit) or not beginning.is_the_suites(known):
-        sys.stderr.write(said)
+        _pass_on(said)
         raise error or SystemExit(2)
     beginning.end_as_refused(known, beginning.sentence_of(error) if error else beginning.refused(said))
+
+
+def _pass_on(said: str) -> None:
+    """Show what behave said, which may repeat a secret of the command line."""
+    if said:
+        from creditflow.redaction import redactor  # noqa: PLC0415
+
+        sys.stderr.write(redactor.clean(said))
 
 
 def _require_files_for(config: Any) -> None:

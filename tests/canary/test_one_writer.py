@@ -16,12 +16,14 @@ WRITERS = {
     "reporting/junit.py": "each element and each file pass the redactor",
     "reporting/html.py": "draws results that have passed it; knows no secret itself",
     "reporting/prepare.py": "installs a tool; knows no secret",
+    "reporting/results.py": "what it says beside the results passes the redactor",
+    "reporting/start.py": "what behave said of a command line passes the redactor",
 }
 """The modules that write to files or streams themselves, and why no secret comes out of them."""
 
 GUARDED = {
     "reporting/runner.py", "reporting/summary.py", "featurelint.py", "reporting/html.py", "reporting/prepare.py",
-    "__main__.py",
+    "__main__.py", "reporting/beginning.py",
 }  # fmt: skip
 """The modules that print: within a run all that is printed passes the redactor; the others know no secret."""
 
