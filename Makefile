@@ -12,6 +12,8 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 FAULT ?=
 FULL ?=
 DRY_RUN ?=
+# Tests that need a sandbox wait for it half of the time: one worker more than the two cores of a small machine.
+WORKERS ?= 3
 
 .PHONY: acceptance check test-without-sandbox test bench away mutation faults setup setup-tests lint sandbox sandbox-stop report doctor sweep pins clean
 
@@ -26,7 +28,7 @@ test-without-sandbox:
 	$(BIN)/python -m pytest -n auto -m "not sandbox"
 
 test: setup-tests lint ## the suite's own tests, all of them
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 bench: setup-tests ## what the suite's own work costs, as ratios of two costs
 	$(BIN)/python -m tests.bench

@@ -42,7 +42,7 @@ class Sandbox:
     """Whether this call started it; it took a running one otherwise."""
     start_seconds: float
     """How long this call took."""
-    _where: SandboxSettings
+    where: SandboxSettings = field(repr=False)
     _held: int | None
     _supervisor: subprocess.Popen[str] | None = None
 
@@ -53,11 +53,11 @@ class Sandbox:
         os.close(self._held)
         self._held = None
         if self._supervisor is not None:
-            _wait_for_end(self._where, self._supervisor)
+            _wait_for_end(self.where, self._supervisor)
 
     def restart(self, service: str, environment: Mapping[str, str] | None = None) -> float:
         """Restart one service, with more environment until its next restart; returns the seconds it took."""
-        return restart(self._where, service, environment or {})
+        return restart(self.where, service, environment or {})
 
 
 def start(keep: bool, report: Report, settings: SandboxSettings | None = None) -> Sandbox:

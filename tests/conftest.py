@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 from sandbox import handle
 from sandbox.settings import sandbox_settings
 
-SANDBOX = {"deployment", "prepared"}
+SANDBOX = {"deployment", "own", "prepared"}
 """The fixtures that a sandbox has to be prepared for."""
 
 ALONE = (
@@ -20,11 +20,13 @@ ALONE = (
     "tests/creditflow/test_bad_input.py",
     "tests/creditflow/test_watch.py",
     "tests/features/test_whole_run.py",
+    "tests/sandbox/test_fault_catalogue.py",
+    "tests/sandbox/test_sandbox_whole.py",
 )
-"""Tests that look at everything in their sandbox, or break it: they have one of their own."""
+"""Tests that look at everything in their sandbox, or break it: they have one of their own. The last one ends it."""
 
-LONG = ("tests/sandbox/test_fault_catalogue.py", "tests/sandbox/test_sandbox_whole.py", "tests/away/")
-"""Files that take longest."""
+LONG = ("tests/away/", "tests/canary/", "tests/fuzz/")
+"""Other tests that take long."""
 
 # The same examples in every run, and no verdict that depends on how busy the machine is.
 settings.register_profile(
@@ -54,25 +56,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SANDBOX & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.sandbox)
-    items.sort(key=lambda item: not item.nodeid.startswith((*ALONE, *LONG)))
+    order = (*ALONE, *LONG)
+    items.sort(key=lambda item: next((n for n, one in enumerate(order) if item.nodeid.startswith(one)), len(order)))
 
 
 @pytest.fixture(scope="session")
-def shared() -> Iterator[dict[str, str]]:
+def shared() -> Iterator[handle.Sandbox]:
     """The sandbox that is up, or one started for this run; all workers use it at the same time."""
     running = handle.start(keep=False, report=print)
-    yield running.settings
+    yield running
     running.stop()
 
 
 @pytest.fixture(scope="session")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[handle.Sandbox]:
     """A sandbox on which nobody else is."""
-    settings = sandbox_settings()
-    home = tmp_path_factory.mktemp("own")
-    places = {"SANDBOX_HOME": str(home), "SANDBOX_PREPARED": str(settings.prepared)}
+    prepared, home = sandbox_settings().prepared, tmp_path_factory.mktemp("own")
+    places = {"SANDBOX_HOME": str(home), "SANDBOX_PREPARED": str(prepared)}
     running = handle.start(keep=False, report=print, settings=sandbox_settings(places))
-    yield running.settings
+    yield running
     running.stop()
 
 
@@ -82,8 +84,9 @@ def deployment(request: pytest.FixtureRequest) -> dict[str, str]:
 
     A module that looks at everything in it, or breaks it, stands in `ALONE`.
     """
-    settings: dict[str, str] = request.getfixturevalue("own" if request.node.nodeid.startswith(ALONE) else "shared")
-    return settings
+    alone = request.node.nodeid.startswith(ALONE)
+    running: handle.Sandbox = request.getfixturevalue("own" if alone else "shared")
+    return running.settings
 
 
 @pytest.fixture(scope="module")

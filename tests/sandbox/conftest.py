@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from sandbox.handle import Sandbox
 from sandbox.prepare import prepare
 from sandbox.settings import PROJECT, SandboxSettings, sandbox_settings
 from sandbox.state import State, wait_for_end
@@ -89,10 +90,6 @@ def home(tmp_path: Path, prepared: Path) -> Iterator[Home]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Home]:
+def whole(own: Sandbox) -> Home:
     """A sandbox with every service."""
-    own = Home(tmp_path_factory.mktemp("whole"), prepared)
-    ran = own.run("up", "--keep")
-    assert ran.returncode == 0, ran.stderr
-    yield own
-    own.run("down")
+    return Home(own.where.home, own.where.prepared)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from sandbox import faults, program
 from sandbox.errors import SandboxError
 from sandbox.faults import Fault, catalogue, matrix
 from sandbox.faults.matrix import Ran, Trial
+from sandbox.handle import Sandbox
 from sandbox.settings import PROJECT
 
 ITEMS = {line.partition("\t")[0] for line in (PROJECT / "plan" / "items.tsv").read_text().splitlines()}
@@ -117,17 +119,30 @@ def test_runs_of_the_features_share_what_they_load_and_nothing_else() -> None:
         behave("--dry-run", seconds=0.05)
 
 
+@dataclass(frozen=True)
+class Lent:
+    """A sandbox that goes on when the matrix has ended."""
+
+    settings: dict[str, str]
+    restart: Callable[..., float]
+
+    def stop(self) -> None:
+        """Let it run."""
+
+
 @pytest.fixture(scope="module")
-def tried() -> tuple[int, list[str]]:
+def tried(own: Sandbox) -> Iterator[tuple[int, list[str]]]:
     """The exit status of the matrix of a sample and of a fault that changes nothing, and what it printed."""
     # It names a fault of the catalogue, so that the service can switch it on, and asks of it what it does not break.
     harmless = Fault(SAMPLE[0], "ops-center", "Nothing goes wrong.", ("X3",), ("nothing",), lambda: None)
     said: list[str] = []
     known = catalogue()
-    return matrix.run([*(known[name] for name in SAMPLE), harmless], said.append), said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matrix.Lanes, "_start", lambda *_: Lent(own.settings, own.restart))
+        yield matrix.run([*(known[name] for name in SAMPLE), harmless], said.append), said
+    own.restart(harmless.service)
 
 
-@pytest.mark.sandbox
 def test_a_sample_of_the_matrix_is_killed_with_words_that_lead_to_the_defect(tried: tuple[int, list[str]]) -> None:
     _, said = tried
     for name in SAMPLE:
@@ -136,7 +151,6 @@ def test_a_sample_of_the_matrix_is_killed_with_words_that_lead_to_the_defect(tri
     assert any(re.match(r"clean +[0-9.]+ s  [0-9]+ scenarios, 0 of them red", line) for line in said)
 
 
-@pytest.mark.sandbox
 def test_a_fault_that_changes_nothing_survives_and_fails_the_matrix(tried: tuple[int, list[str]]) -> None:
     status, said = tried
     assert status == 1
