@@ -19,6 +19,7 @@ ALONE = (
     "tests/runs/",
     "tests/creditflow/test_bad_input.py",
     "tests/creditflow/test_watch.py",
+    "tests/creditflow/test_writes_only_its_own.py",
     "tests/features/test_whole_run.py",
     "tests/sandbox/test_fault_catalogue.py",
     "tests/sandbox/test_sandbox_whole.py",

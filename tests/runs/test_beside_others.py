@@ -132,7 +132,20 @@ class Crowd:
 
 
 @pytest.fixture
-def crowd(target: Target, users: KeycloakAdmin, cache: redis.Redis, deployment: dict[str, str]) -> Iterator[Crowd]:
+def settled(target: Target) -> None:
+    """An Ops-Center that has served a request: with its first one it makes all counters anew, those of others too."""
+    cleanup = Cleanup()
+    person = Cast(target, cleanup, lambda secret: None).person("individual", "professional", 100)
+    body = {"model": "openai/gpt-3.5-turbo", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
+    answer = target.ops_center.chat(person.token, body)
+    assert answer.status == 200, answer.text
+    cleanup.carry_out()
+
+
+@pytest.fixture
+def crowd(
+    settled: None, target: Target, users: KeycloakAdmin, cache: redis.Redis, deployment: dict[str, str]
+) -> Iterator[Crowd]:
     database = psycopg2.connect(deployment["UNICORN_DB_URL"])
     database.autocommit = True
     found = Crowd(target, users, database, cache)
