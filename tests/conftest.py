@@ -18,6 +18,7 @@ SANDBOX = {"deployment", "own", "prepared"}
 ALONE = (
     "tests/runs/",
     "tests/creditflow/test_bad_input.py",
+    "tests/creditflow/test_cast_leaves_nothing.py",
     "tests/creditflow/test_watch.py",
     "tests/creditflow/test_writes_only_its_own.py",
     "tests/features/test_whole_run.py",

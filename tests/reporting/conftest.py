@@ -35,13 +35,13 @@ class Told:
     def last_line(self) -> str:
         return self.console.rstrip().splitlines()[-1]
 
-    @property
+    @functools.cached_property
     def results(self) -> dict[str, dict[str, Any]]:
         """Allure's results by name."""
         files = (self.folder / "allure-results").glob("*-result.json")
         return {result["name"]: result for result in (json.loads(f.read_text("utf-8")) for f in files)}
 
-    @property
+    @functools.cached_property
     def all_cases(self) -> list[ElementTree.Element]:
         """JUnit's test cases."""
         return [
@@ -50,7 +50,7 @@ class Told:
             for case in ElementTree.parse(file).getroot().iter("testcase")
         ]
 
-    @property
+    @functools.cached_property
     def cases(self) -> dict[str, ElementTree.Element]:
         """JUnit's test cases by name; a row of Examples by title and row number, an error outside by what it is of."""
         return {_name(case): case for case in self.all_cases}
