@@ -32,7 +32,7 @@ test: setup-tests lint ## the suite's own tests, all of them
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 bench: setup-tests ## what the suite's own work costs, as ratios of two costs
-	$(BIN)/python -m tests.bench
+	$(BIN)/python tests/bench.py
 
 away: setup-tests ## each of the seven services failing in each of seven ways, before a run and during one, as a table
 	AWAY=all $(BIN)/python -m pytest tests/away

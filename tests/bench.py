@@ -74,7 +74,7 @@ def main() -> int:
         folder = Path(name)
         few, many = redactor_of(5), redactor_of(SCENARIOS)
         compared = [
-            (f"{THINGS:,} things in the journal", lambda: journal(folder), "their lines", lambda: plain(folder), 25),
+            (f"{THINGS:,} things in the journal", lambda: journal(folder), "their lines", lambda: plain(folder), 15),
             (
                 f"{SCENARIOS} tables cleaned of {2 * SCENARIOS} secrets",
                 lambda: cleaning(many),
