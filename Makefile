@@ -26,7 +26,7 @@ check: ## what a changed line has to pass: style, types, the features' rules, ev
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line lint test-without-sandbox
 
 test-without-sandbox:
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not sandbox" --ignore=tests/fuzz/test_reference.py
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not sandbox" --ignore=tests/fuzz/test_reference.py -p no:schemathesis
 
 test: setup-tests lint ## the suite's own tests, all of them
 	$(BIN)/python -m pytest -n $(WORKERS)
