@@ -12,9 +12,6 @@ from httpx_sse import EventSource
 from sandbox.ops_center.problems import Problem
 from sandbox.ops_center.settings import Settings
 
-DEADLINE_SECONDS = 8.0
-"""For a whole answer, for a stream's first byte, and between any two parts of a stream."""
-
 
 class NotSentError(Exception):
     """LiteLLM could not be reached, so that the provider never heard of the request."""
@@ -30,6 +27,7 @@ class LiteLLM:
             "Authorization": f"Bearer {settings.litellm_key.get_secret_value()}",
             "x-litellm-num-retries": "0",
         }
+        self._deadline = settings.litellm_seconds
 
     async def complete(self, body: dict[str, Any]) -> dict[str, Any]:
         """The provider's whole answer. Raises `NotSentError`, or the `Problem` that the user sees."""
@@ -50,12 +48,12 @@ class LiteLLM:
 
     @asynccontextmanager
     async def _sent(self, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
-        whole = None if body.get("stream") else DEADLINE_SECONDS
+        whole = None if body.get("stream") else self._deadline
         with _troubles_explained():
             async with (
                 asyncio.timeout(whole),
                 self._http.stream(
-                    "POST", self._url, json=body, headers=self._headers, timeout=DEADLINE_SECONDS
+                    "POST", self._url, json=body, headers=self._headers, timeout=self._deadline
                 ) as answer,
             ):
                 if not answer.is_success:

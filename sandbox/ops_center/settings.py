@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Annotated
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     keycloak_audience: str = "ops-center"
     litellm_url: Url
     litellm_key: SecretStr
+    litellm_seconds: Annotated[float, Field(gt=0)] = 8.0
+    """The deadline of a whole answer, of a stream's first byte, and between any two parts of a stream."""
     lago_url: Url
     lago_key: SecretStr
     byok_secret: Annotated[SecretStr, AfterValidator(_key_of_32_bytes)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.ops_center.conftest import Deployment, Organization, Person
 
     Problem = Callable[[requests.Response, int, str], dict[str, Any]]
@@ -45,31 +46,6 @@ def test_a_provider_that_takes_too_long_is_a_timeout(
         problem(answer, 504, "provider_timeout")
     assert person.balance() == 1000
     assert [row["status"] for row in center.usage_rows(person)] == [504, 504]
-    center.always_true()
-
-
-def test_credits_are_held_while_the_provider_works(
-    center: Deployment, problem: Problem, eventually: Callable[[Callable[[], bool], str], None]
-) -> None:
-    person = center.person(9)
-    center.trouble(person, "slow", seconds=1)
-
-    def held() -> bool:
-        return center.sql("SELECT credits_reserved FROM user_credits WHERE user_id = %s", person.id) == [
-            {"credits_reserved": 9}
-        ]
-
-    def meanwhile() -> requests.Response:
-        eventually(held, "9 credits are held")
-        assert person.balance() == 9
-        assert person.get("/usage/history").json()["total"] == 0
-        return person.ask()
-
-    first, second = center.at_once([person.ask, meanwhile])
-
-    assert first.json()["cost_credits"] == 9
-    problem(second, 402, "insufficient_credits")
-    assert person.balance() == 0
     center.always_true()
 
 
