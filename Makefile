@@ -48,8 +48,10 @@ setup-tests: ## install what the suite's own tests need
 
 lint: ## style, types and the features' own rules
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/lint-imports --cache-dir .mypy_cache/imports
 	$(BIN)/mypy
-	$(BIN)/python -m creditflow.featurelint
+	$(BIN)/python -m creditflow.run.feature_lint
 
 sandbox: setup ## start the sandbox and keep it
 	$(BIN)/python -m sandbox up --keep

@@ -4,6 +4,6 @@ from creditflow.reporting import from_anywhere
 
 from_anywhere.require_settings()
 
-from creditflow.errors import CannotRun  # noqa: E402 - see features/environment.py
+from creditflow.core.errors import CannotRunError  # noqa: E402 - see features/environment.py
 
-raise CannotRun("This folder is the whole project: run `behave`, or name features, as in `behave features/flows`.")
+raise CannotRunError("This folder is the whole project: run `behave`, or name features, as in `behave features/flows`.")

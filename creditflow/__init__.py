@@ -1,4 +1,5 @@
 """The domain of the acceptance suite: people, organisations, credits, requests, and what the systems recorded.
 
-Everything here speaks the plan's language and reaches the target through the drivers in `creditflow.drivers`.
+Eight rooms, lowest first: `core`, `reporting` beside `target`, `cleanup`, `actors`, `checks`, `audit`, `run`. Each
+imports only what stands below it; `make lint` enforces that.
 """

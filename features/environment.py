@@ -9,7 +9,7 @@ from creditflow.reporting import from_anywhere
 
 from_anywhere.require_settings()
 
-from creditflow import run  # noqa: E402 - a folder that behave was started in can hide packages that this imports
+from creditflow.run import session  # noqa: E402 - a folder that behave was started in can hide packages that this imports
 from features import language  # noqa: E402
 
 language.speak()
@@ -17,7 +17,7 @@ language.speak()
 
 def before_all(context: Context) -> None:
     """Find or start the target, check it (X3, X4), and say what it can't show."""
-    context.session = run.begin(context.config.userdata, context.add_cleanup)
+    context.session = session.begin(context.config.userdata, context.add_cleanup)
 
 
 def before_scenario(context: Context, scenario: Scenario) -> None:

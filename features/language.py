@@ -12,9 +12,9 @@ from behave.cucumber_expression import (
     use_step_matcher_for_cucumber_expressions,
 )
 
-from creditflow.acts import ACTS, UNKNOWN
-from creditflow.prices import MODELS
-from creditflow.refusals import Refusal
+from creditflow.actors.attempts import ATTEMPTS, UNKNOWN
+from creditflow.checks.refusals import Refusal
+from creditflow.core.prices import MODELS
 
 ROLES = (
     "individual",
@@ -83,7 +83,7 @@ def speak() -> None:
     _define("number", _NUMBER, int, number)
     _define("numbers", r"\d[\d,]*(?:, \d[\d,]*)* and \d[\d,]*", list, numbers)
     _define("manner", "|".join(sorted(MANNERS, key=len, reverse=True)), dict, MANNERS.__getitem__)
-    _define("act", "|".join(sorted(ACTS, key=len, reverse=True)), str, str)
+    _define("act", "|".join(sorted(ATTEMPTS, key=len, reverse=True)), str, str)
     _define("unknown", "|".join(UNKNOWN), str, str)
     _define("text", r'an empty text|"[^"]*"', str, lambda text: "" if text == "an empty text" else text.strip('"'))
     _define("stored", r"no key is stored|a key of \w+ is stored", str, str)

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 from behave.runner import Context
 
-from creditflow import expect, story
-from creditflow.drivers.http import Reply
-from creditflow.questions import Answer
+from creditflow.actors.llm_requests import Answer
+from creditflow.checks import diagnosis
+from creditflow.core import expect
+from creditflow.target.drivers.http import Reply
 
 
 def keep(context: Context, answers: list[Answer]) -> None:
@@ -21,6 +22,6 @@ def keep(context: Context, answers: list[Answer]) -> None:
 @contextmanager
 def last_reply(context: Context) -> Iterator[Reply]:
     """The last reply, to be judged within: a red check then says who got it, and what is recorded of them."""
-    person = context.cast.find("they")
-    with expect.about(person.alias, lambda: story.of_person(context.target, person)):
+    person = context.cast.subject("they")
+    with expect.about(person.alias, lambda: diagnosis.of_person(context.target, person)):
         yield context.reply

@@ -94,15 +94,12 @@ def supervise(keep: bool = False) -> None:
 
 def _show(state: State) -> None:
     kept = "kept" if state.keep else "not kept"
-    print(
-        f"The sandbox is {state.phase} ({kept}, supervisor {state.supervisor.pid}, start {state.seconds} s)."
-    )
+    print(f"The sandbox is {state.phase} ({kept}, supervisor {state.supervisor.pid}, start {state.seconds} s).")
     for name, service in state.services.items():
         seconds = "" if service.seconds is None else f"{service.seconds:.1f} s"
         process = service.process.pid if service.process else ""
         print(
-            f"  {name:10}  {service.version:9}  {service.described():12}  {service.url:26}"
-            f"  {seconds:>6}  {process:>7}"
+            f"  {name:10}  {service.version:9}  {service.described():12}  {service.url:26}  {seconds:>6}  {process:>7}"
         )
     print(
         f"Logs are in {sandbox_settings().logs}. "

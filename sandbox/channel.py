@@ -59,8 +59,7 @@ def ask(settings: SandboxSettings, request: dict[str, Any], seconds: float) -> d
         answers.unlink(missing_ok=True)
     if text is None:
         raise SandboxError(
-            f"The sandbox's supervisor did not answer within {seconds:.0f} s: "
-            "stop it with `python -m sandbox down`."
+            f"The sandbox's supervisor did not answer within {seconds:.0f} s: stop it with `python -m sandbox down`."
         )
     answer: dict[str, Any] = json.loads(text)
     if "refused" in answer:

@@ -79,9 +79,7 @@ def start(keep: bool, report: Report, settings: SandboxSettings | None = None) -
             prepare(settings, report)
             supervisor, held = _launch(settings, keep, report)
         target = json.loads(settings.target.read_text())
-    return Sandbox(
-        target, supervisor is not None, round(time.monotonic() - began, 2), settings, held, supervisor
-    )
+    return Sandbox(target, supervisor is not None, round(time.monotonic() - began, 2), settings, held, supervisor)
 
 
 def restart(settings: SandboxSettings, service: str, environment: Mapping[str, str]) -> float:

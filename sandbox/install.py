@@ -37,9 +37,7 @@ def install(arguments: Sequence[str]) -> int:
 
     Returns the exit status: 0, or 2 with one sentence on standard error.
     """
-    parser = argparse.ArgumentParser(
-        prog="bootstrap.py", description="Install what the suite needs into .venv."
-    )
+    parser = argparse.ArgumentParser(prog="bootstrap.py", description="Install what the suite needs into .venv.")
     parser.add_argument("--tests", action="store_true", help="also what the suite's own tests need")
     parser.add_argument("--no-sandbox", action="store_true", help="leave the sandbox unprepared")
     wanted = parser.parse_args(arguments)
@@ -225,10 +223,8 @@ def _give_name(target: Path) -> None:
 def _prepare(*, sandbox: bool) -> int:
     """Run the preparations that need the packages; returns the first exit status that is not 0."""
     modules = [["sandbox", "prepare"]] if sandbox and not _has_target() else []
-    for module in [*modules, ["creditflow.reporting.prepare"]]:
-        status = subprocess.run(
-            [ENVIRONMENT / "bin" / "python", "-m", *module], cwd=PROJECT, check=False
-        ).returncode
+    for module in [*modules, ["creditflow.reporting.report_tool"]]:
+        status = subprocess.run([ENVIRONMENT / "bin" / "python", "-m", *module], cwd=PROJECT, check=False).returncode
         if status != 0:
             return status
     return 0
@@ -242,7 +238,5 @@ def _has_target() -> bool:
         lines = (PROJECT / ".env").read_text().splitlines()
     except OSError:
         return False
-    named = [
-        line.partition("=")[2].strip(" '\"") for line in lines if line.strip().startswith("OPS_CENTER_URL=")
-    ]
+    named = [line.partition("=")[2].strip(" '\"") for line in lines if line.strip().startswith("OPS_CENTER_URL=")]
     return any(named)

@@ -40,8 +40,7 @@ def _bind_free(held: ExitStack) -> int:
             _bind(held, port)
             return port
     raise SandboxError(
-        f"No free port was found on {HOST} from {FREE_PORTS.start} to {FREE_PORTS.stop}: "
-        "name some with SANDBOX_PORTS."
+        f"No free port was found on {HOST} from {FREE_PORTS.start} to {FREE_PORTS.stop}: name some with SANDBOX_PORTS."
     )
 
 

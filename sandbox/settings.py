@@ -104,9 +104,7 @@ def _only(text: str) -> tuple[str, ...]:
 
 def _known(name: str, setting: str) -> None:
     if name not in SERVICES:
-        raise SandboxError(
-            f"{setting} names {name!r}, which is no service: use {', '.join(sorted(SERVICES))}."
-        )
+        raise SandboxError(f"{setting} names {name!r}, which is no service: use {', '.join(sorted(SERVICES))}.")
 
 
 def service_environment() -> dict[str, str]:

@@ -112,9 +112,7 @@ class State(BaseModel):
         if self.phase != "ready":
             return [f"it is {self.phase}"]
         return [
-            f"{name} {service.described()}"
-            for name, service in self.services.items()
-            if service.phase != "healthy"
+            f"{name} {service.described()}" for name, service in self.services.items() if service.phase != "healthy"
         ]
 
 

@@ -176,9 +176,7 @@ class Supervisor:
         return noted.seconds
 
     def _describe_target(self) -> None:
-        target = {
-            name: value for service in self.services.values() for name, value in service.target().items()
-        }
+        target = {name: value for service in self.services.values() for name, value in service.target().items()}
         logs = [str(service.log) for service in self.services.values() if service.log_shows_errors]
         target |= {"WATCH": "exact", "TARGET_LOGS": os.pathsep.join(logs)}
         write_private(self.settings.target, json.dumps(target, indent=2))
@@ -220,9 +218,7 @@ class Supervisor:
         if self.state.phase != "ready":
             raise SandboxError(f"The sandbox is {self.state.phase}: restart {name} when it is ready.")
         if name not in self.services:
-            raise SandboxError(
-                f"{name!r} is no service of this sandbox: use {', '.join(sorted(self.services))}."
-            )
+            raise SandboxError(f"{name!r} is no service of this sandbox: use {', '.join(sorted(self.services))}.")
         began = time.monotonic()
         with self._lock:
             self.state.services[name].phase = "stopped"

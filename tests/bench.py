@@ -15,9 +15,9 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from creditflow.journal import Journal
-from creditflow.redaction import Redactor
-from creditflow.things import KeycloakUser
+from creditflow.cleanup.journal import Journal
+from creditflow.cleanup.resources import KeycloakUser
+from creditflow.core.redaction import Redactor
 
 ROUNDS = 5
 THINGS = 3_500

@@ -1,6 +1,7 @@
 """What the tests of the suite share: the sandbox, and which tests may run beside each other on it."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -9,19 +10,31 @@ from hypothesis import HealthCheck, settings
 from keycloak import KeycloakAdmin
 from xdist.scheduler import LoadScopeScheduling
 
+from creditflow.actors.cast import Cast
+from creditflow.actors.people import Person
+from creditflow.cleanup.cleanup import Cleanup
+from creditflow.core.prices import PriceList
+from creditflow.target.drivers.http import Reply
+from creditflow.target.settings import Settings, load
+from creditflow.target.target import Target
 from sandbox import handle
 from sandbox.settings import sandbox_settings
+
+MakeReply = Callable[..., Reply]
+MakePerson = Callable[..., Person]
 
 SANDBOX = {"deployment", "own", "prepared"}
 """The fixtures that a sandbox has to be prepared for."""
 
 ALONE = (
-    "tests/runs/",
-    "tests/creditflow/test_bad_input.py",
-    "tests/creditflow/test_cast_leaves_nothing.py",
-    "tests/creditflow/test_watch.py",
-    "tests/creditflow/test_writes_only_its_own.py",
-    "tests/features/test_whole_run.py",
+    "tests/run/test_beside_others.py",
+    "tests/run/test_killed_runs.py",
+    "tests/run/test_signals.py",
+    "tests/run/test_bad_input.py",
+    "tests/actors/test_cast_leaves_nothing.py",
+    "tests/audit/test_watch.py",
+    "tests/target/test_writes_only_its_own.py",
+    "tests/run/test_whole_run.py",
     "tests/sandbox/test_fault_catalogue.py",
     "tests/sandbox/test_sandbox_whole.py",
 )
@@ -107,3 +120,59 @@ def cache(deployment: dict[str, str]) -> Iterator[Any]:
     """What Redis keeps, as texts, seen past the suite's own driver."""
     with redis.Redis.from_url(deployment["REDIS_URL"], decode_responses=True) as opened:
         yield opened
+
+
+def written_reply(
+    status: int = 200, body: Any = None, headers: Mapping[str, str] | None = None, events: tuple[Any, ...] = ()
+) -> Reply:
+    """A reply as a driver hands it on; the body is written as JSON unless it is a text."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return Reply(status, headers or {}, text, 1.0, events)
+
+
+def nobody_in_particular(alias: str = "the individual") -> Person:
+    """A person who is in no system."""
+    return Person(alias, "cf-nobody-1", "cf-nobody-1@example.com", "a-password", "an-id", "", dict)
+
+
+@pytest.fixture(scope="session")
+def reply() -> MakeReply:
+    return written_reply
+
+
+@pytest.fixture(scope="session")
+def person() -> MakePerson:
+    return nobody_in_particular
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which nothing is set: not in the environment, and no `.env`."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture(scope="module")
+def target(deployment: dict[str, str]) -> Iterator[Target]:
+    """The sandbox, as a run sees it."""
+    opened = Target(load({}, deployment))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def cleanup() -> Iterator[Cleanup]:
+    """What the test owes; carried out at its end, if the test did not do so itself."""
+    owed = Cleanup()
+    yield owed
+    owed.carry_out()
+
+
+@pytest.fixture
+def cast(target: Target, cleanup: Cleanup) -> Cast:
+    """A cast that knows the plan's prices."""
+    made = Cast(target, cleanup, lambda secret: None)
+    made.prices = PriceList({"GPT-3.5-turbo": 9, "GPT-4": 48})
+    return made

@@ -4,7 +4,7 @@ cosmic-ray changes one place of a module at a time, in a copy of the project, an
 What survives is printed as it became, and the exit status is then 1. `tests/mutation.toml` names the modules with their
 tests, and the mutants that mean the same as what they replace.
 
-    python tests/mutation.py [creditflow/ledger.py ...]
+    python tests/mutation.py [creditflow/audit/ledger.py ...]
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What a run tells: to the terminal, to Allure, to JUnit and by its exit status, and all four the same."""
+"""What a run reports: console, Allure, JUnit, exit status, waivers. Imports `core`."""

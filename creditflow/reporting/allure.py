@@ -34,9 +34,9 @@ from behave.formatter.base import StreamOpener
 from behave.model import Feature, Rule, Scenario, Step
 from behave.model_type import Status
 
-from creditflow.redaction import redactor
+from creditflow.core.redaction import redactor
 from creditflow.reporting.characters import writable
-from creditflow.reporting.facts import environment
+from creditflow.reporting.environment import environment
 from creditflow.reporting.outcome import (
     OUTCOME_LABEL,
     PLACE_LABEL,
@@ -58,7 +58,7 @@ from creditflow.reporting.results import Unfinished, forget, mark, unmark
 _STATUS = {
     Kind.PASSED: AllureStatus.PASSED,
     Kind.FAILED: AllureStatus.FAILED,
-    Kind.EXCUSED: AllureStatus.SKIPPED,
+    Kind.WAIVED: AllureStatus.SKIPPED,
     Kind.SKIPPED: AllureStatus.SKIPPED,
     Kind.UNTESTED: AllureStatus.UNKNOWN,
 }

@@ -20,8 +20,8 @@ from behave.parser import ParserError
 from behave.runner_util import FeatureLineDatabase
 from behave.userdata import UserData, parse_user_define
 
-from creditflow.errors import CannotRun
-from creditflow.redaction import redactor
+from creditflow.core.errors import CannotRunError
+from creditflow.core.redaction import redactor
 from creditflow.reporting.outcome import relative, sentence
 from creditflow.reporting.results import FORMATTER, Unfinished, folder_of, forget, mark
 
@@ -32,14 +32,14 @@ _OLD = re.compile(r",|(?:^|\s)[~-]@?\w")
 
 def sentence_of(error: BaseException) -> str:
     """What to tell about an error that came before the first scenario, in one line."""
-    if isinstance(error, CannotRun):
+    if isinstance(error, CannotRunError):
         return str(error)
     return f"The run can't begin: {' '.join(relative(_why(error)).split()).rstrip('.')}."
 
 
 def says_all(error: BaseException) -> bool:
     """Whether the sentence says all there is; else the trace shows more, as for a module that can't be loaded."""
-    whole = CannotRun | ParserError | InvalidFilenameError | UnicodeDecodeError | SyntaxError | ConfigError
+    whole = CannotRunError | ParserError | InvalidFilenameError | UnicodeDecodeError | SyntaxError | ConfigError
     return isinstance(error, whole) or _is_no_place(error) or _is_no_language(error)
 
 
@@ -86,35 +86,35 @@ def require_usable(config: Any) -> None:
     """Refuse what behave takes without a word and then understands otherwise than it was meant.
 
     Raises:
-        CannotRun: tags in the old and the new spelling together, tags without an operator between them, or a
+        CannotRunError: tags in the old and the new spelling together, tags without an operator between them, or a
             ``-D`` without a name.
     """
     tags = [config.tags] if isinstance(config.tags, str) else list(config.tags or ())
     shown = " ".join(f"--tags={tag!r}" for tag in tags)
     old = [tag for tag in tags if _OLD.search(tag)]
     if old and any(_OPERATOR.search(tag) for tag in tags):
-        raise CannotRun(
+        raise CannotRunError(
             f"The run can't begin: {shown} mixes the old spelling of tag expressions (`@a,@b`, `~@a`) with the new one "
             f"(`@a or @b`, `not @a`): use the new one."
         )
     if any(_two_in_a_row(tag) for tag in tags):
-        raise CannotRun(f"The run can't begin: {shown} has two tags without `and` or `or` between them.")
+        raise CannotRunError(f"The run can't begin: {shown} has two tags without `and` or `or` between them.")
     if any(not name for name in config.userdata):
-        raise CannotRun("The run can't begin: a `-D` has no name: write `-D NAME=VALUE`.")
+        raise CannotRunError("The run can't begin: a `-D` has no name: write `-D NAME=VALUE`.")
 
 
 def require_scenarios_at(locations: Iterable[FileLocation], features: Iterable[Feature]) -> None:
     """Refuse a line of a file at which no scenario stands; behave would run a neighbour.
 
     Raises:
-        CannotRun: with the lines at which scenarios begin.
+        CannotRunError: with the lines at which scenarios begin.
     """
     by_file = {Path(feature.filename).absolute(): feature for feature in features}
     for location in locations:
         feature = by_file.get(Path(location.filename).absolute())
         if location.line and feature and not _stands_at(feature, location.line):
             begin = ", ".join(str(s.line) for s in feature.walk_scenarios()) or "none"
-            raise CannotRun(
+            raise CannotRunError(
                 f"The run can't begin: no scenario stands at {location.filename}:{location.line}; those of the file "
                 f"begin at {begin}."
             )
@@ -201,4 +201,4 @@ def end_as_refused(config: Any, reason: str) -> None:
     """
     give_up(config, reason)
     sys.stdout.flush()
-    raise SystemExit(CannotRun.exit_status)
+    raise SystemExit(CannotRunError.exit_status)

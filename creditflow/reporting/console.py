@@ -14,7 +14,7 @@ from behave.formatter.base import Formatter as BehaveFormatter
 from behave.formatter.base import StreamOpener
 from behave.model import Feature, Rule, Scenario
 
-from creditflow.redaction import redactor
+from creditflow.core.redaction import redactor
 from creditflow.reporting.characters import writable
 from creditflow.reporting.outcome import (
     Kind,
@@ -27,8 +27,8 @@ from creditflow.reporting.outcome import (
     rule_of,
 )
 
-_SIGNS = {Kind.PASSED: "✓", Kind.EXCUSED: "-", Kind.SKIPPED: "-", Kind.UNTESTED: "-"}
-_COLOURS = {Kind.PASSED: "\033[32m", **dict.fromkeys((Kind.EXCUSED, Kind.SKIPPED, Kind.UNTESTED), "\033[2m")}
+_SIGNS = {Kind.PASSED: "✓", Kind.WAIVED: "-", Kind.SKIPPED: "-", Kind.UNTESTED: "-"}
+_COLOURS = {Kind.PASSED: "\033[32m", **dict.fromkeys((Kind.WAIVED, Kind.SKIPPED, Kind.UNTESTED), "\033[2m")}
 _RED, _PLAIN = "\033[31m", "\033[0m"
 
 

@@ -1,7 +1,7 @@
 """Draws the HTML report: one file that opens by double click, made by Allure 3 from the results of a run.
 
 Run as ``python -m creditflow.reporting.html``; :func:`draw` is the same from Python. The tool is installed
-beforehand by :mod:`creditflow.reporting.prepare`. History is kept from run to run in
+beforehand by :mod:`creditflow.reporting.report_tool`. History is kept from run to run in
 ``.sandbox/allure-history.jsonl``.
 """
 
@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from creditflow.reporting import prepare
+from creditflow.reporting import report_tool
 from creditflow.reporting.outcome import OUTCOME_LABEL, Kind
 from creditflow.reporting.results import Unfinished, page_of, unfinished
 
-RESULTS = prepare.PROJECT / "allure-results"
+RESULTS = report_tool.PROJECT / "allure-results"
 TITLE = "Credit flow acceptance"
 DEADLINE_S = 90
 HISTORY_RUNS = 20
@@ -32,7 +32,7 @@ _ONLY_ITSELF = (
 )
 
 
-class NotDrawn(Exception):  # noqa: N818 - a state of the report, told to a person
+class NotDrawnError(Exception):
     """The report could not be made; the sentence says why and what to do."""
 
 
@@ -43,22 +43,22 @@ def draw(results: Path = RESULTS) -> Path:
         the page, ``allure-report/index.html`` beside the results.
 
     Raises:
-        NotDrawn: there is nothing to draw, the tool is not installed, or it failed.
+        NotDrawnError: there is nothing to draw, the tool is not installed, or it failed.
     """
     last = unfinished(results)
     if not any(results.glob("*-result.json")) and not any(results.glob("*-globals.json")):
         if last:
-            raise NotDrawn(f"There are no results in {results} to draw a report of. {last.sentence()}")
-        raise NotDrawn(f"There are no results in {results} to draw a report of: run behave first.")
+            raise NotDrawnError(f"There are no results in {results} to draw a report of. {last.sentence()}")
+        raise NotDrawnError(f"There are no results in {results} to draw a report of: run behave first.")
     if last:
         _tell_in_the_report(last, results)
-    tool = prepare.TOOL
+    tool = report_tool.TOOL
     page = page_of(results)
     history = results.absolute().parent / ".sandbox" / "allure-history.jsonl"
-    if not prepare.is_prepared(tool):
-        raise NotDrawn(
+    if not report_tool.is_prepared(tool):
+        raise NotDrawnError(
             "The report was not drawn, because its tool is not installed: run "
-            "`python -m creditflow.reporting.prepare`, then `make report`."
+            "`python -m creditflow.reporting.report_tool`, then `make report`."
         )
     try:
         history.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def draw(results: Path = RESULTS) -> Path:
             page.parent.mkdir(parents=True, exist_ok=True)
             page.write_text(self_contained(Path(scratch, "page", "index.html").read_text("utf-8")), "utf-8")
     except OSError as error:
-        raise NotDrawn(f"The report could not be written to {page}: {error.strerror}.") from error
+        raise NotDrawnError(f"The report could not be written to {page}: {error.strerror}.") from error
     return page
 
 
@@ -123,7 +123,7 @@ def _config(output: Path, history: Path) -> dict[str, Any]:
             _category("Missing in this Ops-Center: an endpoint of the plan", Kind.MISSING),
             _category("Not testable here", Kind.NOT_TESTABLE),
             _category("Exceptions out of date", Kind.OUT_OF_DATE),
-            _category("Excused until a day", Kind.EXCUSED),
+            _category("Excused until a day", Kind.WAIVED),
             _category("Preparation failed: a hook", Kind.HOOK_ERROR),
             _category("Clean-up failed", Kind.CLEANUP_ERROR),
             _category("Did not run", Kind.UNTESTED),
@@ -151,12 +151,12 @@ def _category(name: str, *kinds: Kind) -> dict[str, Any]:
 
 def _allure(tool: Path, arguments: list[str], folder: Path) -> None:
     try:
-        done = prepare.run_node(tool / "node_modules" / "allure" / "cli.js", arguments, folder, DEADLINE_S)
+        done = report_tool.run_node(tool / "node_modules" / "allure" / "cli.js", arguments, folder, DEADLINE_S)
     except subprocess.TimeoutExpired:
-        raise NotDrawn(f"Allure did not draw the report within {DEADLINE_S} s; run `make report` again.") from None
+        raise NotDrawnError(f"Allure did not draw the report within {DEADLINE_S} s; run `make report` again.") from None
     if done.returncode or not (folder / "page" / "index.html").is_file():
         said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise NotDrawn(f"Allure could not draw the report: {said[0] if said else 'it did not say why'}.")
+        raise NotDrawnError(f"Allure could not draw the report: {said[0] if said else 'it did not say why'}.")
 
 
 def main() -> int:
@@ -165,7 +165,7 @@ def main() -> int:
         print(f"Report: {draw()}")
         if last := unfinished(RESULTS):
             print(last.sentence())
-    except (NotDrawn, prepare.NotPrepared) as error:
+    except (NotDrawnError, report_tool.NotPreparedError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -17,7 +17,7 @@ from behave.configuration import Configuration
 from behave.model import Feature, Scenario
 from behave.reporter.junit import CDATA, FeatureReportData, JUnitReporter
 
-from creditflow.redaction import redactor
+from creditflow.core.redaction import redactor
 from creditflow.reporting.characters import writable
 from creditflow.reporting.outcome import Kind, Outcome, Problem, Run, of_feature
 

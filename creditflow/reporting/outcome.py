@@ -22,9 +22,9 @@ from behave.exception import StepNotImplementedError
 from behave.model import Feature, Rule, Scenario, Step
 from behave.model_type import Status
 
-from creditflow.errors import EndpointMissing, NothingChecked, NotTestableHere, ToldWhole
-from creditflow.exceptions import Excuse, today
+from creditflow.core.errors import EndpointMissingError, ExpectedError, NothingCheckedError, NotTestableError
 from creditflow.reporting.characters import writable
+from creditflow.reporting.waivers import Waiver, today
 
 _BEHAVE = Path(behave.__file__).parent
 _RUNNERS_OWN = (
@@ -32,10 +32,10 @@ _RUNNERS_OWN = (
     "/six.py",
     "/contextlib.py",
     "/creditflow/reporting/runner.py",
-    "/creditflow/reporting/checked.py",
-    "/creditflow/deadline.py",
-    "/creditflow/ending.py",
-    "/creditflow/interruption.py",
+    "/creditflow/reporting/steps.py",
+    "/creditflow/core/run_limits.py",
+    "/creditflow/core/ending.py",
+    "/creditflow/core/interruption.py",
 )
 """Files whose frames tell how a step was called, which a reader of a failure need not know."""
 
@@ -61,14 +61,14 @@ class Kind(StrEnum):
     MISSING = "endpoint missing"
     NOT_TESTABLE = "not testable here"
     OUT_OF_DATE = "exception out of date"
-    EXCUSED = "excused"
+    WAIVED = "excused"
     SKIPPED = "skipped"
     UNTESTED = "untested"
 
     @property
     def is_red(self) -> bool:
         """Whether it counts as failed; what was excused, skipped or untested is neither green nor red."""
-        return self not in (Kind.PASSED, Kind.EXCUSED, Kind.SKIPPED, Kind.UNTESTED)
+        return self not in (Kind.PASSED, Kind.WAIVED, Kind.SKIPPED, Kind.UNTESTED)
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class Problem:
         if kind is None:
             kind = Kind.FAILED if isinstance(error, AssertionError) else Kind.ERROR
             kind = Kind.PENDING if isinstance(error, StepNotImplementedError) else kind
-            kind = Kind.UNCHECKED if isinstance(error, NothingChecked) else kind
-            kind = Kind.NOT_TESTABLE if isinstance(error, NotTestableHere) else kind
-            kind = Kind.MISSING if isinstance(error, EndpointMissing) else kind
+            kind = Kind.UNCHECKED if isinstance(error, NothingCheckedError) else kind
+            kind = Kind.NOT_TESTABLE if isinstance(error, NotTestableError) else kind
+            kind = Kind.MISSING if isinstance(error, EndpointMissingError) else kind
         return cls(kind, where, sentence(error, kind), error)
 
     @property
@@ -107,7 +107,7 @@ class Problem:
         A check that fails in ``after_scenario`` is a verdict on the target and no accident of the suite; where the
         error has a ``title``, it stands under it.
         """
-        if hook.endswith("_scenario") and isinstance(error, NotTestableHere | ToldWhole):
+        if hook.endswith("_scenario") and isinstance(error, NotTestableError | ExpectedError):
             return cls.of(error, hook)
         if hook == "after_scenario" and isinstance(error, AssertionError):
             title = getattr(error, "title", None)
@@ -123,7 +123,7 @@ class Problem:
 
         Empty where the sentence says it all.
         """
-        return route(self.error, steps) if self.error is not None and not isinstance(self.error, ToldWhole) else ""
+        return route(self.error, steps) if self.error is not None and not isinstance(self.error, ExpectedError) else ""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Run:
     selected: list[Scenario] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seconds: dict[int, float] = field(default_factory=dict)
-    excuses: tuple[Excuse, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
     host: str = ""
 
     def expect(self, feature: Feature, config: Configuration) -> None:
@@ -181,8 +181,8 @@ class Run:
         if {problem.kind for problem in outcome.problems} != {Kind.NOT_TESTABLE}:
             return outcome
         name, day = full_name(scenario), today()
-        excuse = next((e for e in self.excuses if e.covers(name, self.host, day)), None)
-        return Outcome(Kind.EXCUSED, reason=f"{excuse.sentence()} {outcome.message}") if excuse else outcome
+        waiver = next((e for e in self.waivers if e.covers(name, self.host, day)), None)
+        return Outcome(Kind.WAIVED, reason=f"{waiver.sentence()} {outcome.message}") if waiver else outcome
 
     def outside(self) -> list[tuple[Feature | Rule | None, Problem]]:
         """What went wrong outside of scenarios, with the feature or rule that it belongs to."""

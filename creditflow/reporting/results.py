@@ -14,7 +14,7 @@ from pathlib import Path
 
 from behave.configuration import Configuration
 
-from creditflow.redaction import redactor
+from creditflow.core.redaction import redactor
 from creditflow.reporting.characters import writable
 
 FORMATTER = "creditflow.reporting.allure:Formatter"

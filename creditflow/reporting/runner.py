@@ -6,7 +6,7 @@ Set in ``behave.ini``: ``runner = creditflow.reporting.runner:Runner``. What it 
 - the exit status is not 0 when nothing was selected, when all of it was skipped, and when a scenario that
   behave passes was not really checked (no step, a pending step, a `Then` that compares nothing);
 - a tag of the command line that no scenario has ends the run before it begins, with exit status 2;
-- a scenario that is not testable here is excused where `plan/exceptions.tsv` says so, and an exception that is
+- a scenario that is not testable here is excused where `plan/waivers.tsv` says so, and an exception that is
   over or not needed any more is red;
 - what would end the process (`sys.exit`, `os._exit`, whatever is no `Exception`) in a step, a hook, a clean-up or a
   formatter is an error of the scenario or the run, and so is what ends a thread that nobody waits for;
@@ -39,18 +39,17 @@ from behave.model import Feature, Scenario
 from behave.runner import Context, the_step_registry
 from behave.runner import Runner as StockRunner
 
-from creditflow import exceptions
-from creditflow.deadline import TimedSteps, deadlines
-from creditflow.ending import ContainedSteps, contained, told, without_exit
-from creditflow.errors import CannotRun
-from creditflow.interruption import InterruptibleSteps, interruption
-from creditflow.redaction import RedactingStream, redact_output, redactor
-from creditflow.reporting import beginning, tags
-from creditflow.reporting.checked import CheckedSteps
-from creditflow.reporting.guarded import Guarded
+from creditflow.core.ending import contained, told, without_exit
+from creditflow.core.errors import CannotRunError
+from creditflow.core.interruption import interruption
+from creditflow.core.redaction import RedactingStream, redact_output, redactor
+from creditflow.core.run_limits import deadlines
+from creditflow.reporting import beginning, selection, waivers
+from creditflow.reporting.guarded_outputs import Guarded
 from creditflow.reporting.junit import replace_stock_junit
 from creditflow.reporting.outcome import Kind, Problem, Run, full_name, note, noted, trace
 from creditflow.reporting.results import FORMATTER, folder_of, forget, unfinished
+from creditflow.reporting.steps import Steps
 from creditflow.reporting.summary import Summary
 
 _UNSAID = frozenset({"ABORTED: By user."})
@@ -110,11 +109,11 @@ class Runner(StockRunner):
             with contained("Loading the hooks or the steps"):
                 return bool(super().run())
         except Exception as error:
-            if isinstance(error, CannotRun) or not self._running:
+            if isinstance(error, CannotRunError) or not self._running:
                 if not beginning.says_all(error):
                     print(redactor.clean(trace(error)))
                 beginning.give_up(self.config, beginning.sentence_of(error))
-                raise SystemExit(getattr(error, "exit_status", CannotRun.exit_status)) from None
+                raise SystemExit(getattr(error, "exit_status", CannotRunError.exit_status)) from None
             self.report.problems.append(Problem.of(error, "the runner", Kind.ERROR))
             self._wind_up()
             return True
@@ -141,9 +140,8 @@ class Runner(StockRunner):
         beginning.require_scenarios_at(self.feature_locations(), self.features)
         if self.config.dry_run:
             return super().run_model(features)
-        self.report.excuses = exceptions.read(self._folder.parent / exceptions.FILE)
-        steps = InterruptibleSteps(TimedSteps(CheckedSteps(self.step_registry or the_step_registry)))
-        self.step_registry = ContainedSteps(steps)
+        self.report.waivers = waivers.read(self._folder.parent / waivers.FILE)
+        self.step_registry = Steps(self.step_registry or the_step_registry)
         self.context.on_cleanup_error = self._cleanup_failed
         self.context._do_cleanups = self._contained_cleanups(self.context._do_cleanups)
         self._guard_outputs()
@@ -160,9 +158,7 @@ class Runner(StockRunner):
     def _guard_outputs(self) -> None:
         """Keep formatters and reporters from ending the run; the suite's own come last, to tell what others did."""
         self.formatters.sort(key=lambda formatter: hasattr(formatter, "begin"))
-        self.formatters = [
-            Guarded(one, f"formatter {_name_of(one)}", self._output_failed) for one in self.formatters
-        ]
+        self.formatters = [Guarded(one, f"formatter {_name_of(one)}", self._output_failed) for one in self.formatters]
         self.config.reporters = [
             Guarded(one, f"reporter {_name_of(one)}", self._output_failed) for one in self.config.reporters
         ]
@@ -227,29 +223,29 @@ class Runner(StockRunner):
     @cached_property
     def _whole_suite(self) -> list[Feature]:
         """Every feature there is, selected or not."""
-        return tags.parsed(self._folder, self.config.lang)
+        return selection.parsed(self._folder, self.config.lang)
 
     def _require_known_tags(self) -> None:
         """Stop before anything runs when a tag of the command line is on no scenario.
 
         Raises:
-            CannotRun: with the nearest tags that there are.
+            CannotRunError: with the nearest tags that there are.
         """
         expression = self.config.tag_expression
-        if tags.unknown_tags(expression, tags.tags_in(self.features)):
-            known = tags.tags_in(self._whole_suite)
-            if unknown := tags.unknown_tags(expression, known):
-                raise CannotRun(tags.sentence_of_unknown(unknown, known))
+        if selection.unknown_tags(expression, selection.tags_in(self.features)):
+            known = selection.tags_in(self._whole_suite)
+            if unknown := selection.unknown_tags(expression, known):
+                raise CannotRunError(selection.sentence_of_unknown(unknown, known))
 
     def _judge_exceptions(self) -> None:
         report = self.report
-        if not report.excuses:
+        if not report.waivers:
             return
         ran = [(full_name(s), report.outcome(s).kind in (Kind.PASSED, Kind.FAILED)) for s in report.selected]
         tested = {name for name, _ in ran} - {name for name, was_tested in ran if not was_tested}
         names = {full_name(s) for feature in self._whole_suite for s in feature.walk_scenarios()}
-        stale = exceptions.out_of_date(report.excuses, names, report.host, tested, exceptions.today())
-        report.problems += [Problem(Kind.OUT_OF_DATE, excuse.where, told) for excuse, told in stale]
+        stale = waivers.out_of_date(report.waivers, names, report.host, tested, waivers.today())
+        report.problems += [Problem(Kind.OUT_OF_DATE, waiver.where, told) for waiver, told in stale]
 
     def _timed(self, scenario: Scenario) -> Callable[[StockRunner], bool]:
         run = scenario.run
@@ -263,7 +259,7 @@ class Runner(StockRunner):
             try:
                 failed = self._unless_broken(scenario, lambda: bool(run(runner)))
                 kind = self.report.outcome(scenario).kind
-                return kind.is_red or (failed and kind is not Kind.EXCUSED)
+                return kind.is_red or (failed and kind is not Kind.WAIVED)
             finally:
                 self._scenario = None
                 self.report.seconds[id(scenario)] = time.monotonic() - began

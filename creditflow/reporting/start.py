@@ -70,7 +70,7 @@ def _end(config: Any, error: BaseException | None, said: str) -> None:
 def _pass_on(said: str) -> None:
     """Show what behave said, which may repeat a secret of the command line."""
     if said:
-        from creditflow.redaction import redactor  # noqa: PLC0415
+        from creditflow.core.redaction import redactor  # noqa: PLC0415
 
         sys.stderr.write(redactor.clean(said))
 

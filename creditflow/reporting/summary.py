@@ -15,9 +15,9 @@ from textwrap import indent
 
 from behave.configuration import Configuration
 
+from creditflow.core.wait_statistics import Waits, waits
 from creditflow.reporting.outcome import Kind, Outcome, Run, full_title, place
 from creditflow.reporting.results import folder_of
-from creditflow.reporting.waits import Waits, waits
 
 __all__ = ["Summary", "Waits", "waits"]
 
@@ -79,8 +79,8 @@ class Summary:
         if self._report.problems:
             first = self._report.problems[0]
             return f"{first.where} of the run: {first.message.splitlines()[0]}"
-        if counts[Kind.SKIPPED] + counts[Kind.EXCUSED] == len(self._report.selected):
-            how = "skipped or excused" if counts[Kind.EXCUSED] else "skipped"
+        if counts[Kind.SKIPPED] + counts[Kind.WAIVED] == len(self._report.selected):
+            how = "skipped or excused" if counts[Kind.WAIVED] else "skipped"
             return f"Every selected scenario was {how}, so nothing was checked: the reasons are given above."
         if counts[Kind.UNTESTED] and not red:
             return "The run was stopped before every selected scenario had run, so there is no verdict."
@@ -128,7 +128,7 @@ class Summary:
 
         try:
             page = html.draw(results)
-        except html.NotDrawn as error:
+        except html.NotDrawnError as error:
             return str(error)
         print(f"Report: {_shown(page)}")
         return ""

@@ -3,44 +3,44 @@
 from behave import then
 from behave.runner import Context
 
-from creditflow.billing import Billing
+from creditflow.checks.billing import Billing
 
 
 @then("Lago knows {who} as a customer by the same id")
 def knows_customer(context: Context, who: str) -> None:
-    Billing(context.target).customer(context.cast.find(who))
+    Billing(context.target).customer(context.cast.subject(who))
 
 
 @then("Lago has one active {plan} subscription for {who}")
 def active_subscription(context: Context, plan: str, who: str) -> None:
-    Billing(context.target).subscription(context.cast.find(who), plan)
+    Billing(context.target).subscription(context.cast.subject(who), plan)
 
 
 @then("lago's tables hold one customer and one active subscription of theirs")
 def customer_and_subscription_rows(context: Context) -> None:
-    Billing(context.target).customer_rows(context.cast.find("they"))
+    Billing(context.target).customer_rows(context.cast.subject("they"))
 
 
 @then("soon Lago has one finalized invoice for {who}")
 def invoice_soon(context: Context, who: str) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     context.session.soon(lambda: Billing(context.target).invoice(person))
 
 
 @then("lago's tables hold one finalized invoice of theirs")
 def invoice_rows(context: Context) -> None:
-    Billing(context.target).invoice_rows(context.cast.find("they"))
+    Billing(context.target).invoice_rows(context.cast.subject("they"))
 
 
 @then("soon Lago has an event for {whose} request")
 def event_soon(context: Context, who: str) -> None:
-    answer = context.cast.find(who).answers[-1]
+    answer = context.cast.subject(who).answers[-1]
     context.session.soon(lambda: Billing(context.target).event(answer))
 
 
 @then("soon Lago bills {who} for {number} call(s) this month")
 def billed_soon(context: Context, who: str, calls: int) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     context.session.soon(lambda: Billing(context.target).billed(person, calls))
 
 
@@ -51,4 +51,4 @@ def event_refused_twice(context: Context) -> None:
 
 @then("Lago receives no event for {whose} request within {number} second(s)")
 def no_event(context: Context, who: str, seconds: int) -> None:
-    Billing(context.target).no_event(context.cast.find(who).answers[-1], seconds)
+    Billing(context.target).no_event(context.cast.subject(who).answers[-1], seconds)

@@ -3,9 +3,10 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from creditflow import expect, exposure, refusals, story
-from creditflow.drivers.provider import fingerprint
-from creditflow.expect import Finding
+from creditflow.checks import diagnosis, key_exposure, refusals
+from creditflow.core import expect
+from creditflow.core.expect import Finding
+from creditflow.target.drivers.provider import fingerprint
 from features.memory import last_reply
 
 
@@ -27,14 +28,14 @@ def stores_unknown_key(context: Context, who: str) -> None:
 
 @given("{who} has/have stored nothing")
 def stores_nothing(context: Context, who: str) -> None:
-    rows = context.target.unicorn.keys(context.cast.find(who).id)
+    rows = context.target.unicorn.keys(context.cast.subject(who).id)
     expect.agree([Finding("{} keys are stored already", len(rows), 0)])
 
 
 @when("{who} tries/try to store {text} as their OpenRouter key")
 def tries_to_store(context: Context, who: str, text: str) -> None:
     context.sent = text
-    context.reply = context.target.ops_center.store_key(context.cast.find(who).token, "openrouter", text)
+    context.reply = context.target.ops_center.store_key(context.cast.subject(who).token, "openrouter", text)
 
 
 @when("{who} and {who} store the same OpenRouter key")
@@ -42,33 +43,33 @@ def store_the_same(context: Context, who: str, other: str) -> None:
     key = context.cast.provider_key()
     _store(context, other, "openrouter", key)
     _store(context, who, "openrouter", key)
-    context.pair = context.cast.someone(who), context.cast.someone(other)
+    context.pair = context.cast.mentioned(who), context.cast.mentioned(other)
 
 
 @when("{who} remove(s) their OpenRouter key")
 def removes_key(context: Context, who: str) -> None:
-    reply = context.target.ops_center.remove_key(context.cast.find(who).token, "openrouter")
+    reply = context.target.ops_center.remove_key(context.cast.subject(who).token, "openrouter")
     expect.agree([Finding("the removal got the status {}", reply.status, 204)], lambda: reply.text[:300])
 
 
 @when("the suite looks up why their key is not detected")
 def looks_up_key(context: Context) -> None:
-    context.hint = story.why_no_key(context.target, context.cast.find("they"))
+    context.hint = diagnosis.why_no_key(context.target, context.cast.subject("they"))
 
 
 @then("the hint says that {stored} for their user id")
 def hint_says(context: Context, stored: str) -> None:
-    person = context.cast.find("they")
+    person = context.cast.subject("they")
     wanted = f"{stored} for user id {person.id}"
     expect.holds(wanted in context.hint, f"the hint reads '{context.hint}', expected in it '{wanted}'")
 
 
 @then("the key is shown by its last four characters only")
 def key_preview(context: Context) -> None:
-    key = context.cast.find("they").keys[-1]
+    key = context.cast.subject("they").keys[-1]
     expect.agree([Finding("the preview shows {}", _tail(context.reply.body.get("key_preview")), key[-4:])])
     expect.holds(
-        not exposure.shown(context.reply.text, key),
+        not key_exposure.shown(context.reply.text, key),
         "the answer shows more of the key than its last four characters",
     )
 
@@ -85,50 +86,50 @@ def settings_list_no_key(context: Context, who: str) -> None:
 
 @then("the provider was called once with the BYOK user's own key and never with the platform's")
 def own_key_paid(context: Context) -> None:
-    context.accounts.provider_calls(context.cast.find("the BYOK user"), own_key=1, platform_key=0)
+    context.accounts.provider_calls(context.cast.subject("the BYOK user"), own_key=1, platform_key=0)
 
 
 @then("the provider was called once with the platform's key and never with the BYOK user's own")
 def platform_key_paid(context: Context) -> None:
-    context.accounts.provider_calls(context.cast.find("the BYOK user"), own_key=0, platform_key=1)
+    context.accounts.provider_calls(context.cast.subject("the BYOK user"), own_key=0, platform_key=1)
 
 
 @then("the provider was called with the key stored last")
 def latest_key_paid(context: Context) -> None:
-    person = context.cast.find("they")
+    person = context.cast.subject("they")
     prints = [call.key_fingerprint for call in context.target.provider.calls(person.name)]
     expect.agree(
         [Finding("the provider was called with the keys {}", prints, [fingerprint(person.keys[-1])])],
-        lambda: story.of_person(context.target, person),
+        lambda: diagnosis.of_person(context.target, person),
     )
 
 
 @then("an encrypted key is stored for {who}")
 def encrypted_key_stored(context: Context, who: str) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     rows = context.target.unicorn.keys(person.id)
     expect.agree([Finding("{} keys are stored in unicorn_db (user_byok_keys)", len(rows), 1)])
-    exposure.require_encrypted(rows[0]["encrypted_key"], person.keys[-1])
+    key_exposure.require_encrypted(rows[0]["encrypted_key"], person.keys[-1])
 
 
 @then("no table of unicorn_db holds {whose} key in clear")
 def not_in_unicorn_db(context: Context, who: str) -> None:
-    exposure.require_absent_from_database(context.target.unicorn.database, context.cast.find(who).keys[-1])
+    key_exposure.require_absent_from_database(context.target.unicorn.database, context.cast.subject(who).keys[-1])
 
 
 @then("no table of lago holds {whose} key in clear")
 def not_in_lago(context: Context, who: str) -> None:
-    exposure.require_absent_from_database(context.target.lago_db.database, context.cast.find(who).keys[-1])
+    key_exposure.require_absent_from_database(context.target.lago_db.database, context.cast.subject(who).keys[-1])
 
 
 @then("Redis does not hold {whose} key in clear")
 def not_in_redis(context: Context, who: str) -> None:
-    exposure.require_absent_from_redis(context.target.counters, context.cast.find(who).keys[-1])
+    key_exposure.require_absent_from_redis(context.target.counters, context.cast.subject(who).keys[-1])
 
 
 @then("no answer that {who} get anywhere shows their key")
 def not_in_answers(context: Context, who: str) -> None:
-    exposure.require_absent_from_answers(context.target.ops_center, context.cast.find(who))
+    key_exposure.require_absent_from_answers(context.target.ops_center, context.cast.subject(who))
 
 
 @then("what is stored for {who} differs")
@@ -156,7 +157,7 @@ def message_no_key(context: Context) -> None:
 
 
 def _store(context: Context, who: str, provider: str, key: str) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     context.reply = context.target.ops_center.store_key(person.token, provider, key)
     expect.agree(
         [Finding("storing the key got the status {}", context.reply.status, 201)],
@@ -166,7 +167,7 @@ def _store(context: Context, who: str, provider: str, key: str) -> None:
 
 
 def _settings(context: Context, who: str, providers: list[str]) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     reply = context.target.ops_center.keys(person.token)
     expect.agree(
         [
@@ -181,7 +182,7 @@ def _settings(context: Context, who: str, providers: list[str]) -> None:
                 "openrouter" in providers,
             ),
         ],
-        lambda: story.why_no_key(context.target, person),
+        lambda: diagnosis.why_no_key(context.target, person),
     )
 
 

@@ -3,10 +3,12 @@
 from behave import then, when
 from behave.runner import Context
 
-from creditflow import expect, questions, story
-from creditflow.expect import Finding
-from creditflow.questions import Question
-from creditflow.refusals import Refusal
+from creditflow.actors import llm_requests
+from creditflow.actors.llm_requests import Question
+from creditflow.checks import diagnosis
+from creditflow.checks.refusals import Refusal
+from creditflow.core import expect
+from creditflow.core.expect import Finding
 from features.memory import keep
 
 
@@ -32,16 +34,16 @@ def both_ask_at_once(context: Context, who: str, other: str, model: str, count: 
 
 @when("{who} send(s) the same request of {number} tokens to {model} twice at once")
 def sends_twice_at_once(context: Context, who: str, tokens: int, model: str) -> None:
-    person = context.cast.find(who)
-    question = Question(model, tokens, key=questions.new_key())
-    keep(context, questions.ask_at_once(context.target.ops_center, [(person, question)] * 2))
+    person = context.cast.subject(who)
+    question = Question(model, tokens, key=llm_requests.new_key())
+    keep(context, llm_requests.ask_at_once(context.target.ops_center, [(person, question)] * 2))
 
 
 @when("the admin allocates {number} credits to {who} {number} times at once")
 def allocates_at_once(context: Context, credits: int, who: str, count: int) -> None:
-    organization, person = context.cast.find_organization("the organisation"), context.cast.find(who)
+    organization, person = context.cast.find_organization("the organisation"), context.cast.subject(who)
     token, ops_center = organization.admin.token, context.target.ops_center
-    context.replies = questions.at_once(
+    context.replies = llm_requests.at_once(
         lambda _: ops_center.allocate(token, organization.id, person.email, credits), range(count)
     )
 
@@ -55,11 +57,11 @@ def some_succeed(context: Context, succeeded: int, refused: int, refusal: Refusa
             Finding("{} succeeded", sum(r.status == 200 for r in replies), succeeded),
             Finding(f"{{}} were refused as {refusal.status} {refusal.words}", len(alike), refused),
         ],
-        lambda: story.of_organization(context.target, context.cast.find_organization("the organisation")),
+        lambda: diagnosis.of_organization(context.target, context.cast.find_organization("the organisation")),
     )
 
 
 def _at_once(context: Context, who: list[str], model: str, count: int, tokens: int) -> None:
-    people = [context.cast.find(alias) for alias in who]
+    people = [context.cast.subject(alias) for alias in who]
     asked = [(person, Question(model, tokens)) for _ in range(count) for person in people]
-    keep(context, questions.ask_at_once(context.target.ops_center, asked))
+    keep(context, llm_requests.ask_at_once(context.target.ops_center, asked))

@@ -3,7 +3,7 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from creditflow.prices import PriceList
+from creditflow.core.prices import PriceList
 from features.language import number
 
 
@@ -15,61 +15,61 @@ def prices(context: Context) -> None:
 @given("{who} hold(s) {number} credits of their own")
 @when("{who} is/are granted {number} credits")
 def granted(context: Context, who: str, credits: int) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     context.target.grants.grant(person.id, credits, person.plan)
 
 
 @then("{who} has/have {number} credit(s) left")
 def credits_left(context: Context, who: str, credits: int) -> None:
-    context.accounts.credits(context.cast.find(who), credits)
+    context.accounts.credits(context.cast.subject(who), credits)
 
 
 @then("soon {who} has/have {number} credit(s) left")
 def credits_left_soon(context: Context, who: str, credits: int) -> None:
-    context.session.soon(lambda: context.accounts.credits(context.cast.find(who), credits))
+    context.session.soon(lambda: context.accounts.credits(context.cast.subject(who), credits))
 
 
 @then("{number} charge(s) of {number} credit(s) is/are on {whose} account")
 def charges_of(context: Context, count: int, credits: int, who: str) -> None:
-    context.accounts.charges(context.cast.find(who), [credits] * count)
+    context.accounts.charges(context.cast.subject(who), [credits] * count)
 
 
 @then("charges of {numbers} credits are on {whose} account")
 def different_charges(context: Context, credits: list[int], who: str) -> None:
-    context.accounts.charges(context.cast.find(who), credits)
+    context.accounts.charges(context.cast.subject(who), credits)
 
 
 @then("no charge is on {whose} account")
 def no_charge(context: Context, who: str) -> None:
-    context.accounts.charges(context.cast.find(who), [])
+    context.accounts.charges(context.cast.subject(who), [])
 
 
 @then("no organisation paid for {who}")
 def no_organization_paid(context: Context, who: str) -> None:
-    context.accounts.no_organization_charged(context.cast.find(who))
+    context.accounts.no_organization_charged(context.cast.subject(who))
 
 
 @then("nothing moved in {whose} own purse")
 def own_purse_untouched(context: Context, who: str) -> None:
-    context.accounts.no_individual_charged(context.cast.find(who))
+    context.accounts.no_individual_charged(context.cast.subject(who))
 
 
 @then("no credits are held for {who}")
 def nothing_held(context: Context, who: str) -> None:
-    context.accounts.nothing_held(context.cast.find(who))
+    context.accounts.nothing_held(context.cast.subject(who))
 
 
 @then("soon no credits are held for {who}")
 def nothing_held_soon(context: Context, who: str) -> None:
-    context.session.soon(lambda: context.accounts.nothing_held(context.cast.find(who)))
+    context.session.soon(lambda: context.accounts.nothing_held(context.cast.subject(who)))
 
 
 @then("{whose} usage page shows {number} credit(s) spent since the first of the month")
 def usage_page(context: Context, who: str, credits: int) -> None:
-    context.accounts.spent(context.cast.find(who), credits)
+    context.accounts.spent(context.cast.subject(who), credits)
 
 
 @then("{whose} movements in unicorn_db read")
 def movements(context: Context, who: str) -> None:
     wanted = [(row["kind"], number(row["amount"])) for row in context.table]
-    context.accounts.movements(context.cast.find(who), wanted)
+    context.accounts.movements(context.cast.subject(who), wanted)

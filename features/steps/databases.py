@@ -3,8 +3,9 @@
 from behave import then, when
 from behave.runner import Context
 
-from creditflow import expect, story
-from creditflow.expect import Finding
+from creditflow.checks import diagnosis
+from creditflow.core import expect
+from creditflow.core.expect import Finding
 
 
 @when("the tables of unicorn_db are listed")
@@ -33,14 +34,14 @@ def organization_row(context: Context) -> None:
             Finding("the organisation's name in unicorn_db is {}", row.get("name"), organization.name),
             Finding("the organisation's tier in unicorn_db is {}", row.get("subscription_tier"), "platform"),
         ],
-        lambda: story.of_organization(context.target, organization),
+        lambda: diagnosis.of_organization(context.target, organization),
     )
 
 
 @then("unicorn_db records {who} as admin and {who} as member")
 def member_rows(context: Context, admin: str, member: str) -> None:
     organization = context.cast.find_organization("the organisation")
-    wanted = {context.cast.someone(admin).email: "admin", context.cast.someone(member).email: "member"}
+    wanted = {context.cast.mentioned(admin).email: "admin", context.cast.mentioned(member).email: "member"}
     found = {row["user_email"]: row["role"] for row in context.target.unicorn.members(organization.id)}
     expect.agree([Finding("the people in unicorn_db (organization_members) are {}", found, wanted)])
 

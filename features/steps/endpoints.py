@@ -5,37 +5,39 @@ from collections.abc import Callable
 from behave import then, when
 from behave.runner import Context
 
-from creditflow import expect, forgeries, pages
-from creditflow.expect import Finding
-from creditflow.malformed import MALFORMED
-from creditflow.refusals import Refusal
+from creditflow.actors import forged_tokens
+from creditflow.actors.attempts import MALFORMED
+from creditflow.checks import response_shapes
+from creditflow.checks.refusals import Refusal
+from creditflow.core import expect
+from creditflow.core.expect import Finding
 
 
 @when("{caller} asks every endpoint")
 def asks_every_endpoint(context: Context, caller: str) -> None:
-    person, target = context.cast.find("they"), context.target
+    person, target = context.cast.subject("they"), context.target
     tokens: dict[str, Callable[[], str | None]] = {
         "without a token": lambda: None,
         "with a made-up token": lambda: "made-up",
-        "with a changed token": lambda: forgeries.changed(person.token),
-        "with a token signed by another": lambda: forgeries.signed_by_another(person.token),
-        "with an unsigned token": lambda: forgeries.unsigned(person.token),
+        "with a changed token": lambda: forged_tokens.changed(person.token),
+        "with a token signed by another": lambda: forged_tokens.signed_by_another(person.token),
+        "with an unsigned token": lambda: forged_tokens.unsigned(person.token),
         "with an identity token": lambda: str(person.sign_in()["id_token"]),
-        "with a token of another issuer": lambda: forgeries.of_another_issuer(target, person),
-        "with a token of another client": lambda: forgeries.of_another_client(target, person),
-        "with an expired token": lambda: forgeries.expired(target, person),
+        "with a token of another issuer": lambda: forged_tokens.of_another_issuer(target, person),
+        "with a token of another client": lambda: forged_tokens.of_another_client(target, person),
+        "with an expired token": lambda: forged_tokens.expired(target, person),
     }
-    context.caller, context.replies = caller, pages.every_endpoint(target.ops_center, tokens[caller]())
+    context.caller, context.replies = caller, response_shapes.every_endpoint(target.ops_center, tokens[caller]())
 
 
 @then("every endpoint refuses them as 401 Unauthorized and asks for a bearer token")
 def all_turned_away(context: Context) -> None:
-    pages.all_turned_away(context.replies, context.caller)
+    response_shapes.all_turned_away(context.replies, context.caller)
 
 
 @then("each malformed question is refused as {refusal}")
 def malformed_questions(context: Context, refusal: Refusal) -> None:
-    token, ops_center = context.cast.find("they").token, context.target.ops_center
+    token, ops_center = context.cast.subject("they").token, context.target.ops_center
     found = {row["what is wrong"]: ops_center.chat(token, MALFORMED[row["what is wrong"]]) for row in context.table}
     expect.agree(
         [
@@ -47,62 +49,62 @@ def malformed_questions(context: Context, refusal: Refusal) -> None:
 
 @when("{who} look(s) at their balance")
 def looks_at_balance(context: Context, who: str) -> None:
-    context.reply = context.target.ops_center.balance(context.cast.find(who).token)
+    context.reply = context.target.ops_center.balance(context.cast.subject(who).token)
 
 
 @when("{who} look(s) at their balance and claim(s) to be {who}")
 def looks_as_another(context: Context, who: str, other: str) -> None:
-    claimed, person = context.cast.someone(other), context.cast.find(who)
-    context.reply = forgeries.balance_as_another(context.target.ops_center, person, claimed)
+    claimed, person = context.cast.mentioned(other), context.cast.subject(who)
+    context.reply = forged_tokens.balance_as_another(context.target.ops_center, person, claimed)
 
 
 @when("{who} look(s) at their usage")
 def looks_at_usage(context: Context, who: str) -> None:
-    context.reply = context.target.ops_center.usage(context.cast.find(who).token)
+    context.reply = context.target.ops_center.usage(context.cast.subject(who).token)
 
 
 @when("{who} look(s) at their history, {number} entries from the {ordinal} on")
 def looks_at_history(context: Context, who: str, limit: int, first: int) -> None:
-    context.reply = context.target.ops_center.history(context.cast.find(who).token, limit, first - 1)
+    context.reply = context.target.ops_center.history(context.cast.subject(who).token, limit, first - 1)
 
 
 @then("they are the {ordinal} and the {ordinal} of {whose} whole history")
 def part_of_history(context: Context, first: int, last: int, who: str) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     whole = context.target.ops_center.history(person.token).body.get("items", [])
-    pages.part_of(context.reply, whole, first, last, person.alias)
+    response_shapes.part_of(context.reply, whole, first, last, person.alias)
 
 
 @when("{who} look(s) at their keys")
 def looks_at_keys(context: Context, who: str) -> None:
-    context.reply = context.target.ops_center.keys(context.cast.find(who).token)
+    context.reply = context.target.ops_center.keys(context.cast.subject(who).token)
 
 
 @when("{who} look(s) at the organisation's credits")
 def looks_at_organization_credits(context: Context, who: str) -> None:
     organization = context.cast.find_organization("the organisation")
-    context.reply = context.target.ops_center.organization_credits(context.cast.find(who).token, organization.id)
+    context.reply = context.target.ops_center.organization_credits(context.cast.subject(who).token, organization.id)
 
 
 @when("{who} look(s) at their allocation")
 def looks_at_allocation(context: Context, who: str) -> None:
     organization = context.cast.find_organization("the organisation")
-    context.reply = context.target.ops_center.my_allocation(context.cast.find(who).token, organization.id)
+    context.reply = context.target.ops_center.my_allocation(context.cast.subject(who).token, organization.id)
 
 
 @then("it holds exactly")
 def holds_exactly(context: Context) -> None:
-    pages.holds_fields(context.reply, _stated(context), context.cast, exactly=True)
+    response_shapes.holds_fields(context.reply, _stated(context), context.cast, exactly=True)
 
 
 @then("it holds at least")
 def holds_at_least(context: Context) -> None:
-    pages.holds_fields(context.reply, _stated(context), context.cast, exactly=False)
+    response_shapes.holds_fields(context.reply, _stated(context), context.cast, exactly=False)
 
 
 @then("it shows {number} of {number} entries")
 def shows_entries(context: Context, shown: int, total: int) -> None:
-    whose = f"the history of {context.cast.find('they').alias}"
+    whose = f"the history of {context.cast.subject('they').alias}"
     expect.agree(
         [
             Finding(f"the page of {whose} shows {{}} entries", len(context.reply.body.get("items", [])), shown),
@@ -114,12 +116,12 @@ def shows_entries(context: Context, shown: int, total: int) -> None:
 
 @then("every entry is one of their own requests, answered, of {number} tokens for {number} credits")
 def own_entries(context: Context, tokens: int, credits: int) -> None:
-    context.accounts.page(context.cast.find("they"), context.reply, tokens, credits)
+    context.accounts.page(context.cast.subject("they"), context.reply, tokens, credits)
 
 
 @then("{whose} plan is {plan}")
 def plan_is(context: Context, who: str, plan: str) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     balance, usage = (
         context.target.ops_center.balance(person.token),
         context.target.ops_center.usage(person.token),

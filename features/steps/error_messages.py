@@ -3,7 +3,8 @@
 from behave import then, when
 from behave.runner import Context
 
-from creditflow import expect, refusals
+from creditflow.checks import refusals
+from creditflow.core import expect
 from features.memory import last_reply
 
 
@@ -52,7 +53,7 @@ def refusal_is_clear(context: Context) -> None:
 
 @when("the suite checks that {who} has/have {number} credits left")
 def suite_checks_credits(context: Context, who: str, credits: int) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     context.verdict = expect.verdict(lambda: context.accounts.credits(person, credits))
 
 

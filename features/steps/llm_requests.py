@@ -3,12 +3,14 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from creditflow import expect, questions, refusals, story
-from creditflow.accounts import Entry
-from creditflow.expect import Finding
-from creditflow.prices import MODELS
-from creditflow.questions import Question
-from creditflow.refusals import Refusal
+from creditflow.actors import llm_requests
+from creditflow.actors.llm_requests import Question
+from creditflow.checks import diagnosis, refusals
+from creditflow.checks.accounts import HistoryEntry
+from creditflow.checks.refusals import Refusal
+from creditflow.core import expect
+from creditflow.core.expect import Finding
+from creditflow.core.prices import MODELS
 from features.language import number
 from features.memory import keep
 
@@ -21,7 +23,7 @@ def asks(context: Context, who: str, model: str, tokens: int) -> None:
 @when("{who} ask(s) {model} a question of {number} tokens {manner}")
 def asks_in_a_manner(context: Context, who: str, model: str, tokens: int, manner: dict[str, bool | str]) -> None:
     if manner.get("key") == "new":
-        context.key = questions.new_key()
+        context.key = llm_requests.new_key()
     key = {"key": context.key} if "key" in manner else {}
     _ask(context, who, Question(model, tokens, **(manner | key)))
 
@@ -40,7 +42,7 @@ def asks_in_the_name_of(context: Context, who: str, model: str, tokens: int, org
 @when("{who} ask(s) {model} a question of {number} tokens as a stream and leave(s) after the first words")
 def leaves_early(context: Context, who: str, model: str, tokens: int) -> None:
     question = Question(model, tokens, stream=True)
-    keep(context, [questions.ask_and_leave(context.target.ops_center, context.cast.find(who), question)])
+    keep(context, [llm_requests.ask_and_leave(context.target.ops_center, context.cast.subject(who), question)])
 
 
 @when("{who} ask(s) {model} {string}")
@@ -57,16 +59,16 @@ def asks_without_limit(context: Context, who: str, model: str, words: int) -> No
 
 @when("{who} ask(s) {model} {number} questions of {number} tokens")
 def asks_many(context: Context, who: str, model: str, count: int, tokens: int) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     keep(
         context,
-        questions.ask_in_turn(context.target.ops_center, person, lambda: Question(model, tokens), count),
+        llm_requests.ask_in_turn(context.target.ops_center, person, lambda: Question(model, tokens), count),
     )
 
 
 @when("{who} ask(s) for a model that is not on offer")
 def asks_unknown_model(context: Context, who: str) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     body = Question("GPT-4", 100).body(person.name) | {"model": "openai/gpt-0"}
     context.reply = context.target.ops_center.chat(person.token, body)
 
@@ -79,17 +81,17 @@ def asks_again(context: Context, who: str) -> None:
 
 @given("for {who} the provider {trouble}")
 def provider_in_trouble(context: Context, who: str, trouble: str) -> None:
-    context.cast.trouble(context.cast.find(who), trouble)
+    context.cast.trouble(context.cast.subject(who), trouble)
 
 
 @given("the provider takes {number} second(s) to answer {who}")
 def provider_slow(context: Context, seconds: int, who: str) -> None:
-    context.cast.trouble(context.cast.find(who), "slow", seconds)
+    context.cast.trouble(context.cast.subject(who), "slow", seconds)
 
 
 @given("the provider has answered {who} once without Ops-Center")
 def provider_asked_past_ops_center(context: Context, who: str) -> None:
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     status = context.target.litellm.chat(Question("GPT-3.5-turbo", 100).body(person.name))
     calls = context.target.provider.calls(person.name)
     expect.agree(
@@ -107,12 +109,12 @@ def answer_arrives(context: Context) -> None:
     expect.holds(
         answer.reply.status != 200 or not events or events[-1] == "[DONE]",
         f"the stream of {answer.person.alias} does not end with [DONE]: its last event is {str(events[-1:])[:300]}",
-        lambda: story.of_person(context.target, answer.person),
+        lambda: diagnosis.of_person(context.target, answer.person),
     )
     expect.holds(
         answer.arrived,
         f"{answer.person.alias} got no answer: status {answer.reply.status} {answer.code or answer.reply.text[:300]}",
-        lambda: story.of_person(context.target, answer.person),
+        lambda: diagnosis.of_person(context.target, answer.person),
     )
     context.accounts.exact(answer)
 
@@ -124,15 +126,15 @@ def every_answer_arrives(context: Context) -> None:
     expect.holds(
         not missing,
         f"{len(missing):,} of {len(context.answers):,} answers did not arrive{first}",
-        lambda: story.of_person(context.target, context.answer.person),
+        lambda: diagnosis.of_person(context.target, context.answer.person),
     )
 
 
 @then("the request is refused as {refusal}")
 @then("it is refused as {refusal}")
 def is_refused(context: Context, refusal: Refusal) -> None:
-    who = context.cast.find("they")
-    refusals.refused(context.reply, refusal, who.alias, lambda: story.of_person(context.target, who))
+    who = context.cast.subject("they")
+    refusals.refused(context.reply, refusal, who.alias, lambda: diagnosis.of_person(context.target, who))
 
 
 @then("every request is refused as {refusal}")
@@ -140,7 +142,7 @@ def all_are_refused(context: Context, refusal: Refusal) -> None:
     alike = [a for a in context.answers if a.reply.status == refusal.status and a.code == refusal.code]
     expect.agree(
         [Finding(f"the refusals as {refusal.status} {refusal.words} are {{}}", len(alike), len(context.answers))],
-        lambda: story.of_person(context.target, context.answer.person),
+        lambda: diagnosis.of_person(context.target, context.answer.person),
     )
 
 
@@ -155,7 +157,7 @@ def some_are_refused(context: Context, arrived: int, refused: int, refusal: Refu
             Finding("{} answers arrived", sum(a.arrived for a in context.answers), arrived),
             Finding(f"{{}} were refused as {refusal.status} {refusal.words}".rstrip(), len(alike), refused),
         ],
-        lambda: story.of_person(context.target, context.answer.person),
+        lambda: diagnosis.of_person(context.target, context.answer.person),
     )
 
 
@@ -172,7 +174,7 @@ def answer_says_own_key(context: Context) -> None:
             Finding("the answer says 'own key used': {}", fields.get("byok_used"), True),
             Finding("the answer says that it cost {} credits", fields.get("cost_credits"), 0),
         ],
-        lambda: story.of_person(context.target, context.answer.person),
+        lambda: diagnosis.of_person(context.target, context.answer.person),
     )
 
 
@@ -200,23 +202,23 @@ def same_answers(context: Context) -> None:
                 first.fields.get("cost_credits"),
             ),
         ],
-        lambda: story.of_person(context.target, again.person),
+        lambda: diagnosis.of_person(context.target, again.person),
     )
 
 
 @then("the answer has OpenAI's shape")
 def openai_shape(context: Context) -> None:
-    questions.require_openai_shape(context.answer)
+    llm_requests.require_openai_shape(context.answer)
 
 
 @then("{whose} history reads")
 def history_reads(context: Context, who: str) -> None:
     entries = [
-        Entry(MODELS[row["model"]], number(row["tokens"]), number(row["credits"]), row["own key"] == "yes")
+        HistoryEntry(MODELS[row["model"]], number(row["tokens"]), number(row["credits"]), row["own key"] == "yes")
         for row in context.table
     ]
-    context.accounts.history(context.cast.find(who), entries)
+    context.accounts.history(context.cast.subject(who), entries)
 
 
 def _ask(context: Context, who: str, question: Question) -> None:
-    keep(context, [questions.ask(context.target.ops_center, context.cast.find(who), question)])
+    keep(context, [llm_requests.ask(context.target.ops_center, context.cast.subject(who), question)])

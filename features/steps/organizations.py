@@ -3,9 +3,11 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from creditflow import expect, questions, story
-from creditflow.acts import ACTS, UNKNOWN
-from creditflow.expect import Finding
+from creditflow.actors import llm_requests
+from creditflow.actors.attempts import ATTEMPTS, UNKNOWN
+from creditflow.checks import diagnosis
+from creditflow.core import expect
+from creditflow.core.expect import Finding
 from features.language import number
 
 
@@ -39,7 +41,7 @@ def makes_member_of_both(context: Context, allocation: int) -> None:
 
 @when("the admin creates an organisation")
 def creates_organization(context: Context) -> None:
-    context.reply = context.cast.create_organization("the organisation", context.cast.find("the admin"))
+    context.reply = context.cast.create_organization("the organisation", context.cast.subject("the admin"))
     status = context.reply.status
     expect.agree([Finding("the creation got the status {}", status, 201)], lambda: context.reply.text[:300])
 
@@ -51,7 +53,7 @@ def purchases(context: Context, credits: int) -> None:
 
 @when("the admin purchases {number} credits under an idempotency key")
 def purchases_under_key(context: Context, credits: int) -> None:
-    context.key, context.credits = questions.new_key(), credits
+    context.key, context.credits = llm_requests.new_key(), credits
     _purchase(context, credits, context.key)
 
 
@@ -64,10 +66,10 @@ def purchases_again(context: Context) -> None:
 @when("the admin adds {who} by e-mail")
 def adds_member(context: Context, who: str) -> None:
     admin, organization = (
-        context.cast.someone("the admin"),
+        context.cast.mentioned("the admin"),
         context.cast.find_organization("the organisation"),
     )
-    person = context.cast.find(who)
+    person = context.cast.subject(who)
     context.reply = context.target.ops_center.invite(admin.token, organization.id, person.email, "member")
     organization.members.append(person)
 
@@ -75,21 +77,21 @@ def adds_member(context: Context, who: str) -> None:
 @when("the admin allocates {number} credit(s) to {who}")
 def allocates(context: Context, credits: int, who: str) -> None:
     admin, organization = (
-        context.cast.someone("the admin"),
+        context.cast.mentioned("the admin"),
         context.cast.find_organization("the organisation"),
     )
-    email = context.cast.find(who).email
+    email = context.cast.subject(who).email
     context.reply = context.target.ops_center.allocate(admin.token, organization.id, email, credits)
 
 
 @when("{who} tries to {act}")
 def tries(context: Context, who: str, act: str) -> None:
-    context.reply = ACTS[act](context.target, context.cast, context.cast.find(who))
+    context.reply = ATTEMPTS[act](context.target, context.cast, context.cast.subject(who))
 
 
 @when("{who} look(s) at an organisation {unknown}")
 def looks_at_unknown(context: Context, who: str, which: str) -> None:
-    context.reply = context.target.ops_center.organization(context.cast.find(who).token, UNKNOWN[which])
+    context.reply = context.target.ops_center.organization(context.cast.subject(who).token, UNKNOWN[which])
 
 
 @then("{who} is listed as its admin")
@@ -119,7 +121,7 @@ def one_purchase(context: Context, credits: int) -> None:
     found = [row["amount"] for row in rows if row["transaction_type"] == "purchase"]
     expect.agree(
         [Finding("the purchases on the organisation's account are {}", found, [credits])],
-        lambda: story.of_organization(context.target, organization),
+        lambda: diagnosis.of_organization(context.target, organization),
     )
 
 
@@ -141,33 +143,33 @@ def organization_removed(context: Context) -> None:
 @then("{who} has {number} credit(s) of their allocation left")
 def allocation_left(context: Context, who: str, credits: int) -> None:
     organization = context.cast.find_organization("the organisation")
-    context.accounts.allocation(context.cast.find(who), organization, credits)
+    context.accounts.allocation(context.cast.subject(who), organization, credits)
 
 
 @then("{who} has used {number} credit(s) of their allocation")
 def allocation_used(context: Context, who: str, credits: int) -> None:
-    context.accounts.used(context.cast.find(who), context.cast.find_organization("the organisation"), credits)
+    context.accounts.used(context.cast.subject(who), context.cast.find_organization("the organisation"), credits)
 
 
 @then("the organisation's usage breakdown reads")
 def breakdown(context: Context) -> None:
-    wanted = [(context.cast.someone(r["person"]), number(r["credits"]), number(r["calls"])) for r in context.table]
+    wanted = [(context.cast.mentioned(r["person"]), number(r["credits"]), number(r["calls"])) for r in context.table]
     context.accounts.attribution(context.cast.find_organization("the organisation"), wanted)
 
 
 @then("the charge of {number} credits names the organisation and {who}")
 def charge_names_both(context: Context, credits: int, who: str) -> None:
     organization = context.cast.find_organization("the organisation")
-    context.accounts.charged_to(context.cast.find(who), organization, credits)
+    context.accounts.charged_to(context.cast.subject(who), organization, credits)
 
 
 def _purchase(context: Context, credits: int, key: str | None) -> None:
-    admin, organization = context.cast.find("the admin"), context.cast.find_organization("the organisation")
+    admin, organization = context.cast.subject("the admin"), context.cast.find_organization("the organisation")
     context.reply = context.target.ops_center.purchase(admin.token, organization.id, credits, key)
 
 
 def _listed(context: Context, who: str, role: str) -> None:
-    organization, person = context.cast.find_organization("the organisation"), context.cast.find(who)
+    organization, person = context.cast.find_organization("the organisation"), context.cast.subject(who)
     reply = context.target.ops_center.organization(organization.admin.token, organization.id)
     roles = [m.get("role") for m in reply.body.get("members", []) if m.get("user_email") == person.email]
     expect.agree([Finding(f"{person.alias} is listed as {{}}", roles, [role])], lambda: reply.text[:300])

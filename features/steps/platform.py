@@ -3,9 +3,11 @@
 from behave import then, when
 from behave.runner import Context
 
-from creditflow import expect, health, selection
-from creditflow.expect import Finding
-from creditflow.prices import MODELS
+from creditflow.core import expect
+from creditflow.core.expect import Finding
+from creditflow.core.prices import MODELS
+from creditflow.reporting import selection
+from creditflow.target import health
 from features.language import number
 
 
@@ -41,7 +43,7 @@ def reports_up(context: Context) -> None:
 
 @when("{who} look(s) at the models on offer")
 def looks_at_models(context: Context, who: str) -> None:
-    context.reply = context.target.ops_center.models(context.cast.find(who).token)
+    context.reply = context.target.ops_center.models(context.cast.subject(who).token)
 
 
 @then("the models on offer cost for 100 tokens")

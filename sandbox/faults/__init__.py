@@ -24,10 +24,13 @@ VARIABLE = "SANDBOX_FAULT"
 """Names the fault that a service switches on when it starts."""
 
 CATALOGUE = {
-    "ops-center": ("charges", "organizations", "requests", "quota", "access", "own_keys", "refusals", "bills", "pages"),
-    "lago": ("lago",),
-    "provider": ("provider",),
-    "suite": ("suite",),
+    "ops-center": tuple(
+        f"{__name__}.{module}"
+        for module in "charges organizations requests quota access own_keys refusals bills pages".split()
+    ),
+    "lago": (f"{__name__}.lago",),
+    "provider": (f"{__name__}.provider",),
+    "suite": ("creditflow.run.faults",),
 }
 """The modules of faults by the service whose code they change; the suite is none, and runs the features itself."""
 
@@ -69,8 +72,7 @@ def fault(breaks: str, *says: str) -> Callable[[Callable[[], None]], Callable[[]
     """
 
     def take(change: Callable[[], None]) -> Callable[[], None]:
-        module = change.__module__.rpartition(".")[2]
-        service = next(service for service, modules in CATALOGUE.items() if module in modules)
+        service = next(service for service, modules in CATALOGUE.items() if change.__module__ in modules)
         name = change.__name__.replace("_", "-")
         if name in _known:
             raise ValueError(f"two faults are called {name}")
@@ -85,7 +87,7 @@ def catalogue(*services: str) -> dict[str, Fault]:
     """Every fault by its name, of some services or of all."""
     for service in services or CATALOGUE:
         for module in CATALOGUE[service]:
-            import_module(f"{__name__}.{module}")
+            import_module(module)
     return {name: found for name, found in _known.items() if not services or found.service in services}
 
 

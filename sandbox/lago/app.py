@@ -124,9 +124,7 @@ async def health(request: Request) -> Response:
             {"version": VERSION, "message": "Unhealthy", "details": "PostgreSQL does not answer"},
             status_code=500,
         )
-    return JSONResponse(
-        {"version": VERSION, "github_url": "https://github.com/getlago/lago-api", "message": "Success"}
-    )
+    return JSONResponse({"version": VERSION, "github_url": "https://github.com/getlago/lago-api", "message": "Success"})
 
 
 async def _api_error(_request: Request, error: Exception) -> Response:

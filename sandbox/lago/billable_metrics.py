@@ -109,9 +109,7 @@ async def destroy(request: Request) -> Response:
     return JSONResponse({"billable_metric": to_json(metric)})
 
 
-async def _returning(
-    request: Request, connection: Connection, statement: LiteralString, params: dict[str, Any]
-) -> Row:
+async def _returning(request: Request, connection: Connection, statement: LiteralString, params: dict[str, Any]) -> Row:
     """The row that a statement on the metric named in the path returns; raises 404 when there is none."""
     found = "organization_id = %(organization)s and code = %(code)s and deleted_at is null"
     identity = {"organization": lago(request).organization, "code": request.path_params["code"]}

@@ -59,9 +59,7 @@ async def make_starting_invoice(connection: Connection, payload: dict[str, Any])
     )
 
 
-async def make_credit_invoice(
-    connection: Connection, customer_id: UUID, amount_cents: int, currency: str
-) -> None:
+async def make_credit_invoice(connection: Connection, customer_id: UUID, amount_cents: int, currency: str) -> None:
     """A finalized invoice for credits that were bought, in the transaction that notes the purchase."""
     await _insert(
         connection,
@@ -118,9 +116,7 @@ async def _insert(
     )
     invoice = await cursor.fetchone()
     if invoice is None:
-        raise RuntimeError(
-            "PostgreSQL returned no row for an invoice that was just inserted; look at its log."
-        )
+        raise RuntimeError("PostgreSQL returned no row for an invoice that was just inserted; look at its log.")
     await connection.execute(
         "insert into fees (organization_id, invoice_id, subscription_id, fee_type, amount_cents,"
         " amount_currency)"

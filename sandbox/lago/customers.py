@@ -94,8 +94,7 @@ async def lock_or_create(request: Request, connection: Connection, external_id: 
     """The customer, made if need be, locked until the transaction ends."""
     await _write(request, connection, external_id, {})
     cursor = await connection.execute(
-        "select * from customers where organization_id = %s and external_id = %s and deleted_at is"
-        " null for update",
+        "select * from customers where organization_id = %s and external_id = %s and deleted_at is null for update",
         (lago(request).organization, external_id),
     )
     customer = await cursor.fetchone()
@@ -143,9 +142,7 @@ def _columns(params: dict[str, Any], errors: FieldErrors) -> dict[str, Any]:
             columns[name] = Jsonb(params[name])
     # Anything but an array is dropped without a word, as Rails' strong parameters do.
     if isinstance(params.get("metadata"), list):
-        columns["metadata"] = Jsonb(
-            [_metadata(entry) for entry in params["metadata"] if isinstance(entry, dict)]
-        )
+        columns["metadata"] = Jsonb([_metadata(entry) for entry in params["metadata"] if isinstance(entry, dict)])
     return columns
 
 
@@ -167,9 +164,7 @@ async def _write(request: Request, connection: Connection, external_id: str, col
         "external_id": external_id,
     }
     values = identity | columns
-    changes: list[sql.Composable] = [
-        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns
-    ]
+    changes: list[sql.Composable] = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns]
     if changes:
         changes.append(sql.SQL("updated_at = now()"))
         conflict: sql.Composable = sql.SQL("update set ") + sql.SQL(", ").join(changes)

@@ -20,8 +20,7 @@ LARGEST_BATCH = 100
 _TOO_MANY_CENTS = Decimal(10) ** 24
 
 _COLUMNS: LiteralString = (
-    "organization_id, transaction_id, external_subscription_id, code, timestamp, properties,"
-    " precise_total_amount_cents"
+    "organization_id, transaction_id, external_subscription_id, code, timestamp, properties, precise_total_amount_cents"
 )
 _INSERT: LiteralString = (
     f"insert into events ({_COLUMNS}) values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning *"
@@ -102,8 +101,7 @@ async def show(request: Request) -> Response:
     """One event, by its `transaction_id`."""
     async with lago(request).pool.connection() as connection:
         cursor = await connection.execute(
-            "select * from events where organization_id = %s and transaction_id = %s order by"
-            " created_at limit 1",
+            "select * from events where organization_id = %s and transaction_id = %s order by created_at limit 1",
             (lago(request).organization, request.path_params["transaction_id"]),
         )
         event = await cursor.fetchone()

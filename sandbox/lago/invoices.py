@@ -129,8 +129,7 @@ async def void(request: Request) -> Response:
     async with lago(request).pool.connection() as connection:
         invoice = await _find(request, connection)
         cursor = await connection.execute(
-            "update invoices set status = 2, voided_at = now(), updated_at = now() where id = %s and"
-            " status = 1",
+            "update invoices set status = 2, voided_at = now(), updated_at = now() where id = %s and status = 1",
             (invoice["id"],),
         )
         if cursor.rowcount != 1:
@@ -216,9 +215,7 @@ async def _add_customers(connection: Connection, rows: list[Row]) -> None:
 
 async def _answer(request: Request, connection: Connection, invoice: Row) -> Response:
     """The invoice with all that `show` adds."""
-    cursor = await connection.execute(
-        "select * from fees where invoice_id = %s order by created_at", (invoice["id"],)
-    )
+    cursor = await connection.execute("select * from fees where invoice_id = %s order by created_at", (invoice["id"],))
     fees = await cursor.fetchall()
     cursor = await connection.execute(
         "select subscription_id, from_datetime, to_datetime from invoice_subscriptions where invoice_id = %s",

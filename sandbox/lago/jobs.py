@@ -34,9 +34,7 @@ class JobQueue:
 
     delay: timedelta
 
-    async def put(
-        self, connection: Connection, kind: str, payload: dict[str, str], at: datetime | None = None
-    ) -> None:
+    async def put(self, connection: Connection, kind: str, payload: dict[str, str], at: datetime | None = None) -> None:
         """Write a job, in the transaction of what causes it; `at` (naive UTC) replaces the usual delay."""
         await connection.execute(
             "insert into jobs (kind, payload, run_at) values (%s, %s, %s)",
@@ -85,8 +83,7 @@ class JobRunner:
                     raise
                 log.exception("Job %s (%s) failed and will be tried again", job["id"], job["kind"])
                 await connection.execute(
-                    "update jobs set attempts = attempts + 1, last_error = %s, run_at = now() + %s"
-                    " where id = %s",
+                    "update jobs set attempts = attempts + 1, last_error = %s, run_at = now() + %s where id = %s",
                     (repr(error), _FIRST_RETRY * 2 ** min(job["attempts"], 8), job["id"]),
                 )
         return True

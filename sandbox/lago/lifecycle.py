@@ -38,9 +38,7 @@ class Wanted:
         errors.raise_if_any()
 
 
-async def subscribe(
-    queue: jobs.JobQueue, connection: Connection, customer: Row, plan: Row, wanted: Wanted
-) -> UUID:
+async def subscribe(queue: jobs.JobQueue, connection: Connection, customer: Row, plan: Row, wanted: Wanted) -> UUID:
     """Write what the customer wants, inside the transaction; the id of the subscription to answer with."""
     cursor = await connection.execute(
         "select s.*, p.amount_cents, p.interval from subscriptions s join plans p on p.id = s.plan_id"
@@ -58,8 +56,7 @@ async def subscribe(
         return _id(current)
     if current["status"] == PENDING:
         await connection.execute(
-            "update subscriptions set plan_id = %s, name = coalesce(%s, name), updated_at = now()"
-            " where id = %s",
+            "update subscriptions set plan_id = %s, name = coalesce(%s, name), updated_at = now() where id = %s",
             (plan["id"], wanted.name, current["id"]),
         )
         return _id(current)
@@ -70,9 +67,7 @@ async def subscribe(
     return _id(current)
 
 
-async def _start(
-    queue: jobs.JobQueue, connection: Connection, customer: Row, plan: Row, wanted: Wanted
-) -> UUID:
+async def _start(queue: jobs.JobQueue, connection: Connection, customer: Row, plan: Row, wanted: Wanted) -> UUID:
     """A new subscription: active from today or an earlier day, else pending until its day."""
     today = utc_now().date()
     begins = wanted.subscription_at.date()
@@ -102,9 +97,7 @@ async def _start(
     return subscription_id
 
 
-async def _upgrade(
-    queue: jobs.JobQueue, connection: Connection, current: Row, plan: Row, wanted: Wanted
-) -> UUID:
+async def _upgrade(queue: jobs.JobQueue, connection: Connection, current: Row, plan: Row, wanted: Wanted) -> UUID:
     """The current subscription ends now, and the new one begins."""
     await connection.execute(
         "update subscriptions set status = 2, terminated_at = now(), updated_at = now() where id = %s",
@@ -160,9 +153,7 @@ async def _insert(queue: jobs.JobQueue, connection: Connection, values: dict[str
     )
     row = await cursor.fetchone()
     if row is None:
-        raise RuntimeError(
-            "PostgreSQL returned no row for a subscription that was just inserted; look at its log."
-        )
+        raise RuntimeError("PostgreSQL returned no row for a subscription that was just inserted; look at its log.")
     if values["ending_at"] is not None:
         await put_end(queue, connection, _id(row), values["ending_at"])
     return _id(row)
@@ -180,8 +171,7 @@ async def start(queue: jobs.JobQueue, connection: Connection, payload: dict[str,
     if begun is None:
         return
     await connection.execute(
-        "update subscriptions set status = 2, terminated_at = now(), updated_at = now() where id ="
-        " %s and status = 1",
+        "update subscriptions set status = 2, terminated_at = now(), updated_at = now() where id = %s and status = 1",
         (begun["previous_subscription_id"],),
     )
     if begun["pay_in_advance"]:

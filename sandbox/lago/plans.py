@@ -157,8 +157,7 @@ async def destroy(request: Request) -> Response:
 async def find(request: Request, connection: Connection, code: str | None) -> Row:
     """The plan with this code; raises 404 `plan_not_found`."""
     cursor = await connection.execute(
-        "select * from plans where organization_id = %s and code = %s and deleted_at is null and"
-        " parent_id is null",
+        "select * from plans where organization_id = %s and code = %s and deleted_at is null and parent_id is null",
         (lago(request).organization, code),
     )
     plan = await cursor.fetchone()

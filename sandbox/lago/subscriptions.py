@@ -75,9 +75,7 @@ async def create(request: Request) -> Response:
             )
             customer = await customers.lock_or_create(request, connection, external_customer_id)
             await customers.set_currency(connection, customer["id"], plan["amount_currency"])
-            subscription_id = await lifecycle.subscribe(
-                lago(request).jobs, connection, customer, plan, wanted
-            )
+            subscription_id = await lifecycle.subscribe(lago(request).jobs, connection, customer, plan, wanted)
         return await _answer(request, connection, subscription_id)
 
 
@@ -137,9 +135,7 @@ async def list_for(request: Request, external_customer_id: str | None) -> Respon
     params: dict[str, Any] = {
         "organization": lago(request).organization,
         "statuses": [
-            STATUSES.index(status)
-            for status in request.query_params.getlist("status[]")
-            if status in STATUSES
+            STATUSES.index(status) for status in request.query_params.getlist("status[]") if status in STATUSES
         ]
         or [ACTIVE],
     }

@@ -53,10 +53,7 @@ async def current_usage(request: Request) -> Response:
             (subscription["plan_id"],),
         )
         period = current_period(subscription)
-        charges = [
-            await _charge_usage(connection, subscription, charge, period)
-            for charge in await cursor.fetchall()
-        ]
+        charges = [await _charge_usage(connection, subscription, charge, period) for charge in await cursor.fetchall()]
     amount_cents = sum(charge["amount_cents"] for charge in charges)
     return JSONResponse(
         {
@@ -75,9 +72,7 @@ async def current_usage(request: Request) -> Response:
     )
 
 
-async def _charge_usage(
-    connection: Connection, subscription: Row, charge: Row, period: Period
-) -> dict[str, Any]:
+async def _charge_usage(connection: Connection, subscription: Row, charge: Row, period: Period) -> dict[str, Any]:
     """What one charge comes to."""
     aggregation = AGGREGATIONS[charge["aggregation_type"]]
     cursor = await connection.execute(

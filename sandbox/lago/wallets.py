@@ -191,9 +191,7 @@ class _Kind:
     sign: int
 
 
-_PURCHASE = _Kind(
-    _PENDING, _PURCHASED, _INBOUND, 0
-)  # counts once its invoice is paid, and nobody pays it here
+_PURCHASE = _Kind(_PENDING, _PURCHASED, _INBOUND, 0)  # counts once its invoice is paid, and nobody pays it here
 _GRANT = _Kind(_SETTLED, _GRANTED, _INBOUND, 1)
 _VOID = _Kind(_SETTLED, _VOIDED, _OUTBOUND, -1)
 
@@ -254,8 +252,7 @@ def _path_id(request: Request) -> UUID:
 async def _customer(connection: Connection, request: Request, external_id: str) -> Row:
     """The customer of a new wallet; here Lago answers 422 and not 404 for an unknown one."""
     cursor = await connection.execute(
-        "select * from customers where organization_id = %s and external_id = %s and deleted_at is"
-        " null for update",
+        "select * from customers where organization_id = %s and external_id = %s and deleted_at is null for update",
         (lago(request).organization, external_id),
     )
     customer = await cursor.fetchone()

@@ -91,17 +91,13 @@ async def stored(db: Connection, user_id: UUID) -> list[Row]:
 async def remove(provider: Provider, caller: Caller, services: Used) -> None:
     """Forget a key; fine if there is none."""
     async with services.database.connection() as db:
-        await db.execute(
-            "DELETE FROM user_byok_keys WHERE user_id = %s AND provider = %s", (caller.user_id, provider)
-        )
+        await db.execute("DELETE FROM user_byok_keys WHERE user_id = %s AND provider = %s", (caller.user_id, provider))
 
 
 async def key_for(services: Services, user_id: UUID, model: str) -> OwnKey:
     """The user's key that serves a model. Raises 400 `byok_key_missing`."""
     async with services.database.connection() as db:
-        found = await db.execute(
-            "SELECT provider, encrypted_key FROM user_byok_keys WHERE user_id = %s", (user_id,)
-        )
+        found = await db.execute("SELECT provider, encrypted_key FROM user_byok_keys WHERE user_id = %s", (user_id,))
         keys = {row["provider"]: row["encrypted_key"] for row in await found.fetchall()}
     provider = provider_for(model, keys)
     if provider is None:
@@ -135,11 +131,7 @@ def encrypt(settings: Settings, key: str, user_id: UUID, provider: str) -> str:
 def decrypt(settings: Settings, encrypted: str, user_id: UUID, provider: str) -> str:
     """The key again. Raises cryptography's InvalidTag if it was changed or is somebody else's."""
     sealed = base64.urlsafe_b64decode(encrypted)
-    return (
-        _cipher(settings)
-        .decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound_to(user_id, provider))
-        .decode()
-    )
+    return _cipher(settings).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound_to(user_id, provider)).decode()
 
 
 def _cipher(settings: Settings) -> AESGCM:
@@ -156,8 +148,7 @@ def bad_format(provider: Provider) -> Problem:
     return Problem(
         422,
         "invalid_byok_key_format",
-        f"This does not look like a key of {provider}: one begins with {begins}. "
-        "Copy it again from the provider.",
+        f"This does not look like a key of {provider}: one begins with {begins}. Copy it again from the provider.",
     )
 
 

@@ -92,9 +92,7 @@ def read(body: bytes) -> ChatRequest:
     except ValidationError as error:
         raise problems.invalid(error.errors(include_input=False, include_url=False)) from error
     if question.model not in pricing.RATES:
-        raise Problem(
-            422, "unknown_model", f"There is no such model here. Choose one of {', '.join(pricing.RATES)}."
-        )
+        raise Problem(422, "unknown_model", f"There is no such model here. Choose one of {', '.join(pricing.RATES)}.")
     return question
 
 
@@ -129,10 +127,7 @@ class Order:
 @router.get("/models")
 async def models(_caller: Caller) -> dict[str, Any]:
     """EP10: the models and their prices."""
-    data = [
-        {"id": model, "object": "model", "credits_per_100_tokens": rate}
-        for model, rate in pricing.RATES.items()
-    ]
+    data = [{"id": model, "object": "model", "credits_per_100_tokens": rate} for model, rate in pricing.RATES.items()]
     return {"object": "list", "data": data}
 
 
@@ -205,9 +200,7 @@ async def _whole(services: Services, order: Order, standing: Standing) -> Respon
     tokens = litellm.total_tokens(completion)
     if tokens is None:
         raise litellm.provider_error()
-    text = await settle(
-        services, order, tokens, JSON, lambda payment: json.dumps(completion | order.costs(payment))
-    )
+    text = await settle(services, order, tokens, JSON, lambda payment: json.dumps(completion | order.costs(payment)))
     return Response(text, media_type=JSON, headers=quota.headers(standing))
 
 
@@ -216,9 +209,7 @@ async def settle(
 ) -> str:
     """Charge for what the provider reported and keep the answer, in one transaction; the answer as text."""
     async with services.database.transaction() as db:
-        payment = await reservations.settle(
-            db, order.call, tokens, pricing.charge(order.question.model, tokens)
-        )
+        payment = await reservations.settle(db, order.call, tokens, pricing.charge(order.question.model, tokens))
         text = render(payment)
         await idempotency.keep(db, order.claim, 200, media_type, text)
     services.outbox.wake()
@@ -255,9 +246,7 @@ async def _pump(
         log.warning("stream %s ended with %s", order.call.request_id, problem.code)
         await reservations.fail(services, order.call, problem.status)
         await idempotency.close(services.database, order.claim, problem)
-        parts.put_nowait(
-            _event({"error": {"message": problem.detail, "type": problem.code, "code": problem.code}})
-        )
+        parts.put_nowait(_event({"error": {"message": problem.detail, "type": problem.code, "code": problem.code}}))
     finally:
         parts.put_nowait(None)
 

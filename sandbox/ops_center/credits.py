@@ -72,9 +72,7 @@ async def organization_balance(org_id: UUID, caller: Caller, services: Used) -> 
 
 
 @router.post("/organization/{org_id}/purchase", status_code=201)
-async def purchase(
-    org_id: UUID, wanted: Purchase, request: Request, caller: Caller, services: Used
-) -> Response:
+async def purchase(org_id: UUID, wanted: Purchase, request: Request, caller: Caller, services: Used) -> Response:
     """EP3: more credits for an organisation; once for the same Idempotency-Key."""
     claim = await idempotency.claim(services.database, caller.user_id, request)
     if isinstance(claim, idempotency.Kept):
@@ -123,9 +121,7 @@ async def allocate(org_id: UUID, wanted: NewAllocation, caller: Caller, services
     """EP4: more of the organisation's credits for one member."""
     async with services.database.transaction() as db:
         await organizations.require_admin(db, org_id, caller)
-        found = await db.execute(
-            "SELECT * FROM organization_credits WHERE org_id = %s FOR NO KEY UPDATE", (org_id,)
-        )
+        found = await db.execute("SELECT * FROM organization_credits WHERE org_id = %s FOR NO KEY UPDATE", (org_id,))
         purse = await found.fetchone()
         if purse is None:
             raise organizations.unknown()

@@ -104,9 +104,7 @@ class Database:
                 finally:
                     await self._pool.putconn(db)
         except psycopg.errors.NumericValueOutOfRange as error:
-            raise Problem(
-                422, "amount_too_large", "A balance can't grow beyond 2,147,483,647 credits."
-            ) from error
+            raise Problem(422, "amount_too_large", "A balance can't grow beyond 2,147,483,647 credits.") from error
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
             log.warning("PostgreSQL: %s", type(error).__name__)
             if isinstance(error, PoolTimeout):

@@ -48,9 +48,7 @@ def key_of(request: Request) -> str | None:
         return None
     key = header.strip().removeprefix('"').removesuffix('"')
     if not 1 <= len(key) <= 255:
-        raise Problem(
-            422, "invalid_request", "Give an Idempotency-Key of 1 to 255 characters, such as a UUID."
-        )
+        raise Problem(422, "invalid_request", "Give an Idempotency-Key of 1 to 255 characters, such as a UUID.")
     return key
 
 

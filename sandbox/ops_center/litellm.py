@@ -104,9 +104,7 @@ def refused(status: int, *, own_key: bool) -> Problem:
     if status in (400, 422):
         return provider_error("The provider does not take the request as it is. Change its parameters.")
     if own_key and status == 402:
-        return provider_error(
-            "The account that your own key belongs to has no money left; add some at the provider."
-        )
+        return provider_error("The account that your own key belongs to has no money left; add some at the provider.")
     return provider_error()
 
 
@@ -127,6 +125,4 @@ def provider_error(detail: str = "The provider could not answer. Try again in a 
 
 def provider_timeout() -> Problem:
     """504: the provider took too long; nothing was charged."""
-    return Problem(
-        504, "provider_timeout", "The provider took too long. Try again in a moment. Nothing was charged."
-    )
+    return Problem(504, "provider_timeout", "The provider took too long. Try again in a moment. Nothing was charged.")

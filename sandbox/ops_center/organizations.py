@@ -25,14 +25,10 @@ def _known_tier(tier: str) -> str:
 
 Email = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, to_lower=True, max_length=255, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$"
-    ),
+    StringConstraints(strip_whitespace=True, to_lower=True, max_length=255, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$"),
 ]
 """An address, compared in lower case."""
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^\x00]*$")
-]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 Tier = Annotated[str, AfterValidator(_known_tier)]
 
 
@@ -63,9 +59,7 @@ class Membership:
 async def create(new: NewOrganization, caller: Caller, services: Used) -> dict[str, Any]:
     """EP11: a new organisation, with the caller as its admin."""
     if caller.email is None:
-        raise Problem(
-            422, "email_required", "Your account has no e-mail address. Add one to it and sign in again."
-        )
+        raise Problem(422, "email_required", "Your account has no e-mail address. Add one to it and sign in again.")
     org_id = uuid4()
     async with services.database.transaction() as db:
         created = await db.execute(
@@ -167,9 +161,7 @@ async def require_admin(db: Connection, org_id: UUID, caller: Person) -> Members
     """The caller's membership as an admin. Raises 404 or 403."""
     membership = await require_member(db, org_id, caller)
     if membership.role != "admin":
-        raise Problem(
-            403, "admin_required", "Only an admin of the organisation may do this. Ask one of them."
-        )
+        raise Problem(403, "admin_required", "Only an admin of the organisation may do this. Ask one of them.")
     return membership
 
 
@@ -184,9 +176,7 @@ def not_a_member() -> Problem:
 
 def unknown() -> Problem:
     """404 for an organisation that there is none of."""
-    return Problem(
-        404, "organization_not_found", "There is no such organisation. Check the organisation's id."
-    )
+    return Problem(404, "organization_not_found", "There is no such organisation. Check the organisation's id.")
 
 
 def _shown(organization: Row) -> dict[str, Any]:

@@ -16,9 +16,7 @@ def uses_own_key(request: Request) -> bool:
     """Whether the user's own key is to be used. Raises 422 for anything but true and false."""
     value = request.headers.get("X-Use-BYOK", "false").strip().lower()
     if value not in ("true", "false"):
-        raise Problem(
-            422, "invalid_request", "Send X-Use-BYOK: true to use your own key, or leave the header out."
-        )
+        raise Problem(422, "invalid_request", "Send X-Use-BYOK: true to use your own key, or leave the header out.")
     return value == "true"
 
 
@@ -28,9 +26,7 @@ def named_organization(request: Request) -> UUID | None:
     try:
         return UUID(value) if value else None
     except ValueError as error:
-        raise Problem(
-            422, "invalid_request", "Send the organisation's id, a UUID, as X-Organization-Id."
-        ) from error
+        raise Problem(422, "invalid_request", "Send the organisation's id, a UUID, as X-Organization-Id.") from error
 
 
 async def purse_of(services: Services, caller: Person, org_id: UUID | None) -> Purse:

@@ -76,14 +76,10 @@ def from_http_exception(error: HTTPException) -> Problem:
             "This address does not take that method. The Allow header names those it does.",
         ),
     }
-    code, detail = details.get(
-        error.status_code, ("bad_request", "The request can't be understood. Check its form.")
-    )
+    code, detail = details.get(error.status_code, ("bad_request", "The request can't be understood. Check its form."))
     return Problem(error.status_code, code, detail, headers=error.headers)
 
 
 def internal() -> Problem:
     """500 for what nobody foresaw: the log has the trace, the user a sentence."""
-    return Problem(
-        500, "internal_error", "Something went wrong here, not with your request. Try again later."
-    )
+    return Problem(500, "internal_error", "Something went wrong here, not with your request. Try again later.")

@@ -129,9 +129,7 @@ class Allocation:
         )
         found_member = await member.fetchone()
         if found is None or found_member is None:
-            raise Problem(
-                403, "not_a_member", "You are no longer a member of this organisation. Ask its admin."
-            )
+            raise Problem(403, "not_a_member", "You are no longer a member of this organisation. Ask its admin.")
         return found, found_member
 
     async def _move(self, db: Connection, *, held: int, used: int = 0) -> None:

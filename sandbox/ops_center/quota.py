@@ -91,10 +91,7 @@ async def standing(services: Services, user_id: UUID) -> Standing:
 async def used(services: Services, user_id: UUID, period: Period) -> int:
     """The calls so far: from the counter, or counted where there is none to be trusted."""
     try:
-        if (
-            not services.cache.in_doubt
-            and (count := await services.cache.get(counter(user_id, period))) is not None
-        ):
+        if not services.cache.in_doubt and (count := await services.cache.get(counter(user_id, period))) is not None:
             return int(count)
     except CacheError:
         pass

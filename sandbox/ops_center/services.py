@@ -23,9 +23,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.http = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=None, keepalive_expiry=4.0), trust_env=False
-        )
+        self.http = httpx.AsyncClient(limits=httpx.Limits(max_connections=None, keepalive_expiry=4.0), trust_env=False)
         self.database = Database(settings.database_url.get_secret_value())
         self.cache = Cache(settings.redis_url.get_secret_value())
         self.keys = KeySet(self.http, settings)

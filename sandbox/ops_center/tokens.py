@@ -64,9 +64,7 @@ async def authenticate(request: Request) -> Person:
     """The person who sends the request. Raises 401 without a good access token."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Problem(
-            401, "unauthenticated", "Sign in and send the access token as Authorization: Bearer <token>."
-        )
+        raise Problem(401, "unauthenticated", "Sign in and send the access token as Authorization: Bearer <token>.")
     services = request.app.state.services
     try:
         return person(await claims(token.strip(), services.keys, services.settings))

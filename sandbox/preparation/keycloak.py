@@ -98,9 +98,7 @@ class KeycloakState(Piece):
             "KC_BOOTSTRAP_ADMIN_USERNAME": "admin",
             "KC_BOOTSTRAP_ADMIN_PASSWORD": self.credentials.keycloak_admin_password,
         }
-        with self.background(
-            start_command(distribution, home, port, "--import-realm"), environment
-        ) as process:
+        with self.background(start_command(distribution, home, port, "--import-realm"), environment) as process:
 
             def ready() -> bool:
                 if process.poll() is not None:

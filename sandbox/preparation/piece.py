@@ -86,9 +86,7 @@ class Piece(ABC):
         return time.monotonic() - began
 
     @contextmanager
-    def background(
-        self, command: Sequence[str], environment: Mapping[str, str]
-    ) -> Iterator[subprocess.Popen[bytes]]:
+    def background(self, command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
         """Run a command in a process group of its own while the block runs, its output in the log."""
         with self.log.open("a") as log:
             process = subprocess.Popen(

@@ -11,7 +11,7 @@ from sandbox.provider.chat import Chat
 from sandbox.provider.control import control_api
 from sandbox.provider.dialects import AsciiJSON, OpenAI, OpenRouter
 from sandbox.provider.journal import Journal
-from sandbox.provider.outcomes import Outcome, Refused
+from sandbox.provider.outcomes import Outcome, RefusedError
 from sandbox.provider.settings import Settings
 from sandbox.provider.state import EventFile
 from sandbox.provider.troubles import Troubles
@@ -64,7 +64,7 @@ def make_app(settings: Settings) -> FastAPI:
         mark = fingerprint(sent) if sent else ""
         account = accounts.of(mark, "openrouter")
         if account is None:
-            refusal = openrouter.refusal(Refused(Outcome.REFUSED_KEY, missing_key=not sent))
+            refusal = openrouter.refusal(RefusedError(Outcome.REFUSED_KEY, missing_key=not sent))
             return AsciiJSON(refusal.body, refusal.status)
         spent = sum(
             Usage(call.prompt_tokens, call.completion_tokens).cost(call.model)

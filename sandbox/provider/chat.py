@@ -10,7 +10,7 @@ from sandbox.provider.accounts import Accounts, Money, bearer, fingerprint
 from sandbox.provider.answers import Answer
 from sandbox.provider.dialects import AsciiJSON, Dialect
 from sandbox.provider.journal import Call, Journal
-from sandbox.provider.outcomes import Outcome, Refused
+from sandbox.provider.outcomes import Outcome, RefusedError
 from sandbox.provider.question import Asker, Question
 from sandbox.provider.streams import EventStream, stays
 from sandbox.provider.troubles import Kind, Trouble, Troubles
@@ -43,7 +43,7 @@ class Chat:
         trouble = self._troubles.of(call.caller)
         try:
             question = self._admit(key, body, trouble)
-        except Refused as refused:
+        except RefusedError as refused:
             return self._refuse(call, refused)
         answer = Answer(
             id=call.id,
@@ -61,7 +61,7 @@ class Chat:
         if question.stream:
             return self._stream(call, answer, trouble, with_usage=question.include_usage)
         if kind is Kind.BROKEN_STREAM:
-            return self._refuse(call, Refused(Outcome.BROKEN_STREAM))
+            return self._refuse(call, RefusedError(Outcome.BROKEN_STREAM))
         call.status = 200
         call.report(answer.usage)
         self._journal.enter(call)
@@ -86,23 +86,23 @@ class Chat:
         """Check in the order of the real ones: the key, the body, the account; then what is to go wrong.
 
         Raises:
-            Refused: the call gets no answer.
+            RefusedError: the call gets no answer.
         """
         if not key:
-            raise Refused(Outcome.REFUSED_KEY, missing_key=True)
+            raise RefusedError(Outcome.REFUSED_KEY, missing_key=True)
         account = self._accounts.of(fingerprint(key), self._dialect.provider)
         if account is None:
-            raise Refused(Outcome.REFUSED_KEY)
+            raise RefusedError(Outcome.REFUSED_KEY)
         question = Question.of(body)
         if self._dialect.priced_as(question.model) is None:
             raise self._dialect.unknown_model(question.model)
         if account.state is Money.EMPTY:
-            raise Refused(Outcome.OUT_OF_MONEY)
+            raise RefusedError(Outcome.OUT_OF_MONEY)
         if trouble and trouble.kind in _REFUSING:
-            raise Refused(_REFUSING[trouble.kind])
+            raise RefusedError(_REFUSING[trouble.kind])
         return question
 
-    def _refuse(self, call: Call, refused: Refused) -> Response:
+    def _refuse(self, call: Call, refused: RefusedError) -> Response:
         refusal = self._dialect.refusal(refused)
         call.status, call.outcome = refusal.status, refused.outcome
         self._journal.enter(call)

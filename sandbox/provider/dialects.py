@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 
 from sandbox.provider.accounts import Provider
 from sandbox.provider.answers import Answer
-from sandbox.provider.outcomes import Outcome, Refused
+from sandbox.provider.outcomes import Outcome, RefusedError
 from sandbox.provider.usage import NANO_DOLLARS, Usage, dollars
 
 RETRY_AFTER_SECONDS = 7
@@ -57,11 +57,11 @@ class Dialect(ABC):
         """OpenRouter's name of a model that this provider offers, by which its price is found."""
 
     @abstractmethod
-    def unknown_model(self, model: str) -> Refused:
+    def unknown_model(self, model: str) -> RefusedError:
         """The refusal of a model that this provider does not offer."""
 
     @abstractmethod
-    def refusal(self, refused: Refused) -> Refusal:
+    def refusal(self, refused: RefusedError) -> Refusal:
         """The status, body and headers of a refusal."""
 
     @abstractmethod
@@ -130,11 +130,11 @@ class OpenRouter(Dialect):
         """The same name."""
         return model if model in NANO_DOLLARS else None
 
-    def unknown_model(self, model: str) -> Refused:
+    def unknown_model(self, model: str) -> RefusedError:
         """A bad request."""
-        return Refused(Outcome.BAD_REQUEST, f"{model} is not a valid model ID")
+        return RefusedError(Outcome.BAD_REQUEST, f"{model} is not a valid model ID")
 
-    def refusal(self, refused: Refused) -> Refusal:
+    def refusal(self, refused: RefusedError) -> Refusal:
         """``{"error": {"code": status, "message": ..., "metadata": ...}}``."""
         status, message = self._refusals[refused.outcome]
         if refused.missing_key:
@@ -228,12 +228,12 @@ class OpenAI(Dialect):
         name = f"openai/{model}"
         return name if name in NANO_DOLLARS else None
 
-    def unknown_model(self, model: str) -> Refused:
+    def unknown_model(self, model: str) -> RefusedError:
         """A 404 of its own code."""
         message = f"The model `{model}` does not exist or you do not have access to it."
-        return Refused(Outcome.BAD_REQUEST, message, "model", unknown_model=True)
+        return RefusedError(Outcome.BAD_REQUEST, message, "model", unknown_model=True)
 
-    def refusal(self, refused: Refused) -> Refusal:
+    def refusal(self, refused: RefusedError) -> Refusal:
         """``{"error": {"message", "type", "param", "code"}}``; an empty account is a 429 here."""
         status, kind, message, code = self._refusals[refused.outcome]
         if refused.missing_key:
@@ -265,7 +265,7 @@ class OpenAI(Dialect):
 
     def break_off(self, answer: Answer) -> bytes:
         """An event that holds an error and nothing else."""
-        return _event(self.refusal(Refused(Outcome.SERVER_ERROR)).body)
+        return _event(self.refusal(RefusedError(Outcome.SERVER_ERROR)).body)
 
     def _head(self, answer: Answer, kind: str) -> Json:
         return {

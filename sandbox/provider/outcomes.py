@@ -19,7 +19,7 @@ class Outcome(StrEnum):
     """The reader went away in the middle of a stream, before usage was reported."""
 
 
-class Refused(Exception):  # noqa: N818 - the providers refuse; that is no error of the stand-in
+class RefusedError(Exception):
     """A call is refused before an answer begins; the provider's own shape and status are its dialect's."""
 
     def __init__(

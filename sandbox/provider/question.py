@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sandbox.provider.outcomes import Outcome, Refused
+from sandbox.provider.outcomes import Outcome, RefusedError
 from sandbox.provider.usage import Usage, answer_length
 
 LONGEST_ANSWER = 128_000
@@ -43,7 +43,7 @@ class Question:
         """Check a body.
 
         Raises:
-            Refused: with `Outcome.BAD_REQUEST`; what is missing or wrong, in a sentence.
+            RefusedError: with `Outcome.BAD_REQUEST`; what is missing or wrong, in a sentence.
         """
         if not isinstance(body, dict):
             raise _bad("The body must be a JSON object.")
@@ -52,9 +52,7 @@ class Question:
             raise _bad("You must provide a model parameter.", "model")
         if not isinstance(messages, list) or not messages:
             raise _bad("Missing required parameter: 'messages'.", "messages")
-        if not all(
-            isinstance(message, dict) and isinstance(message.get("role"), str) for message in messages
-        ):
+        if not all(isinstance(message, dict) and isinstance(message.get("role"), str) for message in messages):
             raise _bad("Every message must be an object with a 'role'.", "messages")
         if body.get("n") not in (None, 1):
             raise _bad("Only one choice is given: 'n' must be 1.", "n")
@@ -91,5 +89,5 @@ def _text(content: object) -> str:
     return " ".join(part for part in parts if isinstance(part, str))
 
 
-def _bad(message: str, param: str | None = None) -> Refused:
-    return Refused(Outcome.BAD_REQUEST, message, param)
+def _bad(message: str, param: str | None = None) -> RefusedError:
+    return RefusedError(Outcome.BAD_REQUEST, message, param)

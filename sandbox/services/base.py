@@ -184,9 +184,7 @@ def package_folder(name: str) -> Path:
     """Return where an installed package is, without importing it."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
-        raise SandboxError(
-            f"The package {name} is not installed: run `python bootstrap.py`, which completes them."
-        )
+        raise SandboxError(f"The package {name} is not installed: run `python bootstrap.py`, which completes them.")
     return Path(spec.origin).parent
 
 

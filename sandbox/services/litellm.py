@@ -71,10 +71,7 @@ class LiteLLM(HttpService):
         models = [
             _model(name, f"openrouter/{name}", f"{provider}/openrouter/api/v1", "PROVIDER_OPENROUTER_KEY")
             for name in PLATFORM_MODELS
-        ] + [
-            _model(f"direct/{name}", name, f"{provider}/openai/v1", "PROVIDER_OPENAI_KEY")
-            for name in DIRECT_MODELS
-        ]
+        ] + [_model(f"direct/{name}", name, f"{provider}/openai/v1", "PROVIDER_OPENAI_KEY") for name in DIRECT_MODELS]
         return {
             "model_list": models,
             "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},

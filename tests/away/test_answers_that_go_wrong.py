@@ -15,13 +15,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from creditflow.drivers import patience
-from creditflow.drivers.http import STREAM, Http
-from creditflow.drivers.keycloak import Keycloak
-from creditflow.drivers.lago import Lago
-from creditflow.drivers.postgres import Database
-from creditflow.drivers.redis import Counters
-from creditflow.errors import ServiceAway
+from creditflow.core.errors import ServiceUnavailableError
+from creditflow.target.drivers import request_timeout
+from creditflow.target.drivers.http import STREAM, Http
+from creditflow.target.drivers.keycloak import Keycloak
+from creditflow.target.drivers.lago import Lago
+from creditflow.target.drivers.postgres import Database
+from creditflow.target.drivers.redis import Counters
 
 DEADLINE_S = 0.6
 PAUSE_S = 0.05
@@ -104,7 +104,7 @@ def test_an_answer_that_goes_wrong_is_one_sentence_within_the_deadline(what: str
     deadline = DEADLINE_S if "within" in said else 60
     with server(parts) as address:
         http = Http("LiteLLM", f"http://{address}", deadline)
-        with pytest.raises(ServiceAway, match=said) as away:
+        with pytest.raises(ServiceUnavailableError, match=said) as away:
             http.send("GET", "/v1/models")
         http.close()
     assert str(away.value).startswith(f"LiteLLM at http://{address} ")
@@ -115,7 +115,7 @@ def test_an_answer_that_goes_wrong_is_one_sentence_within_the_deadline(what: str
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clock of deadlines; its one figure is what it shows, in seconds."""
     now = [0.0]
-    monkeypatch.setattr(patience, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(request_timeout, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
@@ -138,7 +138,7 @@ def test_a_stream_may_take_longer_than_a_request_as_long_as_its_events_come(
         if ends:
             assert len(http.send("POST", "/chat", body={}).events) == pauses + 1
         else:
-            with pytest.raises(ServiceAway, match="did not end its answer within 60 s"):
+            with pytest.raises(ServiceUnavailableError, match="did not end its answer within 60 s"):
                 http.send("POST", "/chat", body={})
         http.close()
 
@@ -153,7 +153,7 @@ def test_an_event_that_does_not_come_within_the_deadline_is_told() -> None:
 
     with server(stops) as address:
         http = Http("Ops-Center", f"http://{address}", DEADLINE_S)
-        with pytest.raises(ServiceAway, match="did not end its answer within"):
+        with pytest.raises(ServiceUnavailableError, match="did not end its answer within"):
             http.send("POST", "/chat", body={})
         over.set()
         http.close()
@@ -236,8 +236,8 @@ def test_a_service_that_was_late_has_less_time_until_it_answers_again() -> None:
 
     with server(now_and_then) as address:
         http = Http("Lago", f"http://{address}", 2.0)
-        for seconds in (2, patience.LEAST_S):
-            with pytest.raises(ServiceAway, match=f"did not answer within {seconds:g} s"):
+        for seconds in (2, request_timeout.LEAST_S):
+            with pytest.raises(ServiceUnavailableError, match=f"did not answer within {seconds:g} s"):
                 http.send("GET", "/health")
         late.clear()
         assert http.send("GET", "/health").status == 200
@@ -263,7 +263,7 @@ def test_a_byte_now_and_then_keeps_no_driver_waiting(service: str) -> None:
     first = {"Redis": [b"$1000\r\n"], "PostgreSQL (unicorn_db)": [b"N", b"R\0\0\x07\xd0"]}.get(service, [OK])
     with (
         server(lambda: itertools.chain(first, itertools.repeat(b"1"))) as address,
-        pytest.raises(ServiceAway, match="within 1 s") as away,
+        pytest.raises(ServiceUnavailableError, match="within 1 s") as away,
     ):
         TRICKLING[service](address)()
     assert str(away.value).startswith(f"{service} at ")
@@ -277,6 +277,6 @@ def test_lago_that_asks_to_come_back_later_is_not_waited_for() -> None:
         asked.append(1)
         return [said]
 
-    with server(refuses) as address, pytest.raises(ServiceAway, match="answered 429"):
+    with server(refuses) as address, pytest.raises(ServiceUnavailableError, match="answered 429"):
         Lago(f"http://{address}", "key", 30).customer("somebody")
     assert len(asked) == 1

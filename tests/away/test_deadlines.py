@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from creditflow.deadline import Deadlines, TookTooLong
-from creditflow.settings import PROJECT, load
+from creditflow.core.run_limits import Deadlines, TimeLimitError
+from creditflow.target.settings import PROJECT, load
 from sandbox import program
 
 SHORT_S = 2
@@ -119,7 +119,7 @@ def test_an_alarm_of_somebody_else_is_given_back() -> None:
     try:
         deadlines = Deadlines()
         deadlines.begin(load({"STEP_TIMEOUT_S": "0.1"}))
-        with pytest.raises(TookTooLong, match=r"took longer than 0\.1 s"), deadlines.step():
+        with pytest.raises(TimeLimitError, match=r"took longer than 0\.1 s"), deadlines.step():
             threading.Event().wait(60)
         assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] < 600
         signal.raise_signal(signal.SIGALRM)

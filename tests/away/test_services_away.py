@@ -21,9 +21,9 @@ from threading import Timer
 import pytest
 from gates import SETTINGS, WAYS, Gates, gates
 
-from creditflow import journal, sweep
-from creditflow.settings import PROJECT, Settings, load
-from creditflow.target import Target
+from creditflow.cleanup import journal, sweep
+from creditflow.target.settings import PROJECT, Settings, load
+from creditflow.target.target import Target
 from sandbox import program
 
 HERE = Path(__file__).resolve().parent

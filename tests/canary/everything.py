@@ -6,11 +6,11 @@ from pathlib import Path
 
 from spellings import written, written_briefly
 
-from creditflow.cast import Cast
-from creditflow.cleanup import Cleanup
-from creditflow.redaction import redactor
-from creditflow.settings import Settings
-from creditflow.target import Target
+from creditflow.actors.cast import Cast
+from creditflow.cleanup.cleanup import Cleanup
+from creditflow.core.redaction import redactor
+from creditflow.target.settings import Settings
+from creditflow.target.target import Target
 
 KEPT = Path(os.environ["CANARIES"])
 """Where the secrets are kept for the test that looks for them: a file beside the run."""

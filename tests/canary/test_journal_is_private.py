@@ -5,9 +5,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from creditflow.journal import Journal
-from creditflow.redaction import redactor
-from creditflow.things import KeycloakUser
+from creditflow.cleanup.journal import Journal
+from creditflow.cleanup.resources import KeycloakUser
+from creditflow.core.redaction import redactor
 
 SECRET = "canary-of-a-journal-7Hx2qP9"
 

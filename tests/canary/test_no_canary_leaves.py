@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from spellings import spellings, traces, written
 
-from creditflow.reporting import prepare
+from creditflow.reporting import report_tool
 
 if TYPE_CHECKING:
     from conftest import Ran, Runs
@@ -48,7 +48,7 @@ def test_the_search_finds_a_canary_in_every_spelling(canaries: dict[str, str]) -
 
 @pytest.fixture(scope="module")
 def usual(runs: Runs) -> Ran:
-    report = ("-D", "report=yes") if prepare.is_prepared() else ()
+    report = ("-D", "report=yes") if report_tool.is_prepared() else ()
     return runs.run("usual", "--tags=not @ends", "--junit", *report)
 
 
@@ -64,7 +64,7 @@ def test_that_run_had_every_outcome_and_every_service_failed(usual: Ran) -> None
     ):  # fmt: skip
         assert re.search(rf"\d s  {outcome}$", said, re.MULTILINE), f"no scenario ended as {outcome}\n{said[-4000:]}"
     assert said.count(" is asked and ") >= 26
-    if prepare.is_prepared():
+    if report_tool.is_prepared():
         assert (usual.folder / "allure-report" / "index.html").is_file(), said[-2000:]
 
 

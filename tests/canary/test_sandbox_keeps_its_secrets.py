@@ -12,9 +12,9 @@ import psutil
 import pytest
 from spellings import traces
 
-from creditflow.drivers.keycloak import SignInRefused
-from creditflow.settings import load
-from creditflow.target import Target
+from creditflow.target.drivers.keycloak import SignInRefusedError
+from creditflow.target.settings import load
+from creditflow.target.target import Target
 from sandbox.credentials import Credentials
 from sandbox.settings import SandboxSettings, sandbox_settings
 
@@ -44,7 +44,7 @@ def used(deployment: dict[str, str]) -> dict[str, str]:
     target = Target(load({}, deployment))
     wrong = {"wrong password": "canary-of-a-wrong-password-7Hx2", "wrong token": "canary-of-a-wrong-token-9Qz4"}
     try:
-        with pytest.raises(SignInRefused):
+        with pytest.raises(SignInRefusedError):
             target.keycloak.token("nobody-of-this-name", wrong["wrong password"])
         assert target.ops_center.http.send("GET", "/api/v1/credits", token=wrong["wrong token"]).status in (401, 404)
         assert target.litellm.http.send("GET", "/v1/models", token=wrong["wrong token"]).status in (400, 401)

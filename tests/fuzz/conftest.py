@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from creditflow.settings import Settings
+from creditflow.target.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -17,25 +17,29 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from creditflow import audit, health, history, pages, period, questions, refusals
-from creditflow.accounts import Accounts, Entry
-from creditflow.billing import Billing
-from creditflow.cast import Cast
-from creditflow.cleanup import Cleanup
-from creditflow.drivers.http import Http, Reply
-from creditflow.drivers.keycloak import SignInRefused
-from creditflow.drivers.record import Entry as Act
-from creditflow.errors import ServiceAway
-from creditflow.exposure import require_absent_from_answers
-from creditflow.ledger import judge
-from creditflow.people import Organization, Person
-from creditflow.questions import Answer, Question
-from creditflow.settings import load
-from creditflow.target import Target
+from creditflow.actors import llm_requests
+from creditflow.actors.cast import Cast
+from creditflow.actors.llm_requests import Answer, Question
+from creditflow.actors.people import Organization, Person
+from creditflow.audit import history, reconciliation
+from creditflow.audit.ledger import judge
+from creditflow.checks import refusals, response_shapes
+from creditflow.checks.accounts import Accounts, HistoryEntry
+from creditflow.checks.billing import Billing
+from creditflow.checks.key_exposure import require_absent_from_answers
+from creditflow.cleanup.cleanup import Cleanup
+from creditflow.core import period
+from creditflow.core.errors import ServiceUnavailableError
+from creditflow.target import ceiling, health
+from creditflow.target.drivers.http import Http, Reply
+from creditflow.target.drivers.keycloak import SignInRefusedError
+from creditflow.target.drivers.record import RecordedRequest as Act
+from creditflow.target.settings import load
+from creditflow.target.target import Target
 
 pytestmark = pytest.mark.usefixtures("nothing_set")
 
-UNDERSTOOD = (AssertionError, ServiceAway, SignInRefused)
+UNDERSTOOD = (AssertionError, ServiceUnavailableError, SignInRefusedError)
 """What a reader may raise: a verdict, that a system can't be understood, or that it said no."""
 
 FIELDS = [
@@ -142,7 +146,7 @@ def test_any_answer_to_a_question_is_read(reply: Reply, stream: bool) -> None:
             "the text": lambda: answer.text + "",
             "whether it arrived": lambda: answer.arrived,
             "the code": lambda: answer.code + answer.detail + answer.request_id,
-            "the shape": lambda: questions.require_openai_shape(answer),
+            "the shape": lambda: llm_requests.require_openai_shape(answer),
         }
     )
 
@@ -151,7 +155,7 @@ def test_any_answer_to_a_question_is_read(reply: Reply, stream: bool) -> None:
 @example({"messages": [{"content": None}]})
 @example({"messages": [{"content": "two words"}], "max_tokens": float("inf")})
 def test_what_any_body_announces_is_a_number_or_nothing(body: Any) -> None:
-    tokens = questions.announced(body)
+    tokens = ceiling.announced(body)
     assert tokens is None or type(tokens) is int
 
 
@@ -168,15 +172,15 @@ def test_any_page_and_any_refusal_is_judged(nowhere: Target, reply: Reply) -> No
     history_of = [{"request_id": "one"}, {"request_id": "two"}]
     understood(
         {
-            "the fields of a page": lambda: pages.holds_fields(reply, stated, cast, exactly=True),
-            "the preview of a key": lambda: pages.holds_fields(
+            "the fields of a page": lambda: response_shapes.holds_fields(reply, stated, cast, exactly=True),
+            "the preview of a key": lambda: response_shapes.holds_fields(
                 reply, {"name": "the key's last four"}, cast, exactly=False
             ),
-            "the start of the month": lambda: pages.holds_fields(
+            "the start of the month": lambda: response_shapes.holds_fields(
                 reply, {"period_start": "the first of this month"}, cast, False
             ),
-            "a page of a history": lambda: pages.part_of(reply, history_of, 1, 2, "the individual"),
-            "every endpoint": lambda: pages.all_turned_away({"the balance": reply}, "without a token"),
+            "a page of a history": lambda: response_shapes.part_of(reply, history_of, 1, 2, "the individual"),
+            "every endpoint": lambda: response_shapes.all_turned_away({"the balance": reply}, "without a token"),
             "a refusal": lambda: refusals.refused(
                 reply, refusals.Refusal(402, "insufficient credits", True), "they", str
             ),
@@ -193,14 +197,16 @@ def test_any_page_and_any_refusal_is_judged(nowhere: Target, reply: Reply) -> No
 @example("9999-12-31T23:59:59-23:59")
 @example("0001-01-01T00:00:00+23:59")
 def test_any_value_is_a_time_or_none(value: Any) -> None:
-    understood({"a time": lambda: pages.is_time(value), "a recent time": lambda: pages.is_recent(value)})
+    understood(
+        {"a time": lambda: response_shapes.is_time(value), "a recent time": lambda: response_shapes.is_recent(value)}
+    )
 
 
-ACTS = [*sorted(history._DONE), "chat"]
+ATTEMPTS = [*sorted(history._DONE), "chat"]
 
 
 @given(
-    act=st.sampled_from(ACTS),
+    act=st.sampled_from(ATTEMPTS),
     token=st.none() | st.text(max_size=10) | st.just("eyJhbGciOiJub25lIn0.W10."),
     body=values | nearly,
     reply=st.none() | replies,
@@ -282,13 +288,13 @@ def test_any_answer_of_any_service_is_understood_or_told(
     Answering.status, Answering.content_type = status, content_type
     Answering.body, Answering.length = (b"", None) if bare else (body, len(body) + missing)
     cast = cast_of(answering)
-    person, organization = cast.find("the individual"), cast.find_organization("the organisation")
+    person, organization = cast.subject("the individual"), cast.find_organization("the organisation")
     organization.id = "22222222-2222-4222-8222-222222222222"
     reply = Http("Ops-Center", answering.settings.ops_center_url, 2).send if not missing else None
     answer = Answer(person, Question("GPT-4", 100), Reply(200, {"X-Request-Id": person.id}, "{}", 1.0))
     accounts, billing, center = Accounts(answering, cast), Billing(answering), answering.ops_center
-    parties = audit.Parties.of(cast, None)
-    past = audit.history_of(answering, parties, [])
+    parties = reconciliation.Parties.of(cast, None)
+    past = reconciliation.history_of(answering, parties, [])
     understood(
         {
             "the health": lambda: health.services(answering),
@@ -303,7 +309,7 @@ def test_any_answer_of_any_service_is_understood_or_told(
             "the breakdown": lambda: accounts.attribution(organization, [(person, 1, 1)]),
             "the provider's calls": lambda: accounts.provider_calls(person, 1, 1),
             "the spent": lambda: accounts.spent(person, 1),
-            "the history": lambda: accounts.history(person, [Entry("m", 1, 1, False)]),
+            "the history": lambda: accounts.history(person, [HistoryEntry("m", 1, 1, False)]),
             "a page": lambda: accounts.page(person, center.history("a-token"), 1, 1),
             "the key's absence": lambda: require_absent_from_answers(center, person),
             "the customer": lambda: billing.customer(person),
@@ -314,7 +320,8 @@ def test_any_answer_of_any_service_is_understood_or_told(
             "the bill": lambda: billing.billed(person, 1),
             "the repetition": lambda: billing.refuses_repetition(answer),
             "the books": lambda: judge(
-                past, audit.together(map(audit.shown, audit.looks_at(answering, parties, past)))
+                past,
+                reconciliation.together(map(reconciliation.shown, reconciliation.looks_at(answering, parties, past))),
             ),
             "a stranger's stream": lambda: center.chat_leaving_early("a-token", {}).events,
             "the models": answering.litellm.models,

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from creditflow import journal
-from creditflow.journal import VERSION, Journalled, earlier, over, parse
-from creditflow.things import KINDS, KeycloakUser, Thing
+from creditflow.cleanup import journal
+from creditflow.cleanup.journal import VERSION, Journalled, earlier, over, parse
+from creditflow.cleanup.resources import KINDS, KeycloakUser, Resource
 
 PATH = Path("cf-abc123.1.jsonl")
 TARGET = "http://127.0.0.1:1"
@@ -22,10 +22,10 @@ HEAD: dict[str, Any] = {
 }  # fmt: skip
 
 
-def lines_of(things: list[Thing], gone: set[int]) -> list[bytes]:
+def lines_of(resources: list[Resource], gone: set[int]) -> list[bytes]:
     """A journal as a run writes it: a head, each thing when it is owed, and those that are gone."""
-    owed = [{"at": HEAD["at"], "owe": number, **thing.written()} for number, thing in enumerate(things, 1)]
-    ended = [{"at": HEAD["at"], "gone": number} for number in sorted(gone) if number <= len(things)]
+    owed = [{"at": HEAD["at"], "owe": number, **resource.written()} for number, resource in enumerate(resources, 1)]
+    ended = [{"at": HEAD["at"], "gone": number} for number in sorted(gone) if number <= len(resources)]
     return [json.dumps(line).encode() + b"\n" for line in (HEAD, *owed, *ended)]
 
 
@@ -37,18 +37,18 @@ made = st.lists(
 gone = st.sets(st.integers(1, 6))
 
 
-@given(things=made, ended=gone)
-def test_what_was_written_is_read(things: list[Thing], ended: set[int]) -> None:
-    read = parse(PATH, b"".join(lines_of(things, ended)))
-    assert read.left == tuple(thing for number, thing in enumerate(things, 1) if number not in ended)
+@given(resources=made, ended=gone)
+def test_what_was_written_is_read(resources: list[Resource], ended: set[int]) -> None:
+    read = parse(PATH, b"".join(lines_of(resources, ended)))
+    assert read.left == tuple(resource for number, resource in enumerate(resources, 1) if number not in ended)
     assert (read.run, read.target, read.unread, read.of_another_version) == ("cf-abc123", TARGET, 0, False)
 
 
-@given(things=made, ended=gone, data=st.data())
+@given(resources=made, ended=gone, data=st.data())
 def test_cut_at_any_byte_nothing_that_was_written_whole_is_lost(
-    things: list[Thing], ended: set[int], data: Any
+    resources: list[Resource], ended: set[int], data: Any
 ) -> None:
-    lines = lines_of(things, ended)
+    lines = lines_of(resources, ended)
     text = b"".join(lines)
     at = data.draw(st.integers(0, len(text)))
     read = parse(PATH, text[:at])
@@ -62,18 +62,18 @@ def test_cut_at_any_byte_nothing_that_was_written_whole_is_lost(
         assert read.left == ()
 
 
-@given(things=made, ended=gone, data=st.data())
-def test_doubled_and_disordered_lines_say_the_same(things: list[Thing], ended: set[int], data: Any) -> None:
-    lines = lines_of(things, ended)
+@given(resources=made, ended=gone, data=st.data())
+def test_doubled_and_disordered_lines_say_the_same(resources: list[Resource], ended: set[int], data: Any) -> None:
+    lines = lines_of(resources, ended)
     doubled = data.draw(st.permutations([*lines, *data.draw(st.lists(st.sampled_from(lines), max_size=4))]))
     read, meant = parse(PATH, b"".join(doubled)), parse(PATH, b"".join(lines))
     assert sorted(map(str, read.left)) == sorted(map(str, meant.left))
     assert read.unread == 0
 
 
-@given(things=made, version=st.integers() | st.none() | st.text(max_size=3) | st.floats() | st.just([]))
-def test_of_another_version_nothing_is_taken_for_known(things: list[Thing], version: Any) -> None:
-    lines = lines_of(things, set())
+@given(resources=made, version=st.integers() | st.none() | st.text(max_size=3) | st.floats() | st.just([]))
+def test_of_another_version_nothing_is_taken_for_known(resources: list[Resource], version: Any) -> None:
+    lines = lines_of(resources, set())
     lines[0] = json.dumps({**HEAD, "version": version}).encode() + b"\n"
     read = parse(PATH, b"".join(lines))
     if type(version) is not int or version != VERSION:
@@ -94,17 +94,17 @@ garbage = (
 )  # fmt: skip
 
 
-@given(things=made, wrong=st.lists(garbage, min_size=1, max_size=3), data=st.data())
+@given(resources=made, wrong=st.lists(garbage, min_size=1, max_size=3), data=st.data())
 @example([], [b"[" * 100_000], None)
 def test_garbage_between_the_lines_is_counted_and_loses_nothing_else(
-    things: list[Thing], wrong: list[bytes], data: Any
+    resources: list[Resource], wrong: list[bytes], data: Any
 ) -> None:
-    lines = lines_of(things, set())
+    lines = lines_of(resources, set())
     for line in wrong:
         at = data.draw(st.integers(1, len(lines))) if data else 1
         lines.insert(at, line + b"\n")
     read = parse(PATH, b"".join(lines))
-    assert set(map(str, things)) <= set(map(str, read.left))
+    assert set(map(str, resources)) <= set(map(str, read.left))
     assert read.unread == len(wrong) or any(b"\r" in line or line.strip() != line for line in wrong)
 
 

@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from creditflow.errors import NotTestableHere
-from creditflow.guard import NotAllowed, announced, require_allowed
-from creditflow.settings import Settings, SettingsError, load
-from creditflow.target import Target
+from creditflow.core.errors import NotTestableError
+from creditflow.target.guard import NotAllowedError, announced, require_allowed
+from creditflow.target.settings import Settings, SettingsError, load
+from creditflow.target.target import Target
 
 pytestmark = pytest.mark.usefixtures("nothing_set")
 
@@ -46,7 +46,7 @@ def use(settings: Settings) -> None:
     target = Target(settings)
     try:
         for system in SYSTEMS:
-            with suppress(NotTestableHere):
+            with suppress(NotTestableError):
                 getattr(target, system)
         target.limits()
     finally:
@@ -67,7 +67,7 @@ def test_any_text_in_any_setting_is_used_or_told(name: str, beginning: str, rest
         use(settings)
         assert announced(settings, "cf-abcdef")
         assert set(settings.redacted()) == set(NAMES)
-        with suppress(NotAllowed):
+        with suppress(NotAllowedError):
             require_allowed(settings, lambda host: [])
     assert not told or (name in told and told.endswith("."))
     assert "\n" not in told
@@ -88,7 +88,7 @@ def test_whatever_is_wrong_about_a_secret_it_is_not_shown(name: str, before: str
         settings = load({**NAMED, name: f"{before}{CANARY}{after}"})
         shown += [repr(settings), *settings.redacted().values(), *announced(settings, "cf-abcdef")]
         require_allowed(settings, lambda host: [])
-    except (NotAllowed, SettingsError) as error:
+    except (NotAllowedError, SettingsError) as error:
         shown.append(str(error))
     assert CANARY.lower() not in " ".join(shown).lower()
 

@@ -14,13 +14,13 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from creditflow.cast import Cast
-from creditflow.cleanup import Cleanup
-from creditflow.drivers.http import Reply
-from creditflow.people import Organization, Person
-from creditflow.refusals import clear
-from creditflow.settings import load
-from creditflow.target import Target
+from creditflow.actors.cast import Cast
+from creditflow.actors.people import Organization, Person
+from creditflow.checks.refusals import clear
+from creditflow.cleanup.cleanup import Cleanup
+from creditflow.target.drivers.http import Reply
+from creditflow.target.settings import load
+from creditflow.target.target import Target
 from sandbox.ops_center import pricing
 from sandbox.ops_center.app import create_app
 from sandbox.ops_center.chat import ChatRequest

@@ -80,7 +80,7 @@ def refused(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         (("-o", "a", "-o", "b"), "3 files were given by `-o`, but 2 formatters by `-f`."),
         (("--runner=no-such",), "runner=no-such (RUNNER-ALIAS NOT FOUND)."),
         (("--runner=no.such:Runner",), "ModuleNotFoundError: No module named 'no'."),
-        (("--runner=creditflow.run:NoSuch",), "ClassNotFoundError: creditflow.run:NoSuch."),
+        (("--runner=creditflow.run.session:NoSuch",), "ClassNotFoundError: creditflow.run.session:NoSuch."),
     ],
 )
 def test_a_command_line_that_behave_can_not_use_is_refused(
@@ -88,7 +88,7 @@ def test_a_command_line_that_behave_can_not_use_is_refused(
 ) -> None:
     assert refused("--junit", *arguments).startswith(f"The run can't begin: {sentence}")
     assert old_results(project) == []
-    with pytest.raises(html.NotDrawn) as not_drawn:
+    with pytest.raises(html.NotDrawnError) as not_drawn:
         html.draw(project / "allure-results")
     assert f"The last run could not begin: {sentence}" in str(not_drawn.value)
 
@@ -169,7 +169,7 @@ def test_a_run_that_can_not_begin_leaves_no_results_of_another(
     assert told.last_line.startswith(f"The run can't begin: {sentence}"), told.console
     assert told.status == 2
     assert told.results == {}
-    with pytest.raises(html.NotDrawn, match="The last run could not begin: "):
+    with pytest.raises(html.NotDrawnError, match="The last run could not begin: "):
         html.draw(project / "allure-results")
 
 

@@ -19,11 +19,11 @@ from behave.reporter.junit import JUnitReporter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creditflow.redaction import RedactingStream, Redactor
+from creditflow.core.redaction import RedactingStream, Redactor
 from creditflow.reporting import console, junit, results
 from creditflow.reporting.allure import RedactingLogger
 from creditflow.reporting.characters import writable
-from creditflow.reporting.facts import Environment
+from creditflow.reporting.environment import Environment
 from creditflow.reporting.outcome import Kind, Problem, Run, note
 
 if TYPE_CHECKING:

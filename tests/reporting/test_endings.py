@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from creditflow.reporting import html, prepare
+from creditflow.reporting import html, report_tool
 
 if TYPE_CHECKING:
     from tests.reporting.conftest import Behave, Told
@@ -70,7 +70,7 @@ def test_a_formatter_that_breaks_is_named_and_the_scenario_runs_to_its_end(behav
 
 
 def test_a_run_that_was_killed_is_drawn_as_no_whole_run_and_the_next_run_says_so(behave: Behave) -> None:
-    prepare.prepare()
+    report_tool.prepare()
     killed = behave("--tags=@killed or @critical")
     assert killed.status == -9
     page = html.draw(killed.folder / "allure-results")

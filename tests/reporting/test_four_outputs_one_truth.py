@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from creditflow.reporting import prepare
+from creditflow.reporting import report_tool
 from creditflow.reporting.outcome import Kind
 
 if TYPE_CHECKING:
@@ -381,7 +381,7 @@ def test_a_run_that_never_begins_leaves_no_results_of_the_last(behave: Behave) -
 
 
 def test_the_run_draws_its_page_where_it_is_asked_to(behave: Behave) -> None:
-    prepare.prepare()
+    report_tool.prepare()
     told = behave("--tags=@critical", "-D", "report=yes")
     assert (told.status, told.last_line) == (0, "1 passed, 0 failed")
     assert "\nReport: allure-report/index.html\n" in told.console

@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from creditflow.redaction import RedactingStream, Redactor
+from creditflow.core.redaction import RedactingStream, Redactor
 
 if TYPE_CHECKING:
     from tests.reporting.conftest import Told

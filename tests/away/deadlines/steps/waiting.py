@@ -9,9 +9,9 @@ from pathlib import Path
 from behave import given, then, when
 from behave.runner import Context
 
-from creditflow import expect
-from creditflow.cleanup import Cleanup
-from creditflow.reporting.waits import waits
+from creditflow.cleanup.cleanup import Cleanup
+from creditflow.core import expect
+from creditflow.core.wait_statistics import waits
 
 
 def _removed() -> None:

@@ -8,9 +8,9 @@ import everything
 from behave.model import Scenario, Step
 from behave.runner import Context
 
-from creditflow import evidence
-from creditflow.redaction import redactor
-from creditflow.settings import load
+from creditflow.core.redaction import redactor
+from creditflow.reporting import evidence
+from creditflow.target.settings import load
 
 if everything.CRASH:
     redactor.learn(*load().secrets(), everything.secrets()["password"])

@@ -12,9 +12,9 @@ from behave import fixture, use_fixture
 from behave.model import Feature, Rule, Scenario, Step
 from behave.runner import Context
 
-from creditflow import evidence
-from creditflow.errors import NotTestableHere
-from creditflow.redaction import redactor
+from creditflow.core.errors import NotTestableError
+from creditflow.core.redaction import redactor
+from creditflow.reporting import evidence
 
 CANARY = "canary-7Hx2/qP+9"
 
@@ -41,7 +41,7 @@ def audit(asked: str) -> None:
         if asked == "differs":
             raise AuditError("Acme has 10,000 credits, expected 9,991.")
         if asked == "blind":
-            raise NotTestableHere("the provider keeps no journal", "name a provider stand-in in PROVIDER_URL")
+            raise NotTestableError("the provider keeps no journal", "name a provider stand-in in PROVIDER_URL")
         if asked == "breaks":
             raise ValueError("no such table: purses")
 
@@ -134,7 +134,7 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
     if "ctrl-c.before_scenario" in scenario.tags:
         os.kill(os.getpid(), signal.SIGINT)
     if "blind.before_scenario" in scenario.tags:
-        raise NotTestableHere("the target has no Lago", "set LAGO_API_URL")
+        raise NotTestableError("the target has no Lago", "set LAGO_API_URL")
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:

@@ -16,10 +16,11 @@ from behave import given, step, then, when
 from behave.api.pending_step import StepNotImplementedError
 from everything import said, secrets
 
-from creditflow import evidence, expect
-from creditflow.errors import NotTestableHere
-from creditflow.settings import load
-from creditflow.target import Target
+from creditflow.core import expect
+from creditflow.core.errors import NotTestableError
+from creditflow.reporting import evidence
+from creditflow.target.settings import load
+from creditflow.target.target import Target
 
 WAYS = {"refuses who asks": "401", "breaks": "500", "answers garbage": "200"}
 
@@ -92,7 +93,7 @@ def nothing(context: Any) -> None:
 
 @then("the target shows nothing")
 def not_testable(context: Any) -> None:
-    raise NotTestableHere(said(), said())
+    raise NotTestableError(said(), said())
 
 
 @when("the rest is skipped")

@@ -14,8 +14,9 @@ import allure
 from behave import given, step, then, when
 from behave.api.pending_step import StepNotImplementedError
 
-from creditflow import evidence, expect, waiting
-from creditflow.errors import NotTestableHere
+from creditflow.core import expect, polling
+from creditflow.core.errors import NotTestableError
+from creditflow.reporting import evidence
 
 CANARY = "canary-7Hx2/qP+9"
 
@@ -44,12 +45,12 @@ def claims(context: Any) -> None:
 @then("soon the balance is 9")
 def soon(context: Any) -> None:
     looks = iter((7, 8, 9))
-    waiting.soon(lambda: expect.agree([expect.Finding("the balance is {}", next(looks), 9)]), 2)
+    polling.soon(lambda: expect.agree([expect.Finding("the balance is {}", next(looks), 9)]), 2)
 
 
 @then("no second charge comes")
 def nothing_comes(context: Any) -> None:
-    waiting.never(lambda: False, 0.1, "a second charge came")
+    polling.never(lambda: False, 0.1, "a second charge came")
 
 
 @then("side by side the balance is 9")
@@ -92,7 +93,7 @@ def fails_and_hook(context: Any) -> None:
 
 @then("the journal shows who paid")
 def no_journal(context: Any) -> None:
-    raise NotTestableHere("the provider keeps no journal", "name a provider stand-in in PROVIDER_URL")
+    raise NotTestableError("the provider keeps no journal", "name a provider stand-in in PROVIDER_URL")
 
 
 @then("a bare check fails")
@@ -223,7 +224,7 @@ def cleanup_exits(context: Any) -> None:
 
 @given("a removal of the suite's own that exits")
 def removal_exits(context: Any) -> None:
-    from creditflow.cleanup import Cleanup  # noqa: PLC0415 - it brings every driver, which takes a second
+    from creditflow.cleanup.cleanup import Cleanup  # noqa: PLC0415 - it brings every driver, which takes a second
 
     cleanup = Cleanup()
     cleanup.owe("the organisation Acme", lambda: sys.exit(0), lane="one")

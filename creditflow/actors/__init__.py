@@ -1,0 +1,1 @@
+"""People, organisations and the requests they send. Imports `cleanup` and below."""

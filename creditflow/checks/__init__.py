@@ -1,0 +1,1 @@
+"""What a step asserts, and the diagnosis of a failure. Imports `actors` and below."""

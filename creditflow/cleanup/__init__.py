@@ -1,0 +1,1 @@
+"""What a run made, and its removal, also after a crash. Imports `target` and below."""

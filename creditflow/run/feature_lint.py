@@ -1,0 +1,427 @@
+"""The rules that the features keep, checked without running them: `python -m creditflow.run.feature_lint`.
+
+behave's own parser reads the features and its own registry knows the steps, so that what is judged is what would run.
+Each rule is a function from the suite to its findings; a finding is one sentence with file and line and what to do.
+Exit status: 0 nothing found, 1 something found, 2 the files can't be read.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from behave import step_registry
+from behave.model import Feature, Rule, Scenario, ScenarioOutline, Step
+from behave.parser import ParserError, parse_feature
+from behave.runner_util import exec_file, load_step_modules
+
+from creditflow.core.errors import CannotRunError
+from creditflow.reporting import waivers
+from creditflow.reporting.outcome import full_name, full_title, place, tags_of
+from creditflow.reporting.waivers import Waiver
+from creditflow.run.session import NEEDS
+from creditflow.target.settings import PROJECT
+
+FEATURES = PROJECT / "features"
+PLAN = PROJECT / "plan"
+
+SEVERITIES = ("blocker", "critical", "normal", "minor", "trivial")
+OPT_IN = "opt-in"
+LONGEST = 12
+"""The most steps that a scenario may have of its own, its background not counted."""
+
+_OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|allure\.label\.epic:\w+")
+_TELLING_TAG = "a plan id, a severity, @flow-1 to @flow-3, @edge-cases, @allure.label.epic:NAME, @needs.NAME or @opt-in"
+
+_LIKE_A_KEYWORD = re.compile(r"(?:Given|When|Then|And|But)\b|\*\s|(?:\w+ )?\w+:(?:\s|$)")
+"""Text below a title that a writer may have meant as a step or a keyword; behave takes it for description."""
+
+_JOURNAL = re.compile(r"\bthe provider (?:was|has answered|takes|answers|refuses|breaks)\b")
+"""Steps that read the provider's journal or make trouble there, which only a stand-in allows."""
+
+_JARGON = {
+    "a URL or path": r"https?://\S*|\blocalhost\b|(?<!\w)/[A-Za-z]\S*|\b\w+(?:/\w+){2,}",
+    "an HTTP verb": r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b",
+    "SQL": r"\b(?:SELECT|INSERT|UPDATE|JOIN|WHERE|SQL)\b",
+    "JSON": r"[{}\[\]]|\bJSON\b",
+    "a port": r"\bports?\b|\b[a-z][\w.]*:\d{2,5}\b",
+    "a header": r"\bX-\w[\w-]*|\b(?!Ops-Center\b)[A-Z][a-z]+(?:-[A-Z][a-z]+)+|\bAuthorization\b|\b[Hh]eaders?\b",
+}
+_COLUMN = re.compile(r"\b(?!unicorn_db\b)[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
+_SPEAKS_OF_TABLES = "2_databases.feature"
+_LISTS_FIELDS = "5_endpoints.feature"
+"""Columns are the subject of the one, field names stand in the tables of the other."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What breaks a rule: `where` is file:line, `says` one sentence of what is wrong and what to do."""
+
+    where: str
+    says: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.says}."
+
+
+@dataclass(frozen=True)
+class Item:
+    """A row of the plan's files: its id, the rest of its columns, and where it stands."""
+
+    id: str
+    rest: tuple[str, ...]
+    where: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is judged.
+
+    Attributes:
+        features: the features that behave can read.
+        unreadable: the findings about those that it can't.
+        items: the rows of `items.tsv`.
+        later: the rows of `later.tsv`.
+        excuses: the rows of `waivers.tsv`.
+        steps: behave's registry of the step definitions.
+    """
+
+    features: tuple[Feature, ...]
+    unreadable: tuple[Violation, ...]
+    items: tuple[Item, ...]
+    later: tuple[Item, ...]
+    waivers: tuple[Waiver, ...]
+    steps: Any
+
+    def scenarios(self) -> Iterator[Scenario]:
+        """Every scenario that can run; an outline's rows instead of the outline."""
+        for feature in self.features:
+            yield from feature.walk_scenarios()
+
+    def carried(self) -> Mapping[str, int]:
+        """By plan id, the number of scenarios of a usual run that carry it; ids that none carries are left out."""
+        ids = {item.id for item in self.items}
+        tags = [set(tags_of(s)) for s in self.scenarios()]
+        found = [tag for of_one in tags if OPT_IN not in of_one for tag in of_one & ids]
+        return {plan_id: found.count(plan_id) for plan_id in ids & set(found)}
+
+    def coverage(self) -> str:
+        """How much of the plan the scenarios carry, in one line."""
+        ids, carried = {item.id for item in self.items}, self.carried()
+        carriers = sum(1 for s in self.scenarios() if ids & set(tags_of(s)) and OPT_IN not in tags_of(s))
+        return (
+            f"{len(carried)} of {len(ids)} plan items are carried by {carriers} scenarios, "
+            f"{len(self.later)} are for later"
+        )
+
+
+def read(features: Path = FEATURES, plan: Path = PLAN, steps: Any = None) -> Suite:
+    """Read a suite.
+
+    Args:
+        features: the folder of the features.
+        plan: the folder of `items.tsv`, `later.tsv` and `waivers.tsv`.
+        steps: a registry of step definitions; by default those of the suite are loaded.
+
+    Raises:
+        OSError: a file is not there or can't be read.
+        CannotRunError: an exception is not written as it has to be.
+    """
+    parsed, unreadable = [], []
+    for path in sorted(features.rglob("*.feature")):
+        shown = str(path.relative_to(features.parent))
+        try:
+            feature = parse_feature(path.read_text("utf-8"), filename=shown)
+        except ParserError as error:
+            line, text = getattr(error, "line", 0), getattr(error, "line_text", None) or "the line"
+            unreadable.append(Violation(f"{shown}:{line}", f"behave can't read '{text}': correct its keyword or tag"))
+        else:
+            parsed.append(feature)
+    return Suite(
+        tuple(f for f in parsed if f),
+        tuple(unreadable),
+        _rows(plan / "items.tsv"),
+        _rows(plan / "later.tsv"),
+        waivers.read(plan / waivers.FILE.name),
+        steps or suite_steps(),
+    )
+
+
+@cache
+def suite_steps() -> Any:
+    """Load the suite's vocabulary and step definitions as behave does, and return its registry."""
+    if str(PROJECT) not in sys.path:
+        sys.path.insert(0, str(PROJECT))
+    exec_file(str(FEATURES / "environment.py"), {})
+    load_step_modules([str(FEATURES / "steps")])
+    return step_registry.registry
+
+
+def findings(suite: Suite) -> list[Violation]:
+    """Everything that breaks a rule, each once; what can't be read first, and then alone."""
+    if suite.unreadable:
+        return list(suite.unreadable)
+    return list(dict.fromkeys(finding for rule in RULES for finding in rule(suite)))
+
+
+def titles_are_unique(suite: Suite) -> Iterator[Violation]:
+    """No two scenarios of the suite have the same title, an outline's rows with their values."""
+    first: dict[str, str] = {}
+    for scenario in suite.scenarios():
+        title, where = full_title(scenario), place(scenario)
+        if title in first:
+            yield Violation(
+                where, f"the title '{title}' is already at {first[title]}: say what is different in this scenario"
+            )
+        first.setdefault(title, where)
+
+
+def tags_are_known(suite: Suite) -> Iterator[Violation]:
+    """Every tag means something to the suite."""
+    known = {*SEVERITIES, OPT_IN, *NEEDS, *(item.id for item in suite.items)}
+    for feature in suite.features:
+        for tag in _tags_written(feature):
+            if tag not in known and not _OTHER_TAGS.fullmatch(tag):
+                yield Violation(f"{feature.filename}:{tag.line}", f"the tag @{tag} is unknown: use {_TELLING_TAG}")
+
+
+def severity_is_said_once(suite: Suite) -> Iterator[Violation]:
+    """Every scenario has exactly one severity."""
+    for scenario in suite.scenarios():
+        found = [tag for tag in tags_of(scenario) if tag in SEVERITIES]
+        if len(found) != 1:
+            yield Violation(
+                place(_written(scenario)),
+                f"'{_written(scenario).name}' has {_listed(found)} as severity: "
+                f"give it exactly one of {_listed(SEVERITIES)}",
+            )
+
+
+def plan_is_carried(suite: Suite) -> Iterator[Violation]:
+    """Every item of the plan is carried by a scenario of a usual run or is for later, and not both."""
+    carried, later = suite.carried(), {item.id: item for item in suite.later}
+    for item in suite.items:
+        if item.id in carried and item.id in later:
+            yield Violation(
+                later[item.id].where,
+                f"the plan item {item.id} is for later, but {carried[item.id]} scenarios carry it: remove the row",
+            )
+        if item.id not in carried and item.id not in later:
+            yield Violation(
+                item.where,
+                f"no scenario of a usual run carries the plan item {item.id}: "
+                "tag the one that checks it, or say in later.tsv what it waits for",
+            )
+
+
+def plan_is_well_kept(suite: Suite) -> Iterator[Violation]:
+    """The plan's rows are whole, no id is there twice, and what is for later is an item."""
+    ids = {item.id for item in suite.items}
+    for rows, columns in ((suite.items, "id, kind and what it says"), (suite.later, "id and what it waits for")):
+        seen: set[str] = set()
+        for row in rows:
+            if len(row.rest) != columns.count(" and ") + columns.count(",") or not all((row.id, *row.rest)):
+                yield Violation(row.where, f"the row of '{row.id}' is not whole: give it {columns}, separated by tabs")
+            if row.id in seen:
+                yield Violation(row.where, f"the plan item {row.id} is there twice: remove one of the rows")
+            seen.add(row.id)
+    for row in suite.later:
+        if row.id not in ids:
+            yield Violation(row.where, f"{row.id} is no item of the plan: correct the id, or remove the row")
+
+
+def exceptions_name_scenarios(suite: Suite) -> Iterator[Violation]:
+    """Every exception is for a scenario that there is."""
+    names = {full_name(scenario) for scenario in suite.scenarios()}
+    for waiver in suite.waivers:
+        if waiver.scenario not in names:
+            yield Violation(
+                waiver.where, f"no scenario is called '{waiver.scenario}': correct the name, or remove the row"
+            )
+
+
+def sentences_are_plain(suite: Suite) -> Iterator[Violation]:
+    """A step says what people do and see, not how the systems are built."""
+    for scenario in suite.scenarios():
+        for step in scenario.all_steps:
+            cells = [c for row in step.table for c in row.cells] + step.table.headings if step.table else []
+            for what, word in _jargon(step, [*cells, *([step.text] if step.text else [])]):
+                yield Violation(
+                    place(step), f"the step '{step.name}' speaks of {what} ('{word}'): say what people do or see"
+                )
+
+
+def scenarios_are_short(suite: Suite) -> Iterator[Violation]:
+    """A scenario has at most `LONGEST` steps of its own."""
+    for scenario in suite.scenarios():
+        if len(scenario.steps) > LONGEST:
+            yield Violation(
+                place(_written(scenario)),
+                f"'{_written(scenario).name}' has {len(scenario.steps)} steps, at most {LONGEST} are read: "
+                "show its second behaviour in a scenario of its own",
+            )
+
+
+def scenarios_have_an_outcome(suite: Suite) -> Iterator[Violation]:
+    """Every scenario checks something, and every outline has rows."""
+    for feature in suite.features:
+        for scenario in _scenarios_written(feature):
+            if isinstance(scenario, ScenarioOutline) and not scenario.scenarios:
+                yield Violation(
+                    place(scenario), f"'{scenario.name}' has no row of Examples, so it never runs: give it rows"
+                )
+            elif not any(step.step_type == "then" for step in scenario.steps):
+                yield Violation(place(scenario), f"'{scenario.name}' has no Then: say what has to be true at its end")
+
+
+def descriptions_are_prose(suite: Suite) -> Iterator[Violation]:
+    """A feature says why it matters; no step or keyword is lost in a description, where behave would not run it."""
+    for feature in suite.features:
+        if not feature.description:
+            yield Violation(place(feature), f"'{feature.name}' has no description: say why the business cares")
+        titled: list[Feature | Rule] = [feature, *feature.rules]
+        for part in titled:
+            for line in filter(_LIKE_A_KEYWORD.match, part.description):
+                yield Violation(
+                    place(part),
+                    f"'{line}' is read as description of '{part.name}', not as a step or keyword: "
+                    "correct its keyword or the one before it, or begin the sentence otherwise",
+                )
+        backgrounds = filter(None, (getattr(part, "background", None) for part in titled))
+        for with_steps in (*backgrounds, *_scenarios_written(feature)):
+            for line in with_steps.description:
+                yield Violation(
+                    place(with_steps),
+                    f"'{line}' is read as description and never run: begin it with Given, When, Then, And or But, "
+                    "or make it a comment",
+                )
+
+
+def steps_are_defined_once(suite: Suite) -> Iterator[Violation]:
+    """Every step is understood, and by one definition only; no definition waits for a step that nobody writes."""
+    used: set[int] = set()
+    for kind, name, where in _sentences(suite):
+        fitting = [d for d in (*suite.steps.steps[kind], *suite.steps.steps["step"]) if d.match(name)]
+        used |= {id(definition) for definition in fitting}
+        if not fitting:
+            yield Violation(where, f"no definition fits the step '{name}': use a sentence of the others, or define it")
+        if len(fitting) > 1:
+            yield Violation(
+                where,
+                f"the step '{name}' fits {_listed([str(d.location) for d in fitting])}: make their patterns differ",
+            )
+    for definition in (d for definitions in suite.steps.steps.values() for d in definitions):
+        if id(definition) not in used:
+            yield Violation(
+                str(definition.location), f"no feature uses the step '{definition.pattern}': remove its definition"
+            )
+
+
+def journal_is_asked_for(suite: Suite) -> Iterator[Violation]:
+    """A scenario is tagged with @needs.journal when, and only when, its steps need the provider's stand-in."""
+    for scenario in suite.scenarios():
+        needs = any(_JOURNAL.search(step.name) for step in scenario.all_steps)
+        tagged = "needs.journal" in tags_of(scenario)
+        where, name = place(_written(scenario)), _written(scenario).name
+        if needs and not tagged:
+            yield Violation(
+                where, f"'{name}' needs what only the provider's stand-in shows: tag it with @needs.journal"
+            )
+        if tagged and not needs:
+            yield Violation(where, f"no step of '{name}' asks the provider's stand-in: remove @needs.journal")
+
+
+RULES: tuple[Callable[[Suite], Iterator[Violation]], ...] = (
+    titles_are_unique,
+    tags_are_known,
+    severity_is_said_once,
+    plan_is_carried,
+    plan_is_well_kept,
+    exceptions_name_scenarios,
+    sentences_are_plain,
+    scenarios_are_short,
+    scenarios_have_an_outcome,
+    descriptions_are_prose,
+    steps_are_defined_once,
+    journal_is_asked_for,
+)
+"""Every rule of the features."""
+
+
+def main() -> int:
+    """Print what breaks a rule and how much of the plan is carried; returns the exit status."""
+    try:
+        suite = read()
+    except OSError as error:
+        print(f"{error.filename} can't be read ({error.strerror}): the clone is not whole, get the file back.")
+        return 2
+    except CannotRunError as error:
+        print(error)
+        return error.exit_status
+    found = findings(suite)
+    for finding in found:
+        print(finding)
+    print(f"{suite.coverage()}.")
+    return 1 if found else 0
+
+
+def _rows(path: Path) -> tuple[Item, ...]:
+    with path.open(encoding="utf-8", newline="") as lines:
+        rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        next(rows, None)
+        where = f"{path.parent.name}/{path.name}"
+        return tuple(Item(row[0], tuple(row[1:]), f"{where}:{rows.line_num}") for row in rows if row)
+
+
+def _scenarios_written(feature: Feature) -> Iterator[Scenario]:
+    """The scenarios and outlines as they stand in the file."""
+    for part in (feature, *feature.rules):
+        yield from part.scenarios
+
+
+def _written(scenario: Scenario) -> Scenario:
+    """The scenario as it stands in the file: for a row of Examples, its outline."""
+    return scenario.parent if isinstance(scenario.parent, ScenarioOutline) else scenario
+
+
+def _tags_written(feature: Feature) -> Iterator[Any]:
+    for part in (feature, *feature.rules, *_scenarios_written(feature)):
+        yield from part.tags
+        for examples in getattr(part, "examples", ()):
+            yield from examples.tags
+
+
+def _sentences(suite: Suite) -> Iterator[tuple[str, str, str]]:
+    """Every different step of the suite: its type, its text, and where it stands first."""
+    seen: set[tuple[str, str]] = set()
+    for scenario in suite.scenarios():
+        for step in scenario.all_steps:
+            if (step.step_type, step.name) not in seen:
+                seen.add((step.step_type, step.name))
+                yield step.step_type, step.name, place(step)
+
+
+def _jargon(step: Step, beside: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """What a step, or what stands beside it, names that its reader need not know: the kind of word, and the word."""
+    text = "\n".join((step.name, *beside))
+    for what, pattern in _JARGON.items():
+        if found := re.search(pattern, text):
+            yield what, found.group()
+    if not step.filename.endswith(_SPEAKS_OF_TABLES):
+        with_columns = step.name if step.filename.endswith(_LISTS_FIELDS) else text
+        if found := _COLUMN.search(with_columns):
+            yield "a table, column or field", found.group()
+
+
+def _listed(words: Iterable[str]) -> str:
+    return " and ".join(words) or "nothing"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

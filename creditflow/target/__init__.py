@@ -1,0 +1,1 @@
+"""The deployment under test: settings, write guard, health, one driver a system. Imports `core`."""

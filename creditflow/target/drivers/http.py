@@ -1,0 +1,241 @@
+"""HTTP as the drivers use it: one session a thread, a deadline on every request, answers as plain values."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import requests
+import urllib3
+from httpx_sse import EventSource
+
+from creditflow.core.errors import ServiceUnavailableError
+from creditflow.core.wait_statistics import waits
+from creditflow.target.drivers import proxies
+from creditflow.target.drivers.request_timeout import LARGEST, Limit, Patience
+
+STREAM = 4
+"""How many times the deadline of a request a whole stream has."""
+
+BROKEN = "broke off its answer"
+
+EVENT_STREAM = "text/event-stream"
+
+_CUT_SHORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: HTTP status, headers (any case), the body as text and JSON, and the milliseconds it took."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    milliseconds: float
+    events: tuple[Any, ...] = field(default=())
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body as a JSON object; an empty one where the body is no JSON object."""
+        return an_object(self._value)
+
+    @property
+    def items(self) -> list[Any]:
+        """The body as a JSON list; an empty one where the body is no list."""
+        return self._value if isinstance(self._value, list) else []
+
+    @property
+    def _value(self) -> Any:
+        try:
+            return json.loads(self.text)
+        except (ValueError, RecursionError):
+            return None
+
+
+def an_object(value: Any) -> dict[str, Any]:
+    """What an answer has where an object is due; an empty one where it has something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """What an answer has where a list of objects is due: each, and an empty one for each that is something else."""
+    return [an_object(part) for part in value] if isinstance(value, list) else []
+
+
+def whole(value: Any) -> int | None:
+    """What an answer has where a whole number is due; None where it has something else."""
+    return value if type(value) is int else None
+
+
+class Http:
+    """One system's HTTP interface, safe to use from several threads.
+
+    Args:
+        service: the system's name, as failures name it.
+        url: its address, without a trailing slash.
+        timeout_s: the deadline of one request and its whole answer, in seconds; a stream must bring its next event
+            within it, and end within `STREAM` times as much.
+    """
+
+    def __init__(self, service: str, url: str, timeout_s: float) -> None:
+        self.service, self.url = service, url
+        self._patience = Patience(timeout_s)
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
+    ) -> Reply:
+        """Send one request and read its whole answer; server-sent events are read to their end.
+
+        Raises:
+            ServiceUnavailableError: no connection, or no whole answer of usual size within the deadline.
+        """
+        started = time.monotonic()
+        with (
+            waits.on(self.service),
+            self._patience.limit() as limit,
+            self._open(limit, method, path, token, body, headers, params) as response,
+        ):
+            if _is_stream(response):
+                limit.lengthen(STREAM)
+            content = self._read(limit, method, path, response)
+        self._patience.kept()
+        milliseconds = (time.monotonic() - started) * 1000
+        events = tuple(_events([content])) if _is_stream(response) else ()
+        return Reply(response.status_code, response.headers, _text(content), milliseconds, events)
+
+    def leave_early(self, path: str, *, token: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
+        """Ask for a stream, read its first event and go away; the reply holds what was read until then.
+
+        An answer that is no stream is read whole, so that a refusal can be understood.
+        """
+        started = time.monotonic()
+        with (
+            waits.on(self.service),
+            self._patience.limit() as limit,
+            self._open(limit, "POST", path, token, body, headers, None) as response,
+        ):
+            if _is_stream(response):
+                content, events = self._first_event(limit, path, response)
+            else:
+                content, events = self._read(limit, "POST", path, response), ()
+        milliseconds = (time.monotonic() - started) * 1000
+        return Reply(response.status_code, response.headers, _text(content), milliseconds, events)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for session in self._sessions:
+            session.close()
+
+    def _first_event(self, limit: Limit, path: str, response: requests.Response) -> tuple[bytes, tuple[Any, ...]]:
+        content = bytearray()
+
+        def parts() -> Iterator[bytes]:
+            for part in response.iter_content(1):
+                content.extend(part)
+                yield part
+
+        try:
+            events = tuple(itertools.islice(_events(parts()), 1))
+        except _CUT_SHORT:
+            raise self._away("POST", path, limit.said or BROKEN) from None
+        return bytes(content), events
+
+    def _read(self, limit: Limit, method: str, path: str, response: requests.Response) -> bytes:
+        content = bytearray()
+        try:
+            for part in response.iter_content(65_536):
+                content += part
+                if len(content) > LARGEST:
+                    limit.read(len(content))
+        except _CUT_SHORT:
+            raise self._away(method, path, limit.said or BROKEN) from None
+        return bytes(content)
+
+    def _open(
+        self,
+        limit: Limit,
+        method: str,
+        path: str,
+        token: str | None,
+        body: Any,
+        headers: Mapping[str, str] | None,
+        params: Mapping[str, str | int] | None,
+    ) -> requests.Response:
+        sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token is not None else {})
+        try:
+            return self._session().request(
+                method,
+                self.url + path,
+                json=body,
+                headers=sent,
+                params=params,
+                timeout=limit.seconds,
+                stream=True,
+                allow_redirects=False,
+            )
+        except requests.Timeout:
+            limit.late()
+            raise self._away(method, path, f"did not answer within {limit.seconds:g} s") from None
+        except requests.RequestException as error:
+            raise self._away(method, path, limit.said or _why(error) + proxies.through(self.url)) from None
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.trust_env = False  # a .netrc must not give anybody a password
+            session.proxies.update(proxies.for_requests(self.url))
+            self._sessions.append(session)
+        return session
+
+    def _away(self, method: str, path: str, what: str) -> ServiceUnavailableError:
+        return ServiceUnavailableError(self.service, self.url, f"{what} ({method} {path})")
+
+
+def _why(error: requests.RequestException) -> str:
+    """What kept an answer from coming, as far as its reader can do something about it."""
+    if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
+        return f"can't be asked so: {error}"
+    cause = getattr(error.args[0] if error.args else None, "reason", None) or (error.args[0] if error.args else None)
+    broken = isinstance(cause, urllib3.exceptions.ProtocolError)
+    return "broke off the connection or answers with something else than HTTP" if broken else "can't be reached"
+
+
+def _is_stream(response: requests.Response) -> bool:
+    return response.headers.get("Content-Type", "").startswith(EVENT_STREAM)
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
+
+
+def _events(parts: Iterable[bytes]) -> Iterator[Any]:
+    """The data of each server-sent event, as JSON where it is JSON.
+
+    Lines end at CR, LF and CRLF only; an event that no empty line ends is none (WHATWG HTML, "Server-sent events").
+    """
+    # `utf-8-sig` leaves out a byte order mark, which httpx-sse does not.
+    stream = httpx.Response(
+        200, headers={"Content-Type": EVENT_STREAM}, content=iter(parts), default_encoding="utf-8-sig"
+    )
+    for event in EventSource(stream).iter_sse():
+        if event.data:
+            try:
+                yield json.loads(event.data)
+            except (ValueError, RecursionError):
+                yield event.data

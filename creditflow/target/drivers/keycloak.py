@@ -1,0 +1,234 @@
+"""Keycloak: people made, signed in and removed through the client's service account."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import requests
+from keycloak import KeycloakAdmin, KeycloakOpenID
+from keycloak.exceptions import KeycloakConnectionError, KeycloakError
+
+from creditflow.core.errors import ServiceUnavailableError
+from creditflow.core.redaction import redactor
+from creditflow.core.wait_statistics import waits
+from creditflow.target.drivers import proxies
+from creditflow.target.drivers.http import an_object
+from creditflow.target.drivers.request_timeout import Patience
+
+Client = TypeVar("Client", KeycloakAdmin, KeycloakOpenID)
+
+
+class SignInRefusedError(Exception):
+    """Keycloak refused a sign-in; `error` is OAuth's error code, such as `invalid_grant`."""
+
+    def __init__(self, error: str, description: str) -> None:
+        self.error = error
+        super().__init__(f"Keycloak refused the sign-in: {description} ({error})")
+
+
+class Keycloak:
+    """One realm of a Keycloak server, through a confidential client that may manage its users."""
+
+    def __init__(self, url: str, realm: str, client: str, secret: str, timeout_s: float) -> None:
+        self.url, self.realm, self.client = url, realm, client
+        self._secret, self._timeout = secret, max(1, round(timeout_s))
+        self._patience = Patience(timeout_s)
+        self._local = threading.local()
+        self._ids: dict[str, str] = {}
+
+    def create_user(self, username: str, email: str, password: str, attributes: dict[str, str]) -> str:
+        """Make a person who can sign in at once; returns the user id (a UUID)."""
+        payload = {
+            "username": username,
+            "email": email,
+            "firstName": "Credit",
+            "lastName": "Flow",
+            "enabled": True,
+            "emailVerified": True,
+            "requiredActions": [],
+            "attributes": {name: [value] for name, value in attributes.items()},
+            "credentials": [{"type": "password", "value": password, "temporary": False}],
+        }
+        user_id = str(self._as_admin("create a user", "create_user", payload))
+        self._ids[username] = user_id
+        return user_id
+
+    def remove_user(self, username: str) -> None:
+        """Remove the person of this name, if there is one."""
+        user_id = self._ids.pop(username, None) or self.find_user(username)
+        if user_id is not None:
+            self._as_admin("remove a user", "delete_user", user_id)
+
+    def find_user(self, username: str) -> str | None:
+        """The id of the person of this name, None where the realm has none."""
+        found: str | None = self._as_admin("find a user", "get_user_id", username)
+        return found
+
+    def users(self, part: str) -> list[dict[str, Any]]:
+        """Everybody whose user name contains a text, with `id`, `username` and `email`."""
+        found: list[dict[str, Any]] = self._as_admin("list users", "get_users", {"username": part})
+        return found
+
+    def user(self, user_id: str) -> dict[str, Any] | None:
+        """The `username` and `email` of an id, and what else is known; None where the realm has no such user."""
+        try:
+            found: dict[str, Any] = self._as_admin("read a user", "get_user", user_id)
+        except _UnknownError:
+            return None
+        return found
+
+    def set_password(self, username: str, password: str) -> bool:
+        """Give the person of this name a password; whether there is one."""
+        user_id = self.find_user(username)
+        if user_id is None:
+            return False
+        self._as_admin("set a password", "set_user_password", user_id, password, False)
+        return True
+
+    def token(self, username: str, password: str) -> dict[str, Any]:
+        """Sign a person in by password; the token endpoint's answer with `access_token` and `expires_in` (seconds).
+
+        Raises:
+            SignInRefusedError: Keycloak answered and said no.
+            ServiceUnavailableError: Keycloak did not answer.
+        """
+        return self._sign_in(self._client(KeycloakOpenID), username, password)
+
+    def token_elsewhere(self, host: str, username: str, password: str) -> str:
+        """The access token that a person gets where Keycloak is asked under another host name.
+
+        Raises:
+            SignInRefusedError: Keycloak answered and said no.
+            ServiceUnavailableError: Keycloak did not answer.
+        """
+        elsewhere = KeycloakOpenID(
+            server_url=f"{self.url}/",
+            realm_name=self.realm,
+            client_id=self.client,
+            client_secret_key=self._secret,
+            custom_headers={"Host": host},
+            timeout=self._timeout,
+            max_retries=0,
+        )
+        return str(self._sign_in(elsewhere, username, password)["access_token"])
+
+    def token_of(self, client: str, username: str, password: str) -> str:
+        """The access token that a person gets by signing in to another, public client of the realm.
+
+        Raises:
+            SignInRefusedError: Keycloak answered and said no, such as where the client allows no sign-in by password.
+            ServiceUnavailableError: Keycloak did not answer.
+        """
+        public = KeycloakOpenID(
+            server_url=f"{self.url}/", realm_name=self.realm, client_id=client, timeout=self._timeout, max_retries=0
+        )
+        return str(self._sign_in(public, username, password)["access_token"])
+
+    def _sign_in(self, client: KeycloakOpenID, username: str, password: str) -> dict[str, Any]:
+        try:
+            with self._asking("sign somebody in"):
+                answer: Any = client.token(username, password)
+        except KeycloakError as error:
+            raise _refusal(error) from None
+        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+            raise self._away("answered a sign-in without an access token")
+        if not isinstance(answer.get("expires_in"), int):
+            raise self._away("answered a sign-in without saying in how many seconds its token ends")
+        redactor.learn(*(value for name, value in answer.items() if name.endswith("_token") and isinstance(value, str)))
+        return answer
+
+    def check(self) -> None:
+        """Make sure that the realm answers and that the client's secret opens it.
+
+        Raises:
+            ServiceUnavailableError: with the reason, such as an unknown realm or a wrong client secret.
+        """
+        try:
+            with self._asking("sign the client in"):
+                self._client(KeycloakOpenID).token(grant_type="client_credentials")
+        except KeycloakError as error:
+            if error.response_code == 404:
+                raise self._away(
+                    f"has no realm {self.realm}", "correct KEYCLOAK_REALM, or KEYCLOAK_URL if this is no Keycloak"
+                ) from None
+            raise self._away(
+                f"refuses the client {self.client}",
+                "correct KEYCLOAK_CLIENT_ID or KEYCLOAK_CLIENT_SECRET, and give the client a service account "
+                "that may manage users",
+            ) from None
+
+    def answers(self) -> bool:
+        """Whether the realm's public description can be read."""
+        try:
+            with waits.on("Keycloak"), self._patience.limit():
+                url = f"{self.url}/realms/{self.realm}/.well-known/openid-configuration"
+                return requests.get(url, timeout=self._timeout).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def _as_admin(self, what: str, method: str, *args: Any) -> Any:
+        try:
+            with self._asking(what):
+                return getattr(self._client(KeycloakAdmin), method)(*args)
+        except KeycloakError as error:
+            self._local.KeycloakAdmin = None
+            code = error.response_code
+            if code == 404 and method == "get_user":
+                raise _UnknownError from None
+            raise self._away(f"answered {code} when asked to {what}") from None
+        except ServiceUnavailableError:
+            self._local.KeycloakAdmin = None
+            raise
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        """Ask within the deadline; the errors of the library that are an answer of Keycloak's are left as they are."""
+        with waits.on("Keycloak"), self._patience.limit() as limit:
+            try:
+                yield
+            except (KeycloakConnectionError, requests.RequestException):
+                said = limit.said or f"can't be reached{proxies.through(self.url)}"
+                raise self._away(f"{said} when asked to {what}") from None
+            except KeycloakError as error:
+                if (error.response_code or 500) >= 500:
+                    said = f"answered {error.response_code or 'what is no answer of Keycloak'}"
+                    raise self._away(f"{said} when asked to {what}") from None
+                raise
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):
+                raise self._away(f"answered what can't be read when asked to {what}") from None
+            self._patience.kept()
+
+    def _client(self, kind: type[Client]) -> Client:
+        """One of a kind for each thread: python-keycloak's objects are not made to be shared."""
+        client: Client | None = getattr(self._local, kind.__name__, None)
+        if client is None:
+            client = kind(
+                server_url=f"{self.url}/",
+                realm_name=self.realm,
+                client_id=self.client,
+                client_secret_key=self._secret,
+                timeout=self._timeout,
+                max_retries=0,
+            )
+            setattr(self._local, kind.__name__, client)
+        return client
+
+    def _away(self, what: str, cure: str = "") -> ServiceUnavailableError:
+        return ServiceUnavailableError("Keycloak", self.url, what, cure)
+
+
+def _refusal(error: KeycloakError) -> SignInRefusedError:
+    try:
+        said = an_object(json.loads(error.response_body or b"{}"))
+    except (ValueError, RecursionError):
+        said = {}
+    code, reason = said.get("error", f"status {error.response_code}"), said.get("error_description", "no reason")
+    return SignInRefusedError(str(code), str(reason))
+
+
+class _UnknownError(Exception):
+    pass

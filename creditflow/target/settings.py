@@ -1,0 +1,299 @@
+"""The settings of a run: one typed object, read from `behave -D`, then the environment, then `.env`.
+
+The names are the plan's (section "Environment Variables"), completed with what the plan leaves open: where the
+databases, Redis, Lago and LiteLLM of a deployment answer. Without `OPS_CENTER_URL` the run starts a sandbox, which
+describes itself in the same names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from creditflow.core.errors import CannotRunError
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+_LINE = re.compile(r"\s*(?:#|(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=)")
+
+_HOST = re.compile(r"[\w.:-]+")
+_HTTP_URLS = ("ops_center_url", "keycloak_url", "litellm_url", "lago_api_url", "provider_url")
+_DATABASE_URLS = ("unicorn_db_url", "unicorn_db_read_url", "lago_db_read_url")
+_SECRET_URLS = (*_DATABASE_URLS, "redis_url")
+"""Addresses that carry a password."""
+
+
+class SettingsError(CannotRunError):
+    """A setting is missing, malformed or contradicts another; the sentence says which and what to do."""
+
+
+class Settings(BaseSettings):
+    """Where the target's systems answer and with what they are opened; every value of a secret kind is a `SecretStr`.
+
+    Empty means: not named. What a check needs and is not named is said at the start of the run and is never green.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=PROJECT / ".env", env_ignore_empty=True, extra="ignore", case_sensitive=False, frozen=True
+    )
+
+    ops_center_url: str = Field("", description="address of the Ops-Center API, without /api/v1")
+    keycloak_url: str = Field("", description="address of Keycloak")
+    keycloak_realm: str = Field("uchub", min_length=1, description="realm of the people")
+    keycloak_client_id: str = Field(
+        "ops-center", min_length=1, description="client that signs people in and may manage users"
+    )
+    keycloak_client_secret: SecretStr = Field(SecretStr(""), description="secret of that client")
+    keycloak_other_client_id: str = Field(
+        "admin-cli", min_length=1, description="public client of the realm whose tokens are not for Ops-Center"
+    )
+    keycloak_short_lived_client_id: str = Field(
+        "", description="public client whose tokens are for Ops-Center and last a second or two"
+    )
+    unicorn_db_url: SecretStr = Field(SecretStr(""), description="unicorn_db for grants and removal")
+    unicorn_db_read_url: SecretStr = Field(SecretStr(""), description="unicorn_db for checks, a role that can't write")
+    lago_db_read_url: SecretStr = Field(
+        SecretStr(""), description="Lago's database for checks, a role that can't write"
+    )
+    redis_url: SecretStr = Field(SecretStr(""), description="Redis of the usage counters")
+    lago_api_url: str = Field("", description="address of Lago's API")
+    lago_api_key: SecretStr = Field(SecretStr(""), description="key of Lago's API")
+    litellm_url: str = Field("", description="address of the LiteLLM proxy")
+    litellm_master_key: SecretStr = Field(SecretStr(""), description="key of the LiteLLM proxy")
+    provider_url: str = Field(
+        "", description="address of a provider stand-in that keeps a journal; empty: a real provider"
+    )
+    provider_control_token: SecretStr = Field(SecretStr(""), description="token of the stand-in's control interface")
+    platform_key_fingerprint: str = Field(
+        "", description="first 16 hex digits of SHA-256 of the platform's provider key"
+    )
+    test_openrouter_key: SecretStr = Field(
+        SecretStr(""), description="an OpenRouter key that may be spent by BYOK checks"
+    )
+    allowed_targets: str = Field("", description="hosts beside this machine that a run may write to, with ',' between")
+    allow_production: str = Field(
+        "", description="hosts that look like production and may be written to nevertheless, with ',' between"
+    )
+    production_patterns: str = Field(
+        "*prod*,prd,live",
+        description="what a word of a production's host, realm or database looks like, with ',' between; * is anything",
+    )
+    max_requests: int = Field(15_000, ge=1, le=1_000_000, description="LLM requests that a run may send")
+    max_provider_cost: int = Field(
+        2_000, ge=0, le=1_000_000, description="US cents that the requests of a run may cost at a real provider"
+    )
+    provider_price: int = Field(
+        6, ge=1, le=100_000, description="US cents that 1,000 tokens are assumed to cost at a real provider"
+    )
+    watch: Literal["exact", "bystanders"] = Field(
+        "bystanders", description="exact: nobody else uses the target, so that whatever else changes is red"
+    )
+    target_logs: str = Field(
+        "", description="files of the services' logs that may show no error, with ':' between; empty: not watched"
+    )
+    journal_dir: Path = Field(
+        PROJECT / ".credit-flow", description="folder where a run writes what it makes, until it is removed again"
+    )
+    http_timeout_s: float = Field(15.0, gt=0, le=300, description="deadline of one request, in seconds")
+    poll_timeout_s: float = Field(10.0, gt=0, le=300, description="deadline for what comes a moment later, in seconds")
+    step_timeout_s: float = Field(300.0, gt=0, le=86_400, description="deadline of one step, in seconds")
+    scenario_timeout_s: float = Field(600.0, gt=0, le=86_400, description="deadline of one scenario, in seconds")
+    run_timeout_s: float = Field(3_600.0, gt=0, le=86_400, description="deadline of the whole run, in seconds")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: what was typed for this run, the environment, then `.env`."""
+        return init_settings, env_settings, dotenv_settings
+
+    @field_validator(*_HTTP_URLS)
+    @classmethod
+    def _http_address(cls, value: str) -> str:
+        parts = _split(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("is not an http or https address such as http://localhost:8084")
+        if any(character.isspace() for character in value):
+            raise ValueError("has white space in it")
+        if parts.path.rstrip("/").endswith("/api/v1"):
+            raise ValueError("ends in /api/v1, which the suite adds itself")
+        if "\\" in value:
+            raise ValueError("has a backslash in it, so that its host can be read in two ways")
+        if parts.username or parts.password:
+            raise ValueError("carries a user or password; put credentials in their own setting")
+        return value.rstrip("/")
+
+    @field_validator(*_DATABASE_URLS)
+    @classmethod
+    def _database_address(cls, value: SecretStr) -> SecretStr:
+        return _checked(value, ("postgresql", "postgres"), "postgresql://user:password@host:5432/database", path=True)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_address(cls, value: SecretStr) -> SecretStr:
+        return _checked(value, ("redis", "rediss"), "redis://localhost:6379/0")
+
+    @field_validator("allowed_targets", "allow_production")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        if not all(_HOST.fullmatch(host) for host in listed(value)):
+            raise ValueError("names something that is no host; write hosts such as staging.example.com,10.0.0.7")
+        return value
+
+    @field_validator("production_patterns")
+    @classmethod
+    def _patterns(cls, value: str) -> str:
+        if not listed(value):
+            raise ValueError("names no pattern, so that nothing would look like production")
+        return value
+
+    @property
+    def names_a_target(self) -> bool:
+        """Whether a deployment is named, so that no sandbox is started."""
+        return bool(self.ops_center_url)
+
+    @property
+    def log_files(self) -> tuple[Path, ...]:
+        """The logs that are watched."""
+        return tuple(Path(name) for name in self.target_logs.split(os.pathsep) if name)
+
+    def secrets(self) -> list[str]:
+        """Every secret value, for the redactor: no report, log or console may show one."""
+        values = [v.get_secret_value() for v in self.__dict__.values() if isinstance(v, SecretStr)]
+        passwords = [word for name in _SECRET_URLS for word in _passwords(getattr(self, name).get_secret_value())]
+        return list(dict.fromkeys(v for v in (*values, *passwords) if v))
+
+    def redacted(self) -> dict[str, str]:
+        """Every setting by its environment name; of a secret only whether it is set, of an address no password."""
+        shown = {}
+        for name, value in self.__dict__.items():
+            text = _plain(value) if isinstance(value, SecretStr) else str(value)
+            if name in _SECRET_URLS and text:
+                parts = urlsplit(text)
+                text = f"{parts.scheme}://{parts.hostname}:{parts.port or ''}{parts.path}"
+            elif isinstance(value, SecretStr):
+                text = "set" if text else ""
+            shown[name.upper()] = text
+        return shown
+
+    def named_alone(self) -> str:
+        """The first setting that names a system of a deployment although no deployment is named; empty if none does."""
+        systems = [*_HTTP_URLS, *_DATABASE_URLS, "redis_url", "keycloak_client_secret", "lago_api_key"]
+        return next((name.upper() for name in systems if _plain(getattr(self, name))), "")
+
+    def missing(self) -> list[str]:
+        """The names without which no scenario can run on a named deployment."""
+        needed = ("keycloak_url", "keycloak_client_secret")
+        return [name.upper() for name in needed if not _plain(getattr(self, name))]
+
+
+def listed(value: str) -> list[str]:
+    """The parts of a setting that has ',' between them, in small letters and without white space."""
+    return [part.strip().lower() for part in value.split(",") if part.strip()]
+
+
+def load(userdata: Mapping[str, str] | None = None, described: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        userdata: what `behave -D NAME=value` gave; names in any case, those of no setting are left alone.
+        described: how a sandbox describes itself, environment name to value; overrides every other source
+            but the deadlines.
+
+    Raises:
+        SettingsError: a value is malformed, or a named deployment lacks what every scenario needs.
+    """
+    _check_lines(Path(str(Settings.model_config["env_file"])))
+    known = set(Settings.model_fields)
+    given: dict[str, Any] = {k.lower(): v for k, v in (userdata or {}).items() if k.lower() in known}
+    given |= {k.lower(): v for k, v in (described or {}).items() if k.lower() in known}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(" ".join(_sentence(e) for e in error.errors(include_input=False))) from None
+    if not settings.names_a_target and (alone := settings.named_alone()):
+        raise SettingsError(
+            f"{alone} is set but OPS_CENTER_URL is not, so it is not clear which deployment is meant: "
+            f"set OPS_CENTER_URL too, or unset {alone} to run on a sandbox."
+        )
+    if settings.names_a_target and (missing := settings.missing()):
+        raise SettingsError(
+            f"OPS_CENTER_URL names the deployment at {settings.ops_center_url}, but {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not set: set {'it' if len(missing) == 1 else 'them'} in the "
+            f"environment or in .env, or unset OPS_CENTER_URL to run on a sandbox."
+        )
+    return settings
+
+
+def readable_by_others() -> str:
+    """What to say of a `.env` that others than its owner can read; empty where there is none, or they can't."""
+    path = Path(str(Settings.model_config["env_file"]))
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:
+        return ""
+    return f"{path.name} can be read by others on this machine: chmod 600 {path}" if mode & 0o044 else ""
+
+
+def _sentence(error: Any) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else "A setting"
+    reason = error["msg"].removeprefix("Value error, ")
+    where = "in the environment, in .env or with behave -D"
+    if error["type"] == "value_error":
+        return f"{name} {reason}; correct it {where}."
+    return f"{name} is not usable ({reason[0].lower()}{reason[1:]}); correct it {where}."
+
+
+def _check_lines(path: Path) -> None:
+    """Make sure that every line of `.env` is a setting, a comment or empty: one that is not would be passed over."""
+    if not path.is_file():
+        return
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{path.name} can't be read ({type(error).__name__}): save it as UTF-8 text that you may read."
+        ) from None
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not _LINE.match(line):
+            raise SettingsError(f"{path.name}, line {number}, is no setting: write NAME=value there, or # before it.")
+
+
+def _checked(value: SecretStr, schemes: tuple[str, ...], example: str, path: bool = False) -> SecretStr:
+    text = value.get_secret_value()
+    parts = _split(text)
+    if text and (parts.scheme not in schemes or not parts.hostname or (path and len(parts.path) < 2)):
+        raise ValueError(f"is not an address such as {example}")
+    return value
+
+
+def _split(value: str) -> Any:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not an address: its host or port can't be read") from None
+    return parts
+
+
+def _passwords(url: str) -> list[str]:
+    """The passwords in an address, as they are written there and as they are meant."""
+    parts = urlsplit(url)
+    written = parts.password or ""
+    return [written, unquote(written), *parse_qs(parts.query).get("password", [])]
+
+
+def _plain(value: str | SecretStr) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value

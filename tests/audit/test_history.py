@@ -1,0 +1,318 @@
+"""What a record of requests and answers says was done, entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from creditflow.audit.history import (
+    Allocated,
+    Asked,
+    AskedPastOpsCenter,
+    CounterLost,
+    Dissolved,
+    Founded,
+    Granted,
+    History,
+    Joined,
+    Names,
+    Operation,
+    Placed,
+    Purchased,
+    read,
+)
+from creditflow.core import period
+from creditflow.target.drivers.http import Reply
+from creditflow.target.drivers.record import Record, RecordedRequest
+
+NAMES = Names(by_email={"ann@example.com": "ann-id"}, by_name={"cf-ann": "ann-id", "cf-ben": "ben-id"})
+MODEL = "openai/gpt-4"
+QUESTION = {"model": MODEL, "messages": [{"role": "user", "content": "cf-ann q1 how are you"}], "max_tokens": 95}
+
+MakeReply = Callable[..., Reply]
+
+
+def token_of(who: Any) -> str:
+    return jwt.encode({"sub": who} if who else {}, "a secret of nobody, long enough for HS256")
+
+
+ANN = token_of("ann-id")
+
+
+def composed(text: str) -> str:
+    """An equal text that is not the same object, as texts are that came from elsewhere."""
+    return "".join(list(text))
+
+
+def operations(*entries: RecordedRequest, exact: bool = True) -> tuple[Operation, ...]:
+    return read(entries, NAMES, exact)
+
+
+def chat(answer: Reply | None, body: Any = QUESTION, token: str | None = ANN, **headers: str) -> RecordedRequest:
+    named = {name.replace("_", "-"): composed(value) for name, value in headers.items()}
+    return RecordedRequest(composed("chat"), token, {"body": body, "headers": named}, answer)
+
+
+def only(*entries: RecordedRequest, exact: bool = True) -> Asked:
+    """The one LLM request of a record."""
+    (asked,) = operations(*entries, exact=exact)
+    assert isinstance(asked, Asked)
+    return asked
+
+
+def test_nothing_done_is_no_deed() -> None:
+    assert operations() == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "operation"),
+    [
+        (RecordedRequest("grant", None, {"user_id": "ann-id", "credits": 5}, None), Granted("ann-id", 5)),
+        (RecordedRequest("forget_counter", None, {"user_id": "ann-id"}, None), CounterLost("ann-id")),
+        (
+            RecordedRequest("remove_organization", ANN, {"organization": "club"}, Reply(204, {}, "", 1)),
+            Dissolved("club"),
+        ),
+        (
+            RecordedRequest("create_organization", ANN, {}, Reply(201, {}, '{"id": "club"}', 1)),
+            Founded("club", "ann-id"),
+        ),
+        (
+            RecordedRequest(
+                "invite", ANN, {"organization": "club", "email": "ann@example.com"}, Reply(201, {}, "{}", 1)
+            ),
+            Joined("club", "ann-id"),
+        ),
+        (
+            RecordedRequest(
+                "invite", ANN, {"organization": "club", "email": "else@example.com"}, Reply(201, {}, "{}", 1)
+            ),
+            Joined("club", ""),
+        ),
+        (
+            RecordedRequest(
+                "purchase", ANN, {"organization": "club", "credits": 5, "key": "k"}, Reply(201, {}, "{}", 1)
+            ),
+            Purchased("club", "ann-id", 5, "k"),
+        ),
+        (
+            RecordedRequest(
+                "purchase", ANN, {"organization": "club", "credits": 5, "key": None}, Reply(201, {}, "{}", 1)
+            ),
+            Purchased("club", "ann-id", 5, None),
+        ),
+        (
+            RecordedRequest(
+                "allocate",
+                ANN,
+                {"organization": "club", "email": "ann@example.com", "credits": 5},
+                Reply(200, {}, "{}", 1),
+            ),
+            Allocated("club", "ann-id", 5),
+        ),
+        (
+            RecordedRequest(
+                "allocate",
+                ANN,
+                {"organization": "club", "email": "else@example.com", "credits": 5},
+                Reply(200, {}, "{}", 1),
+            ),
+            Allocated("club", "", 5),
+        ),
+        (
+            RecordedRequest("chat_past_ops_center", None, {"body": QUESTION}, Reply(200, {}, "{}", 1)),
+            AskedPastOpsCenter("ann-id"),
+        ),
+    ],
+    ids=lambda value: value.act if isinstance(value, RecordedRequest) else "",
+)
+def test_what_succeeded_is_done_and_what_was_refused_or_not_answered_is_not(
+    entry: RecordedRequest, operation: Operation
+) -> None:
+    assert operations(entry) == (operation,)
+    if entry.reply is not None:
+        for refusal in (Reply(409, {}, entry.reply.text, 1), Reply(500, {}, entry.reply.text, 1), None):
+            assert operations(RecordedRequest(entry.act, entry.token, entry.values, refusal)) == ()
+
+
+def test_who_asks_past_ops_center_is_told_by_the_last_message() -> None:
+    body = {"messages": [{"content": "cf-ann said"}, {"content": "cf-ben asks"}]}
+    answer = Reply(200, {}, "{}", 1)
+    assert operations(RecordedRequest("chat_past_ops_center", None, {"body": body}, answer)) == (
+        AskedPastOpsCenter("ben-id"),
+    )
+    body = {"messages": [{"content": "somebody asks"}]}
+    assert operations(RecordedRequest("chat_past_ops_center", None, {"body": body}, answer)) == (
+        AskedPastOpsCenter(""),
+    )
+
+
+@pytest.mark.parametrize("body", [None, {}, {"messages": 5}, {"messages": []}])
+def test_a_malformed_question_past_ops_center_is_nobodys(body: Any) -> None:
+    answer = Reply(200, {}, "{}", 1)
+    assert operations(RecordedRequest("chat_past_ops_center", None, {"body": body}, answer)) == (
+        AskedPastOpsCenter(""),
+    )
+
+
+def test_calls_are_placed_in_this_period_from_its_first_moment_on() -> None:
+    def placed(at: Any) -> Operation:
+        (operation,) = operations(
+            RecordedRequest("place_calls", None, {"user_id": "ann-id", "count": 3, "at": at}, None)
+        )
+        return operation
+
+    assert placed(period.start()) == Placed("ann-id", 3, True)
+    assert placed(period.now()) == Placed("ann-id", 3, True)
+    assert placed(period.start() - timedelta(microseconds=1)) == Placed("ann-id", 3, False)
+
+
+def test_acts_that_move_nothing_are_no_deeds() -> None:
+    assert (
+        operations(
+            RecordedRequest("balance", ANN, {}, Reply(200, {}, "{}", 1)),
+            RecordedRequest("trouble", None, {"caller": "x"}, None),
+        )
+        == ()
+    )
+
+
+def test_deeds_come_in_the_order_of_the_record() -> None:
+    record = Record()
+    record.note("grant", None, None, user_id="ann-id", credits=5)
+    record.note("chat", ANN, None, body=QUESTION, headers={})
+    record.note("grant", None, None, user_id="ann-id", credits=6)
+    first, second, third = operations(*record.take())
+    assert (first, type(second), third) == (Granted("ann-id", 5), Asked, Granted("ann-id", 6))
+    assert record.take() == []
+
+
+def test_an_answered_request_says_who_asked_what_and_what_came_back(reply: MakeReply) -> None:
+    answer = reply(200, {"usage": {"total_tokens": 100}}, {"X-Request-Id": "r1"})
+    assert only(chat(answer)) == Asked("ann-id", "r1", MODEL, 100, 200)
+
+
+def test_a_refusal_keeps_its_status_and_code(reply: MakeReply) -> None:
+    asked = only(chat(reply(402, {"code": "insufficient_credits"}, {"X-Request-Id": "r1"})))
+    assert asked == Asked("ann-id", "r1", MODEL, 100, 402, "insufficient_credits")
+
+
+def test_a_request_without_an_answer_is_kept_as_one() -> None:
+    assert only(chat(None)) == Asked("ann-id", "", MODEL, 100, None, whole=False)
+    assert only(chat(None), exact=False).tokens == 100
+
+
+def test_an_answer_that_names_no_request_and_no_code_names_none(reply: MakeReply) -> None:
+    asked = only(chat(reply(200, {})))
+    assert (asked.request, asked.code) == ("", "")
+
+
+def test_where_the_provider_is_exact_the_tokens_are_those_of_the_feature_else_those_reported(reply: MakeReply) -> None:
+    answer = reply(200, {"usage": {"total_tokens": 77}})
+    assert only(chat(answer)).tokens == 100
+    assert only(chat(answer), exact=False).tokens == 77
+    assert only(chat(reply(200, {})), exact=False).tokens is None
+
+
+@pytest.mark.parametrize("token", [None, "", "no token", token_of(None)])
+def test_a_token_that_names_nobody_is_nobodys(token: str | None, reply: MakeReply) -> None:
+    assert only(chat(reply(401, {}), token=token)).who == ""
+
+
+def test_a_token_that_has_expired_or_is_forged_is_still_its_owners(reply: MakeReply) -> None:
+    expired = jwt.encode({"sub": "ann-id", "exp": 1, "aud": "else"}, "a secret of nobody, long enough for HS256")
+    assert only(chat(reply(401, {}), token=expired)).who == "ann-id"
+
+
+@pytest.mark.parametrize("body", ["no object", ["a list"], None, {}, {"messages": 5}])
+def test_a_malformed_question_is_kept_without_a_model_and_without_tokens(body: Any, reply: MakeReply) -> None:
+    asked = only(chat(reply(422, {}, {"X-Request-Id": "r1"}), body))
+    assert asked == Asked("ann-id", "r1", "", None, 422)
+
+
+def test_a_stream_is_whole_when_it_came_to_its_end(reply: MakeReply) -> None:
+    streamed = QUESTION | {"stream": True}
+    assert only(chat(reply(200, "", {}, ({}, {}, "[DONE]")), streamed)).whole
+    assert not only(chat(reply(200, "", {}, ("[DONE]", {})), streamed)).whole
+    assert not only(chat(reply(200, "", {}, ({},)), streamed)).whole
+    assert not only(chat(reply(200, "", {}, ()), streamed)).whole
+    assert only(chat(reply(200, ""), QUESTION | {"stream": False})).whole
+
+
+def test_who_left_a_stream_is_told_from_whom_it_was_cut_off(reply: MakeReply) -> None:
+    entry = chat(reply(200, "", {}, ({},)), QUESTION | {"stream": True})
+    left = RecordedRequest("chat", entry.token, dict(entry.values) | {"left_early": True}, entry.reply)
+    assert only(left).left_early
+    assert not only(entry).left_early
+
+
+def test_a_request_on_the_own_key_is_told_by_its_header(reply: MakeReply) -> None:
+    assert only(chat(reply(), X_Use_BYOK="true")).own_key
+    assert not only(chat(reply(), X_Use_BYOK="false")).own_key
+    assert not only(chat(reply())).own_key
+
+
+def test_the_organisation_that_is_named_is_told(reply: MakeReply) -> None:
+    assert only(chat(reply(), X_Organization_Id="club")).organization == "club"
+    assert only(chat(reply())).organization is None
+
+
+def test_requests_under_one_idempotency_key_are_the_same_when_their_bodies_are(reply: MakeReply) -> None:
+    def same(key: str, body: Any) -> object:
+        return only(chat(reply(), body, Idempotency_Key=key)).same
+
+    turned = dict(reversed(QUESTION.items()))
+    assert list(turned) != list(QUESTION)
+    assert same("k", QUESTION) == same("k", turned) is not None
+    assert same("k", QUESTION) != same("k", QUESTION | {"max_tokens": 96})
+    assert same("k", QUESTION) != same("l", QUESTION)
+    assert only(chat(reply())).same is None
+
+
+def test_only_requests_after_the_trouble_and_of_whom_it_was_made_for_are_troubled(reply: MakeReply) -> None:
+    trouble = RecordedRequest(composed("trouble"), None, {"caller": "cf-ann"}, None)
+    ask, ben = chat(reply(502)), chat(reply(502), token=token_of("ben-id"))
+    assert [d.troubled for d in operations(ask, trouble, ask, ben) if isinstance(d, Asked)] == [False, True, False]
+
+
+def test_a_trouble_for_somebody_else_is_not_ours(reply: MakeReply) -> None:
+    trouble = RecordedRequest("trouble", None, {"caller": "cf-stranger"}, None)
+    assert not only(trouble, chat(reply(502))).troubled
+
+
+def test_another_act_in_somebodys_name_is_no_trouble(reply: MakeReply) -> None:
+    for act in ("a call", "untrouble"):
+        assert not only(RecordedRequest(act, None, {"caller": "cf-ann"}, None), chat(reply(502))).troubled
+
+
+@pytest.mark.parametrize(
+    ("kept", "field"),
+    [
+        (Granted("a", 1), "credits"),
+        (Placed("a", 1, True), "count"),
+        (Founded("club", "a"), "who"),
+        (Joined("club", "a"), "who"),
+        (Dissolved("club"), "organization"),
+        (Purchased("club", "a", 1, None), "credits"),
+        (Allocated("club", "a", 1), "credits"),
+        (CounterLost("a"), "who"),
+        (AskedPastOpsCenter("a"), "who"),
+        (Asked("a", "r1", MODEL, 1, 200), "status"),
+        (History({}, {}, (), {}), "operations"),
+        (NAMES, "by_name"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_what_was_done_stays_as_it_was_done(kept: object, field: str) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(kept, field, getattr(kept, field))
+
+
+def test_a_request_is_by_default_whole_on_the_platforms_key_and_in_no_trouble() -> None:
+    asked = Asked("a", "r1", MODEL, 1, 200)
+    assert (asked.whole, asked.left_early, asked.own_key, asked.troubled) == (True, False, False, False)

@@ -1,0 +1,95 @@
+"""Removal: the last made first, side by side where no order is needed, and all of it even when part fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from creditflow.cleanup.cleanup import Cleanup, LeftBehindError
+
+
+def noting(removed: list[str], name: str) -> Callable[[], None]:
+    return lambda: removed.append(name)
+
+
+def test_removals_that_stand_alone_run_in_the_reverse_order() -> None:
+    cleanup, removed = Cleanup(), list[str]()
+    for name in ("first", "second", "third"):
+        cleanup.owe(name, noting(removed, name), alone=True)
+    cleanup.carry_out()
+    assert removed == ["third", "second", "first"]
+
+
+def test_what_stands_alone_waits_for_the_later_and_is_waited_for_by_the_earlier() -> None:
+    cleanup, removed = Cleanup(), list[str]()
+    for name in ("user 1", "user 2"):
+        cleanup.owe(name, noting(removed, name))
+    cleanup.owe("organisation", noting(removed, "organisation"), alone=True)
+    for name in ("member 1", "member 2"):
+        cleanup.owe(name, noting(removed, name))
+    cleanup.carry_out()
+    assert sorted(removed[:2]) == ["member 1", "member 2"]
+    assert removed[2] == "organisation"
+    assert sorted(removed[3:]) == ["user 1", "user 2"]
+
+
+def test_removals_that_need_no_order_run_side_by_side() -> None:
+    cleanup = Cleanup()
+    meeting = threading.Barrier(3, timeout=60)
+    for name in ("a", "b", "c"):
+        cleanup.owe(name, meeting.wait)
+    cleanup.carry_out()
+
+
+def test_two_that_stand_alone_are_not_taken_together() -> None:
+    cleanup, running, most = Cleanup(), list[int](), list[int]()
+    lock = threading.Lock()
+
+    def watched() -> None:
+        with lock:
+            running.append(1)
+            most.append(len(running))
+        threading.Event().wait(0.05)
+        with lock:
+            running.pop()
+
+    cleanup.owe("one", watched, alone=True)
+    cleanup.owe("two", watched, alone=True)
+    cleanup.carry_out()
+    assert most == [1, 1]
+
+
+def test_all_of_it_is_removed_even_when_part_fails_and_what_is_left_is_named() -> None:
+    cleanup, removed = Cleanup(), list[str]()
+
+    def refused() -> None:
+        raise RuntimeError("Keycloak answered 500")
+
+    def gone() -> None:
+        raise OSError("no route")
+
+    cleanup.owe("the first", noting(removed, "the first"))
+    cleanup.owe("the Keycloak user cf-1", refused)
+    cleanup.owe("the organisation", gone, alone=True)
+    cleanup.owe("the last", noting(removed, "the last"))
+    with pytest.raises(LeftBehindError) as left:
+        cleanup.carry_out()
+    assert removed == ["the last", "the first"]
+    assert str(left.value) == (
+        "This could not be removed and is still on the target: "
+        "the organisation (no route); the Keycloak user cf-1 (Keycloak answered 500)."
+    )
+
+
+def test_what_was_carried_out_is_no_longer_owed() -> None:
+    cleanup, removed = Cleanup(), list[str]()
+    cleanup.owe("once", noting(removed, "once"))
+    cleanup.carry_out()
+    cleanup.carry_out()
+    assert removed == ["once"]
+
+
+def test_nothing_owed_is_nothing_done() -> None:
+    Cleanup().carry_out()

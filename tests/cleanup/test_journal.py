@@ -1,0 +1,237 @@
+"""The journal says what a run owes, whatever became of the run and of the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from creditflow.cleanup import resources
+from creditflow.cleanup.cleanup import Cleanup, LeftBehindError
+from creditflow.cleanup.journal import Journal, Journalled, alive, earlier, over, parse
+from creditflow.cleanup.resources import (
+    KINDS,
+    Calls,
+    CreatedOrganization,
+    KeycloakUser,
+    LagoCustomer,
+    Membership,
+    NotAResourceError,
+    ProviderAccount,
+    RedisKeys,
+    Resource,
+    Rows,
+    Trouble,
+)
+from creditflow.core.errors import CannotRunError
+from creditflow.core.naming import RUN
+
+TARGET = "http://ops-center.example"
+EACH = (
+    KeycloakUser("cf-abc123-1"), Rows("an-id", "cf-abc123-1"), RedisKeys("an-id", "cf-abc123-1"), Calls("cf-abc123-1"),
+    Trouble("cf-abc123-1"), ProviderAccount("0123456789abcdef"), LagoCustomer("an-id", "cf-abc123-1"),
+    CreatedOrganization("cf-abc123-1 organisation", "cf-abc123-1", "another-id"), Membership("cf-abc123-1@example.com"),
+)  # fmt: skip
+KILLED = f"""
+import os, signal, sys
+from pathlib import Path
+from creditflow.cleanup.journal import Journal
+from creditflow.cleanup.resources import KeycloakUser
+journal = Journal.begin(Path(sys.argv[1]), "{TARGET}", False)
+numbers = [journal.owe(KeycloakUser(f"cf-abc123-{{n}}")) for n in range(1, 51)]
+for number in numbers[:20]:
+    journal.gone(number)
+print(len(numbers), flush=True)
+signal.pause() if sys.argv[2] == "waits" else os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "journals"
+
+
+def again(journal: Journal) -> Journalled:
+    return parse(journal.path, journal.path.read_bytes())
+
+
+def text_of(folder: Path) -> bytes:
+    """A journal in which every kind is owed, and the first is gone."""
+    journal = Journal.begin(folder, TARGET, sandbox=False)
+    numbers = [journal.owe(resource) for resource in EACH]
+    journal.gone(numbers[0])
+    return journal.path.read_bytes()
+
+
+def test_every_kind_is_read_as_it_was_written() -> None:
+    assert {type(resource) for resource in EACH} == set(KINDS)
+    for resource in EACH:
+        assert resources.read(json.loads(json.dumps(resource.written()))) == resource
+
+
+@pytest.mark.parametrize(
+    "written",
+    [{}, {"kind": "Realm", "name": "uchub"}, {"kind": "KeycloakUser"}, {"kind": "KeycloakUser", "name": 7},
+     {"kind": "KeycloakUser", "name": "cf-abc123-1", "more": "x"}, {"kind": None}, {"kind": ["KeycloakUser"]}],
+)  # fmt: skip
+def test_what_is_no_thing_is_refused(written: dict[str, object]) -> None:
+    with pytest.raises(NotAResourceError):
+        resources.read(written)
+
+
+def test_it_is_for_its_owner_alone_and_says_whose_it_is(folder: Path) -> None:
+    journal = Journal.begin(folder, TARGET, sandbox=True)
+    for place in (folder, journal.path.parent):
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
+    read = again(journal)
+    assert (read.run, read.target, read.sandbox, read.left) == (RUN, TARGET, True, ())
+    assert read.began.endswith("Z")
+    journal.end()
+
+
+def test_a_thing_is_written_before_it_is_made_and_when_it_is_gone(folder: Path) -> None:
+    journal, seen = Journal.begin(folder, TARGET, sandbox=False), list[tuple[Resource, ...]]()
+    cleanup = Cleanup(journal)
+    cleanup.owe(EACH[0], lambda: seen.append(again(journal).left))
+    assert again(journal).left == (EACH[0],)
+    cleanup.owe("what is no thing", lambda: None)
+    assert again(journal).left == (EACH[0],)
+    cleanup.carry_out()
+    assert seen == [(EACH[0],)], "it was written as gone before it was"
+    assert again(journal).left == ()
+    journal.end()
+    assert not journal.path.exists()
+
+
+def test_what_could_not_be_removed_stays_and_is_told(folder: Path) -> None:
+    journal, told = Journal.begin(folder, TARGET, sandbox=False), list[str]()
+    cleanup = Cleanup(journal)
+
+    def refuse() -> None:
+        raise RuntimeError("Keycloak answered 500")
+
+    cleanup.owe(EACH[0], refuse)
+    cleanup.owe(EACH[1], lambda: None)
+    with pytest.raises(LeftBehindError) as left:
+        cleanup.carry_out()
+    assert str(left.value) == (
+        "This could not be removed and is still on the target: the Keycloak user cf-abc123-1 (Keycloak answered 500). "
+        f"It is journalled in {journal.path}: `make sweep` removes what is left."
+    )
+    journal.end(told.append)
+    assert told == [f"1 thing left, as {journal.path} says: `make sweep` removes what is left."]
+    assert again(journal).left == (EACH[0],)
+
+
+def test_a_killed_process_loses_no_line(folder: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, folder, "dies"], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (found,) = over(folder)
+    assert [str(resource) for resource in found.left] == [f"the Keycloak user cf-abc123-{n}" for n in range(21, 51)]
+    assert alive(folder) == set()
+    assert earlier(folder, TARGET) == (
+        f"An earlier run ({found.run}) left 30 things on this target: `make sweep` removes them."
+    )
+    assert earlier(folder, "http://another.example") == ""
+
+
+def test_the_journal_of_a_run_that_lives_is_not_counted(folder: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED, folder, "waits"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"50\n"
+        try:
+            assert list(over(folder)) == []
+            assert earlier(folder, TARGET) == ""
+            assert len(alive(folder)) == 1
+        finally:
+            process.kill()
+    assert len(list(over(folder))) == 1
+
+
+def test_the_journal_of_a_sandbox_that_has_ended_is_removed(folder: Path) -> None:
+    """Nothing listens on port 9."""
+    (folder / "target").mkdir(parents=True)
+    for number, sandbox in enumerate((True, False)):
+        head = {"version": 1, "run": f"cf-dead0{number}", "target": "http://127.0.0.1:9", "sandbox": sandbox}
+        owed = {"owe": 1, **EACH[0].written()}
+        (folder / "target" / f"{number}.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(owed)}\n")
+    assert earlier(folder, TARGET) == ""
+    assert [path.name for path in folder.glob("*/*")] == ["1.jsonl"]
+
+
+def test_an_empty_folder_of_a_target_is_removed_when_nobody_has_been_there_for_a_day(folder: Path) -> None:
+    day = time.time() - 90_000
+    for name in ("empty", "in-use", "new"):
+        (folder / name).mkdir(parents=True)
+    (folder / "in-use" / "1.jsonl").write_text("")
+    for name in ("empty", "in-use"):
+        os.utime(folder / name, (day, day))
+    earlier(folder, TARGET)
+    assert sorted(path.name for path in folder.iterdir()) == ["in-use", "new"]
+
+
+def test_cut_at_any_byte_what_is_whole_is_still_read(folder: Path) -> None:
+    text = text_of(folder)
+    whole = parse(Path("x"), text)
+    assert whole.left == EACH[1:]
+    for cut in range(len(text)):
+        read = parse(Path("x"), text[:cut])
+        assert read.unread == 0
+        assert set(read.left) <= set(EACH)
+        complete = text[:cut].count(b"\n")
+        assert len(read.left) >= min(complete, len(EACH)) - 1
+
+
+def test_doubled_and_unknown_lines_change_nothing_of_the_others(folder: Path) -> None:
+    lines = text_of(folder).splitlines(keepends=True)
+    assert parse(Path("x"), b"".join(line + line for line in lines)).left == EACH[1:]
+    strange = [b"\n", b"[]\n", b"7\n", b"\xff\xfe\n", b'{"owe": true}\n', b'{"gone": "1"}\n', b"[" * 5000 + b"\n"]
+    read = parse(Path("x"), b"".join([lines[0], *strange, *lines[1:]]))
+    assert (read.left, read.unread) == (EACH[1:], len(strange) - 1)
+
+
+def test_another_version_is_told_and_left_alone(folder: Path) -> None:
+    text = text_of(folder).replace(b'"version": 1', b'"version": 2')
+    read = parse(Path("x"), text)
+    assert read.of_another_version
+    assert (read.left, read.target) == ((), "")
+    journal = next(folder.rglob("*.jsonl")).with_name("cf-abc123.1.jsonl")
+    journal.write_bytes(text)
+    then = "can't be read whole: `make sweep` finds what else was left by its name, then remove the file."
+    assert earlier(folder, TARGET).endswith(f"{journal} {then}")
+    assert journal.exists()
+    assert earlier(folder, "http://127.0.0.1:10") == ""
+
+
+def test_a_folder_that_can_not_be_written_ends_the_run_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotRunError, match=r"can't be written in .*file.* set JOURNAL_DIR to another"):
+        Journal.begin(tmp_path / "file", TARGET, sandbox=False)
+
+
+def test_a_thing_costs_two_short_writes_and_no_wait_for_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    write = os.write
+
+    def counted(file: int, line: bytes) -> int:
+        written.append(line)
+        return write(file, line)
+
+    monkeypatch.setattr(os, "write", counted)
+    for sync in ("fsync", "fdatasync", "sync"):
+        monkeypatch.setattr(os, sync, lambda *_: pytest.fail("the journal waits for the disk"))
+    journal = Journal.begin(folder, TARGET, sandbox=False)
+    for _ in range(1_000):
+        journal.gone(journal.owe(EACH[1]))
+    journal.end()
+    assert len(written) == 1 + 2 * 1_000
+    assert len(written[-2]) <= len(written[1]) + len("000"), "a line grows with what was written before it"
+    assert not journal.path.exists()
