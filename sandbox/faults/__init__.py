@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from types import FunctionType
 from typing import Any
 
 from sandbox.errors import SandboxError
+from sandbox.settings import PROJECT
 
 VARIABLE = "SANDBOX_FAULT"
 """Names the fault that a service switches on when it starts."""
@@ -30,11 +32,13 @@ CATALOGUE = {
     ),
     "lago": (f"{__name__}.lago",),
     "provider": (f"{__name__}.provider",),
-    "suite": ("creditflow.run.faults",),
+    "suite": ("faults_of_the_suite",),
 }
 """The modules of faults by the service whose code they change; the suite is none, and runs the features itself."""
 
 SUITE = "suite"
+SUITES_FAULTS = PROJECT / "tests"
+"""The folder of the suite's own faults. The sandbox imports nothing of the suite, so they stand outside of it."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ def fault(breaks: str, *says: str) -> Callable[[Callable[[], None]], Callable[[]
 
 def catalogue(*services: str) -> dict[str, Fault]:
     """Every fault by its name, of some services or of all."""
+    if str(SUITES_FAULTS) not in sys.path:
+        sys.path.append(str(SUITES_FAULTS))
     for service in services or CATALOGUE:
         for module in CATALOGUE[service]:
             import_module(module)

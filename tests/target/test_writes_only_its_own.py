@@ -69,8 +69,6 @@ def test_what_opens_a_transaction_or_the_writing_session_is_grants_alone() -> No
         if calls.search(line) and path != DRIVER
     }
     assert found == {
-        "creditflow/run/faults.py: "
-        'replace(Target, "unicorn", property(lambda target: UnicornDb(target.grants.database)))',
         "creditflow/target/health.py: writing = target.grants.database",
         "creditflow/target/target.py: "
         'database = Database("unicorn_db", url, self.settings.http_timeout_s, read_only=False)',
