@@ -1,35 +1,36 @@
-"""The hooks of a run: connect, cast, audit, clean up. Wiring only; what is done stands in `creditflow`."""
+"""The hooks of a run: connect, cast, audit, clean up. The work is done in `creditflow`."""
 
 from __future__ import annotations
 
 from behave.model import Scenario
 from behave.runner import Context
 
-from creditflow.reporting import from_anywhere
+from creditflow.run import require_settings
 
-from_anywhere.require_settings()
+require_settings()
 
-from creditflow.run import session  # noqa: E402 - a folder that behave was started in can hide packages that this imports
+from creditflow.run import session  # noqa: E402 - in another working directory, its files may hide packages of these
 from features import language  # noqa: E402
+from features.memory import Memory  # noqa: E402
 
 language.speak()
 
 
 def before_all(context: Context) -> None:
-    """Find or start the target, check it (X3, X4), and say what it can't show."""
+    """Find or start the target, check it (X3, X4), and announce what it can't show."""
     context.session = session.begin(context.config.userdata, context.add_cleanup)
 
 
 def before_scenario(context: Context, scenario: Scenario) -> None:
-    """Give the scenario a cast of its own; whatever it makes is removed when the scenario ends."""
+    """Give the scenario its own cast; everything that the cast makes is removed when the scenario ends."""
     if "opt-in" in scenario.effective_tags and not context.config.userdata.getbool("opt_in"):
         scenario.skip("an opt-in run of its own: behave -D opt_in=yes --tags=@opt-in")
         return
-    context.target = context.session.target
+    context.target, context.memory = context.session.target, Memory()
     context.cast, context.accounts = context.session.scene(context.add_cleanup)
 
 
 def after_scenario(context: Context, scenario: Scenario) -> None:
-    """Audit everyone whom the scenario made, whatever became of it."""
+    """Audit everyone whom the scenario made, whether it passed or failed."""
     if "cast" in context:
         context.session.audit(context.cast, green=not scenario.status.has_failed())

@@ -1,4 +1,4 @@
-"""The vocabulary of the features: who, whose, which plan and model, and numbers as people write them."""
+"""The vocabulary of the features: roles, plans, models, and numbers as people write them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from behave.cucumber_expression import (
     use_step_matcher_for_cucumber_expressions,
 )
 
+from creditflow.actors import MODELS
 from creditflow.actors.attempts import ATTEMPTS, UNKNOWN
 from creditflow.checks.refusals import Refusal
-from creditflow.core.prices import MODELS
 
 ROLES = (
     "individual",
@@ -31,23 +31,13 @@ ROLES = (
 SERVICES = ("Keycloak", "PostgreSQL", "Redis", "Lago", "LiteLLM", "Ops-Center")
 ORDINALS = ("first", "second", "third")
 PLANS = ("Trial", "Starter", "Professional", "Platform", "Enterprise")
-MANNERS: dict[str, dict[str, bool | str]] = {
-    "with their own key": {"own_key": True},
-    "as a stream": {"stream": True},
-    "as a stream with their own key": {"stream": True, "own_key": True},
-    "as a stream under an idempotency key": {"stream": True, "key": "new"},
-    "under an idempotency key": {"key": "new"},
-    "under the same idempotency key": {"key": "same"},
-}
-"""The ways to ask: what they add to a question."""
-
 TROUBLES = {
     "answers with a server error": "server_error",
     "refuses the platform's key": "bad_key",
     "takes too long to answer": "slow",
     "breaks streams off": "broken_stream",
 }
-"""What can be wrong with the provider, and what its stand-in calls it."""
+"""The ways in which the provider fails, and their names in its stand-in."""
 
 _WORDS = {"no": 0, "one": 1, "once": 1, "twice": 2}
 _NUMBER = r"-?\d[\d,]*|no|one"
@@ -55,22 +45,22 @@ _REFUSAL = r'\d{3}(?: "[a-z ]+"| [A-Z][A-Za-z]+(?: [A-Z][A-Za-z]+)*)?'
 
 
 def number(text: str) -> int:
-    """A number as people write it: 10,000; no; one."""
+    """Read a number as people write it: 10,000; no; one."""
     return _WORDS[text] if text in _WORDS else int(text.replace(",", ""))
 
 
 def numbers(text: str) -> list[int]:
-    """A list of numbers as people write it: 9, 48 and 15."""
+    """Read a list of numbers as people write it: 9, 48 and 15."""
     return [number(part) for part in text.replace(" and ", ", ").split(", ")]
 
 
 def owner(text: str) -> str:
-    """Who is meant by a possessive: their, the member's."""
+    """Return the person that a possessive means: their, the member's."""
     return "they" if text == "their" else text.removesuffix("'s")
 
 
 def speak() -> None:
-    """Make the vocabulary known to behave, and cucumber expressions the language of the steps."""
+    """Register the vocabulary with behave, and cucumber expressions as the language of the steps."""
     use_step_matcher_for_cucumber_expressions()
     use_default_step_matcher(StepMatcher4CucumberExpressions.NAME)
     roles = "|".join(ROLES)
@@ -82,7 +72,7 @@ def speak() -> None:
     _define("model", "|".join(sorted(MODELS, key=len, reverse=True)), str, str)
     _define("number", _NUMBER, int, number)
     _define("numbers", r"\d[\d,]*(?:, \d[\d,]*)* and \d[\d,]*", list, numbers)
-    _define("manner", "|".join(sorted(MANNERS, key=len, reverse=True)), dict, MANNERS.__getitem__)
+    _define("kind", "a|a streamed", bool, lambda text: text == "a streamed")
     _define("act", "|".join(sorted(ATTEMPTS, key=len, reverse=True)), str, str)
     _define("unknown", "|".join(UNKNOWN), str, str)
     _define("text", r'an empty text|"[^"]*"', str, lambda text: "" if text == "an empty text" else text.strip('"'))

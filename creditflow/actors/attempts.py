@@ -48,11 +48,11 @@ ATTEMPTS: dict[str, Attempt] = {
     "add the colleague": lambda t, c, p: _invite(t, c, p, "the colleague", "member"),
     "add the member again": lambda t, c, p: _invite(t, c, p, "the member", "member"),
     "give somebody an unknown role": lambda t, c, p: _invite(t, c, p, "the stranger", "owner"),
-    "create one on an unknown tier": lambda t, c, p: c.create_organization("nowhere", p, "golden"),
+    "create an organisation on an unknown tier": lambda t, c, p: c.create_organization("nowhere", p, "golden"),
 }
 """What somebody may try with an organisation."""
 
-UNKNOWN = {"that does not exist": str(uuid.uuid4()), "by a malformed id": "no-uuid"}
+UNKNOWN = {"that does not exist": str(uuid.uuid4()), "with a malformed id": "no-uuid"}
 """Ids of organisations that nobody has."""
 
 _ASKED = {

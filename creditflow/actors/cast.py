@@ -25,7 +25,7 @@ from creditflow.cleanup.resources import (
 )
 from creditflow.core.errors import NotTestableError
 from creditflow.core.naming import PASSWORD, RUN, email_of
-from creditflow.core.prices import PriceList
+from creditflow.core.prices import PLAN, PriceList
 from creditflow.target.drivers.http import Reply
 from creditflow.target.drivers.provider import fingerprint
 from creditflow.target.target import Target
@@ -42,7 +42,7 @@ class Cast:
         learn: told every secret that is made, so that no report shows it.
 
     Attributes:
-        prices: the price list that the feature states, None where it states none.
+        prices: the price list that the feature states; the plan's if it states none.
     """
 
     def __init__(self, target: Target, cleanup: Cleanup, learn: Callable[[str], None]) -> None:
@@ -50,7 +50,7 @@ class Cast:
         self._people: dict[str, Person] = {}
         self._organizations: dict[str, Organization] = {}
         self._last: Person | None = None
-        self.prices: PriceList | None = None
+        self.prices = PriceList(PLAN)
 
     def person(self, role: str, plan: str = "", credits: int = 0) -> Person:
         """Make somebody who can sign in, subscribed to a plan (none where it is empty) and holding credits.

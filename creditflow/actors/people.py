@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from creditflow.core.errors import ServiceUnavailableError
+from creditflow.core.naming import RUN
 from creditflow.target.drivers.keycloak import Keycloak, SignInRefusedError
 
 if TYPE_CHECKING:
     from creditflow.actors.llm_requests import Answer
+
+UNKNOWN_USER = f"{RUN}-nobody"
+"""A user name that no user has."""
 
 
 @dataclass
@@ -80,3 +84,12 @@ class Organization:
 def signing_in(keycloak: Keycloak, name: str, password: str) -> Callable[[], dict[str, Any]]:
     """How a person signs in."""
     return lambda: keycloak.token(name, password)
+
+
+def sign_in_error(keycloak: Keycloak, name: str, password: str) -> str:
+    """Try to sign in and return Keycloak's error, or a sentence that there was none."""
+    try:
+        keycloak.token(name, password)
+    except SignInRefusedError as refused:
+        return refused.error
+    return "none: it was accepted"

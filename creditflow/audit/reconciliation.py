@@ -132,13 +132,11 @@ class Parties:
 def history_of(target: Target, parties: Parties, entries: Iterable[RecordedRequest]) -> History:
     """What was done to them, by the prices of the scenario's feature."""
     names = Names({p.email: p.id for p in parties.people}, {p.name: p.id for p in parties.people})
-    stated = parties.cast.prices
-    rates = stated.credits if stated else prices.PLAN
     return History(
         people={p.id: p.alias for p in parties.people},
         subscriptions={p.id: p.subscription for p in parties.people if p.plan},
         operations=read([*parties.before, *entries], names, target.provider_is_exact),
-        prices={prices.MODELS[model]: rate for model, rate in rates.items()},
+        prices={prices.MODELS[model]: rate for model, rate in parties.cast.prices.credits.items()},
     )
 
 

@@ -444,8 +444,7 @@ class Accounts:
 
     def priced(self, model: str, tokens: int, credits: int) -> None:
         """Require that by the feature's own price list a request costs what the feature says it does."""
-        prices = self._cast.prices
-        cost = prices.charge(model, tokens) if prices else None
+        cost = self._cast.prices.charge(model, tokens)
         agree(
             [Finding(f"{tokens:,} tokens of {model} cost {{}} by the feature's prices", cost, credits)],
         )
@@ -473,8 +472,6 @@ class Accounts:
                 "let the target use a provider whose usage is announced, and set PROVIDER_URL",
             )
         prices, model = self._cast.prices, answer.question.model
-        if prices is None:
-            raise NotTestableError("the provider counts its own tokens and this feature states no prices", "state them")
         announced, due = (prices.charge(model, n) for n in (answer.question.tokens, answer.reported_tokens))
         if answer.reported_tokens != answer.question.tokens and answer.request_id not in self._counted_otherwise:
             told = (

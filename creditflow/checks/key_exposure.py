@@ -8,10 +8,13 @@ from __future__ import annotations
 import base64
 
 from creditflow.actors.people import Person
-from creditflow.core.expect import holds
+from creditflow.checks import diagnosis
+from creditflow.core.expect import Finding, agree, holds
 from creditflow.target.drivers.ops_center import OpsCenter
 from creditflow.target.drivers.postgres import Database
+from creditflow.target.drivers.provider import fingerprint
 from creditflow.target.drivers.redis import Counters
+from creditflow.target.target import Target
 
 
 def spellings(key: str) -> list[str]:
@@ -62,3 +65,12 @@ def require_absent_from_answers(ops_center: OpsCenter, person: Person) -> None:
     for name, reply in (pages | answers).items():
         written = reply.text + str(dict(reply.headers))
         holds(not shown(written, person.keys[-1]), f"{name} shows the key of {person.alias}")
+
+
+def require_latest_key_used(target: Target, person: Person) -> None:
+    """Require that the provider was called once for a person, with the key that they stored last."""
+    seen = [call.key_fingerprint for call in target.provider.calls(person.name)]
+    agree(
+        [Finding("the provider was called with the keys {}", seen, [fingerprint(person.keys[-1])])],
+        lambda: diagnosis.of_person(target, person),
+    )

@@ -1,1 +1,8 @@
-"""Wiring: the run, the command line, the features' lint. Imports every other room."""
+"""Wiring: the run, the command line, the features' lint. Imports every other room.
+
+Importing this package imports nothing but `require_settings`, which has to run before the rest is imported.
+"""
+
+from creditflow.reporting.from_anywhere import require_settings
+
+__all__ = ["require_settings"]

@@ -1,8 +1,8 @@
-"""The rules that the features keep, checked without running them: `python -m creditflow.run.feature_lint`.
+"""Rules for the features, checked without running them: `python -m creditflow.run.feature_lint`.
 
-behave's own parser reads the features and its own registry knows the steps, so that what is judged is what would run.
-Each rule is a function from the suite to its findings; a finding is one sentence with file and line and what to do.
-Exit status: 0 nothing found, 1 something found, 2 the files can't be read.
+behave's own parser reads the features, and its own registry contains the steps, so the lint judges what would run.
+Each rule is a function that takes the suite and yields its violations: file, line, what is wrong and what to do.
+Exit status: 0 no violation, 1 violations, 2 a file can't be read.
 """
 
 from __future__ import annotations
@@ -37,13 +37,23 @@ LONGEST = 12
 """The most steps that a scenario may have of its own, its background not counted."""
 
 _OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|allure\.label\.epic:\w+")
-_TELLING_TAG = "a plan id, a severity, @flow-1 to @flow-3, @edge-cases, @allure.label.epic:NAME, @needs.NAME or @opt-in"
+_KNOWN_TAGS = "a plan id, a severity, @flow-1 to @flow-3, @edge-cases, @allure.label.epic:NAME, @needs.NAME or @opt-in"
 
 _LIKE_A_KEYWORD = re.compile(r"(?:Given|When|Then|And|But)\b|\*\s|(?:\w+ )?\w+:(?:\s|$)")
-"""Text below a title that a writer may have meant as a step or a keyword; behave takes it for description."""
+"""Text below a title that was probably meant as a step or a keyword; behave reads it as description."""
 
 _JOURNAL = re.compile(r"\bthe provider (?:was|has answered|takes|answers|refuses|breaks)\b")
-"""Steps that read the provider's journal or make trouble there, which only a stand-in allows."""
+"""Steps that read the provider's journal or make it fail, which only a stand-in allows."""
+
+_COUNTED = (
+    *("answer", "call", "charge", "credit", "customer", "event", "invoice", "minute", "purchase", "question"),
+    *("request", "second", "subscription", "time", "token", "word"),
+)
+_NUMBER_OF = re.compile(
+    r"(?<![\w.,-])(?P<number>one|-?\d[\d,]*) (?:[\w.]+-[\w.-]+ |active |finalized )?"
+    rf"(?:(?P<plural>(?:{'|'.join(_COUNTED)})s|entries)|(?P<singular>{'|'.join(_COUNTED)}|entry))\b(?!-)"
+)
+"""A number and what it counts, with a model's name or an adjective between them: "9 credits", "one GPT-4 request"."""
 
 _JARGON = {
     "a URL or path": r"https?://\S*|\blocalhost\b|(?<!\w)/[A-Za-z]\S*|\b\w+(?:/\w+){2,}",
@@ -56,23 +66,23 @@ _JARGON = {
 _COLUMN = re.compile(r"\b(?!unicorn_db\b)[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
 _SPEAKS_OF_TABLES = "2_databases.feature"
 _LISTS_FIELDS = "5_endpoints.feature"
-"""Columns are the subject of the one, field names stand in the tables of the other."""
+"""The one is about columns; the tables of the other contain field names."""
 
 
 @dataclass(frozen=True)
 class Violation:
-    """What breaks a rule: `where` is file:line, `says` one sentence of what is wrong and what to do."""
+    """What breaks a rule: file:line, and a sentence that says what is wrong and what to do."""
 
     where: str
-    says: str
+    sentence: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.says}."
+        return f"{self.where}: {self.sentence}."
 
 
 @dataclass(frozen=True)
 class Item:
-    """A row of the plan's files: its id, the rest of its columns, and where it stands."""
+    """A row of the plan's files: its id, its other columns, and its file:line."""
 
     id: str
     rest: tuple[str, ...]
@@ -81,14 +91,14 @@ class Item:
 
 @dataclass(frozen=True)
 class Suite:
-    """What is judged.
+    """The features, the plan and the steps.
 
     Attributes:
         features: the features that behave can read.
-        unreadable: the findings about those that it can't.
+        unreadable: the violations in those that it can't.
         items: the rows of `items.tsv`.
         later: the rows of `later.tsv`.
-        excuses: the rows of `waivers.tsv`.
+        waivers: the rows of `waivers.tsv`.
         steps: behave's registry of the step definitions.
     """
 
@@ -100,19 +110,19 @@ class Suite:
     steps: Any
 
     def scenarios(self) -> Iterator[Scenario]:
-        """Every scenario that can run; an outline's rows instead of the outline."""
+        """Yield every scenario that can run; for an outline its rows."""
         for feature in self.features:
             yield from feature.walk_scenarios()
 
     def carried(self) -> Mapping[str, int]:
-        """By plan id, the number of scenarios of a usual run that carry it; ids that none carries are left out."""
+        """Return the number of scenarios of a usual run for each plan id that at least one carries."""
         ids = {item.id for item in self.items}
         tags = [set(tags_of(s)) for s in self.scenarios()]
         found = [tag for of_one in tags if OPT_IN not in of_one for tag in of_one & ids]
         return {plan_id: found.count(plan_id) for plan_id in ids & set(found)}
 
     def coverage(self) -> str:
-        """How much of the plan the scenarios carry, in one line."""
+        """Return one line that says how much of the plan the scenarios carry."""
         ids, carried = {item.id for item in self.items}, self.carried()
         carriers = sum(1 for s in self.scenarios() if ids & set(tags_of(s)) and OPT_IN not in tags_of(s))
         return (
@@ -127,11 +137,11 @@ def read(features: Path = FEATURES, plan: Path = PLAN, steps: Any = None) -> Sui
     Args:
         features: the folder of the features.
         plan: the folder of `items.tsv`, `later.tsv` and `waivers.tsv`.
-        steps: a registry of step definitions; by default those of the suite are loaded.
+        steps: a registry of step definitions; by default the suite's.
 
     Raises:
-        OSError: a file is not there or can't be read.
-        CannotRunError: an exception is not written as it has to be.
+        OSError: a file is missing or can't be read.
+        CannotRunError: a row of `waivers.tsv` is malformed.
     """
     parsed, unreadable = [], []
     for path in sorted(features.rglob("*.feature")):
@@ -155,7 +165,7 @@ def read(features: Path = FEATURES, plan: Path = PLAN, steps: Any = None) -> Sui
 
 @cache
 def suite_steps() -> Any:
-    """Load the suite's vocabulary and step definitions as behave does, and return its registry."""
+    """Load the suite's vocabulary and step definitions as behave does, and return behave's registry."""
     if str(PROJECT) not in sys.path:
         sys.path.insert(0, str(PROJECT))
     exec_file(str(FEATURES / "environment.py"), {})
@@ -164,14 +174,14 @@ def suite_steps() -> Any:
 
 
 def findings(suite: Suite) -> list[Violation]:
-    """Everything that breaks a rule, each once; what can't be read first, and then alone."""
+    """Return each violation once; if a feature can't be read, only the violations of that kind."""
     if suite.unreadable:
         return list(suite.unreadable)
     return list(dict.fromkeys(finding for rule in RULES for finding in rule(suite)))
 
 
 def titles_are_unique(suite: Suite) -> Iterator[Violation]:
-    """No two scenarios of the suite have the same title, an outline's rows with their values."""
+    """Require that no two scenarios of the suite have the same title, the rows of outlines with their values."""
     first: dict[str, str] = {}
     for scenario in suite.scenarios():
         title, where = full_title(scenario), place(scenario)
@@ -183,16 +193,16 @@ def titles_are_unique(suite: Suite) -> Iterator[Violation]:
 
 
 def tags_are_known(suite: Suite) -> Iterator[Violation]:
-    """Every tag means something to the suite."""
+    """Require that the suite knows every tag."""
     known = {*SEVERITIES, OPT_IN, *NEEDS, *(item.id for item in suite.items)}
     for feature in suite.features:
         for tag in _tags_written(feature):
             if tag not in known and not _OTHER_TAGS.fullmatch(tag):
-                yield Violation(f"{feature.filename}:{tag.line}", f"the tag @{tag} is unknown: use {_TELLING_TAG}")
+                yield Violation(f"{feature.filename}:{tag.line}", f"the tag @{tag} is unknown: use {_KNOWN_TAGS}")
 
 
-def severity_is_said_once(suite: Suite) -> Iterator[Violation]:
-    """Every scenario has exactly one severity."""
+def severity_is_given_once(suite: Suite) -> Iterator[Violation]:
+    """Require exactly one severity for every scenario."""
     for scenario in suite.scenarios():
         found = [tag for tag in tags_of(scenario) if tag in SEVERITIES]
         if len(found) != 1:
@@ -204,13 +214,13 @@ def severity_is_said_once(suite: Suite) -> Iterator[Violation]:
 
 
 def plan_is_carried(suite: Suite) -> Iterator[Violation]:
-    """Every item of the plan is carried by a scenario of a usual run or is for later, and not both."""
+    """Require that a scenario of a usual run carries each item of the plan, or that the item is for later; not both."""
     carried, later = suite.carried(), {item.id: item for item in suite.later}
     for item in suite.items:
         if item.id in carried and item.id in later:
             yield Violation(
                 later[item.id].where,
-                f"the plan item {item.id} is for later, but {carried[item.id]} scenarios carry it: remove the row",
+                f"the plan item {item.id} is for later, but a scenario carries it: remove the row",
             )
         if item.id not in carried and item.id not in later:
             yield Violation(
@@ -221,7 +231,7 @@ def plan_is_carried(suite: Suite) -> Iterator[Violation]:
 
 
 def plan_is_well_kept(suite: Suite) -> Iterator[Violation]:
-    """The plan's rows are whole, no id is there twice, and what is for later is an item."""
+    """Require that the plan's rows are complete, that ids are unique, and that each row for later names an item."""
     ids = {item.id for item in suite.items}
     for rows, columns in ((suite.items, "id, kind and what it says"), (suite.later, "id and what it waits for")):
         seen: set[str] = set()
@@ -236,8 +246,8 @@ def plan_is_well_kept(suite: Suite) -> Iterator[Violation]:
             yield Violation(row.where, f"{row.id} is no item of the plan: correct the id, or remove the row")
 
 
-def exceptions_name_scenarios(suite: Suite) -> Iterator[Violation]:
-    """Every exception is for a scenario that there is."""
+def waivers_name_scenarios(suite: Suite) -> Iterator[Violation]:
+    """Require that every waiver names an existing scenario."""
     names = {full_name(scenario) for scenario in suite.scenarios()}
     for waiver in suite.waivers:
         if waiver.scenario not in names:
@@ -246,19 +256,33 @@ def exceptions_name_scenarios(suite: Suite) -> Iterator[Violation]:
             )
 
 
+def numbers_agree(suite: Suite) -> Iterator[Violation]:
+    """Require that numbers and nouns agree in every title and step, filled in with an outline's words."""
+    for scenario in suite.scenarios():
+        for kind, text, where in (
+            ("title", full_title(scenario), place(scenario)),
+            *(("step", step.name, place(step)) for step in scenario.all_steps),
+        ):
+            for found in _NUMBER_OF.finditer(text):
+                if (found["number"] in ("1", "one")) == bool(found["plural"]):
+                    yield Violation(
+                        where, f"'{found.group()}' in the {kind} '{text}' is not English: make number and noun agree"
+                    )
+
+
 def sentences_are_plain(suite: Suite) -> Iterator[Violation]:
-    """A step says what people do and see, not how the systems are built."""
+    """Require that steps say what people do and see, not how the systems are built."""
     for scenario in suite.scenarios():
         for step in scenario.all_steps:
             cells = [c for row in step.table for c in row.cells] + step.table.headings if step.table else []
             for what, word in _jargon(step, [*cells, *([step.text] if step.text else [])]):
                 yield Violation(
-                    place(step), f"the step '{step.name}' speaks of {what} ('{word}'): say what people do or see"
+                    place(step), f"the step '{step.name}' contains {what} ('{word}'): say what people do or see"
                 )
 
 
 def scenarios_are_short(suite: Suite) -> Iterator[Violation]:
-    """A scenario has at most `LONGEST` steps of its own."""
+    """Require at most `LONGEST` steps in a scenario."""
     for scenario in suite.scenarios():
         if len(scenario.steps) > LONGEST:
             yield Violation(
@@ -269,7 +293,7 @@ def scenarios_are_short(suite: Suite) -> Iterator[Violation]:
 
 
 def scenarios_have_an_outcome(suite: Suite) -> Iterator[Violation]:
-    """Every scenario checks something, and every outline has rows."""
+    """Require that every scenario checks something and that every outline has rows."""
     for feature in suite.features:
         for scenario in _scenarios_written(feature):
             if isinstance(scenario, ScenarioOutline) and not scenario.scenarios:
@@ -281,7 +305,7 @@ def scenarios_have_an_outcome(suite: Suite) -> Iterator[Violation]:
 
 
 def descriptions_are_prose(suite: Suite) -> Iterator[Violation]:
-    """A feature says why it matters; no step or keyword is lost in a description, where behave would not run it."""
+    """Require a description for every feature, and no lost step or keyword in any description."""
     for feature in suite.features:
         if not feature.description:
             yield Violation(place(feature), f"'{feature.name}' has no description: say why the business cares")
@@ -304,7 +328,7 @@ def descriptions_are_prose(suite: Suite) -> Iterator[Violation]:
 
 
 def steps_are_defined_once(suite: Suite) -> Iterator[Violation]:
-    """Every step is understood, and by one definition only; no definition waits for a step that nobody writes."""
+    """Require exactly one definition for every step, and a step for every definition."""
     used: set[int] = set()
     for kind, name, where in _sentences(suite):
         fitting = [d for d in (*suite.steps.steps[kind], *suite.steps.steps["step"]) if d.match(name)]
@@ -324,7 +348,7 @@ def steps_are_defined_once(suite: Suite) -> Iterator[Violation]:
 
 
 def journal_is_asked_for(suite: Suite) -> Iterator[Violation]:
-    """A scenario is tagged with @needs.journal when, and only when, its steps need the provider's stand-in."""
+    """Require the tag @needs.journal for scenarios whose steps need the provider's stand-in, and for no others."""
     for scenario in suite.scenarios():
         needs = any(_JOURNAL.search(step.name) for step in scenario.all_steps)
         tagged = "needs.journal" in tags_of(scenario)
@@ -340,10 +364,11 @@ def journal_is_asked_for(suite: Suite) -> Iterator[Violation]:
 RULES: tuple[Callable[[Suite], Iterator[Violation]], ...] = (
     titles_are_unique,
     tags_are_known,
-    severity_is_said_once,
+    severity_is_given_once,
     plan_is_carried,
     plan_is_well_kept,
-    exceptions_name_scenarios,
+    waivers_name_scenarios,
+    numbers_agree,
     sentences_are_plain,
     scenarios_are_short,
     scenarios_have_an_outcome,
@@ -351,15 +376,15 @@ RULES: tuple[Callable[[Suite], Iterator[Violation]], ...] = (
     steps_are_defined_once,
     journal_is_asked_for,
 )
-"""Every rule of the features."""
+"""Every rule for the features."""
 
 
 def main() -> int:
-    """Print what breaks a rule and how much of the plan is carried; returns the exit status."""
+    """Print the violations and how much of the plan the scenarios carry; return the exit status."""
     try:
         suite = read()
     except OSError as error:
-        print(f"{error.filename} can't be read ({error.strerror}): the clone is not whole, get the file back.")
+        print(f"{error.filename} can't be read ({error.strerror}): the clone is not complete, restore the file.")
         return 2
     except CannotRunError as error:
         print(error)
@@ -380,13 +405,13 @@ def _rows(path: Path) -> tuple[Item, ...]:
 
 
 def _scenarios_written(feature: Feature) -> Iterator[Scenario]:
-    """The scenarios and outlines as they stand in the file."""
+    """Yield the scenarios and outlines as they are written in the file."""
     for part in (feature, *feature.rules):
         yield from part.scenarios
 
 
 def _written(scenario: Scenario) -> Scenario:
-    """The scenario as it stands in the file: for a row of Examples, its outline."""
+    """Return the scenario as it is written in the file: for a row of Examples, its outline."""
     return scenario.parent if isinstance(scenario.parent, ScenarioOutline) else scenario
 
 
@@ -398,7 +423,7 @@ def _tags_written(feature: Feature) -> Iterator[Any]:
 
 
 def _sentences(suite: Suite) -> Iterator[tuple[str, str, str]]:
-    """Every different step of the suite: its type, its text, and where it stands first."""
+    """Yield the type, the text and the first place of every different step of the suite."""
     seen: set[tuple[str, str]] = set()
     for scenario in suite.scenarios():
         for step in scenario.all_steps:
@@ -408,7 +433,7 @@ def _sentences(suite: Suite) -> Iterator[tuple[str, str, str]]:
 
 
 def _jargon(step: Step, beside: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """What a step, or what stands beside it, names that its reader need not know: the kind of word, and the word."""
+    """Yield the technical words in a step and in its table or text: the kind of word, and the word."""
     text = "\n".join((step.name, *beside))
     for what, pattern in _JARGON.items():
         if found := re.search(pattern, text):

@@ -1,55 +1,55 @@
 @allure.label.epic:Credit_flow @edge-cases @A6 @A8
-Feature: Case 5 Many requests at the same moment
-  Ten browser tabs, a retrying script, two colleagues at once: every credit is spent once,
-  none twice, and nothing goes below zero.
+Feature: Case 5: Many requests are sent at the same time
+  Ten browser tabs, a script that retries, two members at the same time: each credit is spent once,
+  no credit is spent twice, and no balance goes below zero.
 
   Background:
     Given these prices in credits for 100 tokens
       | model       | credits |
       | GPT-4-turbo | 24      |
 
-  Rule: An individual's credits are spent once each
+  Rule: Each credit of an individual is spent once
 
     @C5.S1 @C5.S2 @C5.S3 @C5.S4 @R1 @needs.journal @critical
-    Scenario: Ten simultaneous requests of 100 credits use 1,000 credits up
+    Scenario: Ten requests at the same time that cost 100 credits each use up 1,000 credits
       Given an individual on the Professional plan with 1,000 credits
-      When they ask GPT-4-turbo 10 questions of 417 tokens at once, each of which costs 100 credits
+      When they send 10 GPT-4-turbo requests that each use 417 tokens and cost 100 credits, all at the same time
       Then every answer arrives
       And they have 0 credits left
       And 10 charges of 100 credits are on their account
       And they have used 10 of 10,000 calls
-      And no credits are held for them
+      And no credits are reserved for them
       And the provider was called 10 times for them
 
     @C5.S4 @R1 @needs.journal @critical
-    Scenario: Of twelve simultaneous requests on 1,000 credits ten are answered
+    Scenario: 1,000 credits pay for ten of twelve requests at the same time
       Given an individual on the Professional plan with 1,000 credits
-      When they ask GPT-4-turbo 12 questions of 417 tokens at once, each of which costs 100 credits
-      Then 10 answers arrive and 2 are refused as 402 "insufficient credits"
+      When they send 12 GPT-4-turbo requests that each use 417 tokens and cost 100 credits, all at the same time
+      Then 10 answers arrive and 2 are refused with 402 "insufficient credits"
       And they have 0 credits left
       And 10 charges of 100 credits are on their account
       And they have used 10 of 10,000 calls
       And the provider was called 10 times for them
 
-  Rule: An organisation's credits are spent once each
+  Rule: Each credit of an organisation is spent once
 
     @R1 @F2.M1 @needs.journal @critical
-    Scenario: Twelve simultaneous requests on one allocation of 1,000 credits: ten are answered
+    Scenario: An allocation of 1,000 credits pays for ten of twelve requests at the same time
       Given an organisation with 10,000 credits
       And a member with an allocation of 1,000 credits
-      When the member asks GPT-4-turbo 12 questions of 417 tokens at once, each of which costs 100 credits
-      Then 10 answers arrive and 2 are refused as 402 "allocation exhausted"
+      When the member sends 12 GPT-4-turbo requests that each use 417 tokens and cost 100 credits, all at the same time
+      Then 10 answers arrive and 2 are refused with 402 "allocation exhausted"
       And the member has 0 credits of their allocation left
       And the organisation has 9,000 credits, of which 9,000 are unallocated
       And the provider was called 10 times for the member
 
     @R1 @R4 @F2.M1 @critical
-    Scenario: Two members at once use the organisation's 1,000 credits up and no more
+    Scenario: Two members who send requests at the same time spend no more than the organisation has
       Given an organisation with 1,000 credits
       And a member with an allocation of 500 credits
       And a second member with an allocation of 500 credits
-      When the member and the second member each ask GPT-4-turbo 6 questions of 417 tokens at once, each of which costs 100 credits
-      Then 10 answers arrive and 2 are refused as 402
+      When the member and the second member each send 6 GPT-4-turbo requests that each use 417 tokens and cost 100 credits, all at the same time
+      Then 10 answers arrive and 2 are refused with 402
       And the organisation has 0 credits, of which 0 are unallocated
       And 5 charges of 100 credits are on the member's account
       And 5 charges of 100 credits are on the second member's account
@@ -57,10 +57,10 @@ Feature: Case 5 Many requests at the same moment
       And the second member has 0 credits of their allocation left
 
     @R1 @normal
-    Scenario: Ten simultaneous allocations never hand out more than there is
+    Scenario: Ten allocations at the same time give out no more than the organisation has
       Given an organisation with 1,000 credits
       And a member without an allocation
-      When the admin allocates 150 credits to the member 10 times at once
-      Then 6 of them succeed and 4 are refused as 409 "insufficient unallocated credits"
+      When the admin allocates 150 credits to the member 10 times at the same time
+      Then 6 of them succeed and 4 are refused with 409 "insufficient unallocated credits"
       And the member has 900 credits of their allocation left
       And the organisation has 1,000 credits, of which 100 are unallocated

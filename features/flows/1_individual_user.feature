@@ -1,7 +1,7 @@
 @allure.label.epic:Credit_flow @flow-1 @A1
-Feature: 1 An individual pays for LLM requests with their own credits
-  Someone with a Professional subscription spends platform credits, one request at a time,
-  sees on the same day what each request cost, and is stopped when the month's quota is used up.
+Feature: Flow 1: An individual pays for LLM requests with their own credits
+  A user with a Professional subscription spends platform credits, one request at a time.
+  They see at once what each request cost. When the month's quota is used up, they are stopped.
 
   Background:
     Given these prices in credits for 100 tokens
@@ -11,7 +11,7 @@ Feature: 1 An individual pays for LLM requests with their own credits
       | GPT-4-turbo     | 24      |
       | Claude-3-Sonnet | 15      |
 
-  Rule: Whoever signs in sees what they hold and what they may use
+  Rule: A user who signs in sees their credits and their quota
 
     @F1.P1 @F1.P2 @F1.P3 @F1.P4 @F1.S1 @F1.S2 @EP1 @EP7 @critical
     Scenario: A Professional subscriber starts the month with 10,000 credits and 10,000 calls
@@ -23,7 +23,7 @@ Feature: 1 An individual pays for LLM requests with their own credits
       And their usage page shows 0 credits spent since the first of the month
 
     @EP1 @normal
-    Scenario: Someone who was granted nothing holds nothing
+    Scenario: A user who was granted no credits has none
       Given an individual on the Professional plan with 0 credits
       When they sign in
       Then they have 0 credits left
@@ -34,17 +34,17 @@ Feature: 1 An individual pays for LLM requests with their own credits
     @F1.S3 @F1.S4 @F1.S5 @F1.E1 @K1 @A4 @critical
     Scenario: A small GPT-3.5 request costs nine credits
       Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
+      When they send a GPT-3.5-turbo request that uses 100 tokens
       Then the answer arrives
       And the answer says that it cost 9 credits and leaves 9,991
       And they have 9,991 credits left
       And one charge of 9 credits is on their account
-      And no credits are held for them
+      And no credits are reserved for them
 
     @K1 @K2 @K3 @K4 @A4 @critical
     Scenario Outline: 100 tokens of <model> cost <cost> credits
       Given an individual on the Professional plan with 10,000 credits
-      When they ask <model> a question of 100 tokens
+      When they send a <model> request that uses 100 tokens
       Then the answer arrives
       And they have <left> credits left
       And one charge of <cost> credits is on their account
@@ -57,125 +57,109 @@ Feature: 1 An individual pays for LLM requests with their own credits
         | Claude-3-Sonnet | 15   | 9,985 |
 
     @F1.E1 @A4 @critical
-    Scenario Outline: <tokens> tokens of <model> cost <cost> whole credits
+    Scenario Outline: <tokens> tokens of <model> cost <cost>
       Given an individual on the Professional plan with 10,000 credits
-      When they ask <model> a question of <tokens> tokens
+      When they send a <model> request that uses <tokens> tokens
       Then they have <left> credits left
-      And one charge of <cost> credits is on their account
+      And one charge of <cost> is on their account
 
       Examples: Half a credit rounds up, less rounds down
-        | model           | tokens | cost | left  |
-        | GPT-3.5-turbo   | 49     | 4    | 9,996 |
-        | GPT-3.5-turbo   | 50     | 5    | 9,995 |
-        | GPT-3.5-turbo   | 51     | 5    | 9,995 |
-        | Claude-3-Sonnet | 9      | 1    | 9,999 |
-        | Claude-3-Sonnet | 10     | 2    | 9,998 |
-        | GPT-4           | 99     | 48   | 9,952 |
-        | GPT-4           | 103    | 49   | 9,951 |
-        | GPT-4-turbo     | 102    | 24   | 9,976 |
-        | GPT-4-turbo     | 103    | 25   | 9,975 |
+        | model           | tokens | cost       | left  |
+        | GPT-3.5-turbo   | 49     | 4 credits  | 9,996 |
+        | GPT-3.5-turbo   | 50     | 5 credits  | 9,995 |
+        | GPT-3.5-turbo   | 51     | 5 credits  | 9,995 |
+        | Claude-3-Sonnet | 9      | 1 credit   | 9,999 |
+        | Claude-3-Sonnet | 10     | 2 credits  | 9,998 |
+        | GPT-4           | 99     | 48 credits | 9,952 |
+        | GPT-4           | 103    | 49 credits | 9,951 |
+        | GPT-4-turbo     | 102    | 24 credits | 9,976 |
+        | GPT-4-turbo     | 103    | 25 credits | 9,975 |
 
       @F1.S5
       Examples: No request is free
-        | model         | tokens | cost | left  |
-        | GPT-3.5-turbo | 3      | 1    | 9,999 |
+        | model         | tokens | cost     | left  |
+        | GPT-3.5-turbo | 3      | 1 credit | 9,999 |
 
       @F1.S5
       Examples: Large requests are exact too
-        | model         | tokens | cost  | left  |
-        | GPT-3.5-turbo | 10,000 | 900   | 9,100 |
-        | GPT-4         | 12,345 | 5,926 | 4,074 |
+        | model         | tokens | cost          | left  |
+        | GPT-3.5-turbo | 10,000 | 900 credits   | 9,100 |
+        | GPT-4         | 12,345 | 5,926 credits | 4,074 |
 
     @F1.S5 @normal
-    Scenario: Questions of any model are charged from the same purse
+    Scenario: Requests to different models are charged to the same credits
       Given an individual on the Professional plan with 100 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
+      When they send a GPT-3.5-turbo request that uses 100 tokens
       Then they have 91 credits left
-      When they ask GPT-4 a question of 100 tokens
+      When they send a GPT-4 request that uses 100 tokens
       Then they have 43 credits left
-      When they ask Claude-3-Sonnet a question of 100 tokens
+      When they send a Claude-3-Sonnet request that uses 100 tokens
       Then they have 28 credits left
       And charges of 9, 48 and 15 credits are on their account
 
     @F1.S3 @F1.S4 @normal
-    Scenario: The plan's own test question costs what the plan expects
+    Scenario: The plan's example request costs what the plan expects
       Given an individual on the Professional plan with 10,000 credits
       When they ask GPT-3.5-turbo "Hello, this is a test."
       Then the answer arrives
       And they have 9,991 credits left
 
     @F1.S5 @A4 @critical
-    Scenario: A long question costs what it used and not what was expected of it
+    Scenario: A long request costs what it used, not what was estimated
       Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo a question of 150 words and set no limit to the answer
+      When they send a GPT-3.5-turbo request of 150 words and set no limit on the answer
       Then the answer arrives
       And they have 9,986 credits left
       And one charge of 14 credits is on their account
-
-    @R4 @critical
-    Scenario: What one individual spends is not taken from another
-      Given an individual on the Professional plan with 10,000 credits
-      And a neighbour on the Professional plan with 500 credits
-      When the individual asks GPT-4 a question of 100 tokens
-      Then the individual has 9,952 credits left
-      And the neighbour has 500 credits left
-      And no charge is on the neighbour's account
-      And the neighbour has used 0 of 10,000 calls
-      And the neighbour's usage page shows 0 credits spent since the first of the month
 
     @F1.E5 @critical
     Scenario: An individual's request involves no organisation
       Given an individual on the Professional plan with 10,000 credits
       And an organisation with 10,000 credits
-      When the individual asks GPT-3.5-turbo a question of 100 tokens
+      When the individual sends a GPT-3.5-turbo request that uses 100 tokens
       Then no organisation paid for the individual
       And the organisation has 10,000 credits
 
-  Rule: Nobody spends more than they hold
+  Rule: Nobody spends more credits than they have
 
     @F1.S5 @critical
-    Scenario: The last credits can be spent to zero
+    Scenario: A user can spend their credits down to zero
       Given an individual on the Professional plan with 9 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
+      When they send a GPT-3.5-turbo request that uses 100 tokens
       Then the answer arrives
       And they have 0 credits left
 
     @A8 @needs.journal @critical
-    Scenario: A request that costs one credit more than they hold is refused before the provider is called
+    Scenario: A request that costs one credit more than the user has is refused before the provider is called
       Given an individual on the Professional plan with 8 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then the request is refused as 402 "insufficient credits"
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 402 "insufficient credits"
       And the message shows where to buy more
       And they have 8 credits left
       And no charge is on their account
-      And no credits are held for them
+      And no credits are reserved for them
       And the provider was not called for them
 
   Rule: Every request that is sent counts as one call of the month
 
-    @F1.S6 @F1.E2 @EP7 @critical
-    Scenario: One request counts as one call
+    @F1.S6 @F1.E2 @F1.E4 @EP7 @critical
+    Scenario: One request counts as one call, and the answer says how many are left and until when
       Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then they have used 1 of 10,000 calls
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And it says that 9,999 of 10,000 calls are left until the first of next month
+      And they have used 1 of 10,000 calls
       And their usage page shows 9 credits spent since the first of the month
 
     @F1.E2 @EP8 @normal
     Scenario: The history lists every request, the latest first
       Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      And they ask GPT-4 a question of 200 tokens
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      And they send a GPT-4 request that uses 200 tokens
       Then their history reads
         | model         | tokens | credits | own key |
         | GPT-4         | 200    | 96      | no      |
         | GPT-3.5-turbo | 100    | 9       | no      |
-
-    @F1.E4 @normal
-    Scenario: An answer says how many calls are left and until when
-      Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then the answer arrives
-      And it says that 9,999 of 10,000 calls are left until the first of next month
 
   Rule: The month's quota is a hard stop
 
@@ -183,11 +167,11 @@ Feature: 1 An individual pays for LLM requests with their own credits
     Scenario: A Professional subscriber's 10,001st call of the month is refused
       Given an individual on the Professional plan with 10,000 credits
       And they have already made 9,998 calls this month
-      When they ask GPT-3.5-turbo 2 questions of 100 tokens
+      When they send 2 GPT-3.5-turbo requests that each use 100 tokens
       Then every answer arrives
       And they have used 10,000 of 10,000 calls
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then the request is refused as 429 "quota exceeded"
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 429 "quota exceeded"
       And it says that 0 of 10,000 calls are left until the first of next month
       And they have 9,982 credits left
       And the provider was called 2 times for them
@@ -195,10 +179,10 @@ Feature: 1 An individual pays for LLM requests with their own credits
     @F1.S7 @F1.S8 @F1.M3 @opt-in @needs.journal @normal
     Scenario: All 10,000 calls of a Professional subscriber are answered and the next one is refused
       Given an individual on the Professional plan with 100,000 credits
-      When they ask GPT-3.5-turbo 10,000 questions of 100 tokens
+      When they send 10,000 GPT-3.5-turbo requests that each use 100 tokens
       Then every answer arrives
       And they have 10,000 credits left
       And they have used 10,000 of 10,000 calls
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then the request is refused as 429 "quota exceeded"
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 429 "quota exceeded"
       And the provider was called 10,000 times for them

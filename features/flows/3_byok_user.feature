@@ -1,7 +1,7 @@
 @allure.label.epic:Credit_flow @flow-3 @A3
-Feature: 3 Someone with their own provider key pays the provider and not us
-  A user who brings their own OpenRouter key (BYOK) is not charged a single credit for what that key paid,
-  can go back to platform credits at any time, and can trust that the key is theirs alone.
+Feature: Flow 3: A user with their own provider key pays the provider and not us
+  A user who brings their own OpenRouter key (BYOK) is not charged a single credit for what that key paid.
+  They can go back to platform credits at any time, and nobody else can use their key.
 
   Background:
     Given these prices in credits for 100 tokens
@@ -23,39 +23,39 @@ Feature: 3 Someone with their own provider key pays the provider and not us
       And they have used 0 of 10,000 calls
 
     @normal
-    Scenario: Nobody has a key before they store one
+    Scenario: A user has no key before they store one
       Given a BYOK user on the Professional plan with 1,000 credits
       When they sign in
       Then their settings list no key
 
     @F3.S2 @EP14 @normal
-    Scenario Outline: <what> is not accepted as a key
+    Scenario Outline: Storing <what> as a key is refused
       Given a BYOK user on the Professional plan with 1,000 credits
       When they try to store <what> as their OpenRouter key
-      Then it is refused as 422 Unprocessable Content
+      Then it is refused with 422 Unprocessable Content
       And their settings list no key
 
       Examples:
-        | what                    |
-        | an empty text           |
-        | "my-openrouter-key"     |
-        | "sk-or-"                |
-        | "sk-or-v1-a b c d e f g" |
+        | what                |
+        | an empty text       |
+        | "my-openrouter-key" |
+        | "sk-or-"            |
 
     @F3.S2 @EP14 @R3 @normal
-    Scenario: A key that was mistyped is not repeated in the refusal
+    Scenario: A mistyped key is refused, and the refusal does not repeat it
       Given a BYOK user on the Professional plan with 1,000 credits
       When they try to store "sk-or-v1-a b c d e f g" as their OpenRouter key
-      Then it is refused as 422 Unprocessable Content
+      Then it is refused with 422 Unprocessable Content
+      And their settings list no key
       And the refusal does not repeat what was sent
 
-  Rule: A request on the user's own key costs no credits
+  Rule: A request with the user's own key costs no credits
 
     @F3.S4 @F3.S5 @F3.S6 @F3.S8 @F3.E1 @F3.M1 @A7 @I5 @needs.journal @critical
     Scenario: The user's own key pays and no credits are deducted
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
       Then the answer arrives
       And the answer says that their own key paid
       And the provider was called once with the BYOK user's own key and never with the platform's
@@ -63,10 +63,10 @@ Feature: 3 Someone with their own provider key pays the provider and not us
       And no charge is on their account
 
     @F3.S6 @F3.M1 @A7 @critical
-    Scenario Outline: <model> on the user's own key costs nothing
+    Scenario Outline: A <model> request with the user's own key costs nothing
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
-      When they ask <model> a question of 1,000 tokens with their own key
+      When they send a <model> request that uses 1,000 tokens with their own key
       Then the answer arrives
       And they have 1,000 credits left
       And no charge is on their account
@@ -78,19 +78,19 @@ Feature: 3 Someone with their own provider key pays the provider and not us
         | Claude-3-Sonnet |
 
     @F3.S6 @A7 @critical
-    Scenario: Somebody without any credits can use their own key
+    Scenario: A user without any credits can use their own key
       Given a BYOK user on the Professional plan with 0 credits
       And they have stored an OpenRouter key
-      When they ask GPT-4 a question of 1,000 tokens with their own key
+      When they send a GPT-4 request that uses 1,000 tokens with their own key
       Then the answer arrives
       And they have 0 credits left
 
     @A7 @critical
-    Scenario: A member's own key spares the organisation
+    Scenario: An organisation pays nothing for a member's request with their own key
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
       And the member has stored an OpenRouter key
-      When the member asks GPT-3.5-turbo a question of 100 tokens with their own key
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens with their own key
       Then the answer arrives
       And the organisation has 10,000 credits, of which 7,500 are unallocated
       And the member has 2,500 credits of their allocation left
@@ -99,115 +99,115 @@ Feature: 3 Someone with their own provider key pays the provider and not us
     Scenario: A user's OpenAI key pays for OpenAI's models
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenAI key
-      When they ask GPT-4 a question of 100 tokens with their own key
+      When they send a GPT-4 request that uses 100 tokens with their own key
       Then the answer arrives
       And the provider was called once with the BYOK user's own key and never with the platform's
       And they have 1,000 credits left
 
     @EP8 @normal
-    Scenario: The history marks what the user's own key paid
+    Scenario: The history shows which requests the user's own key paid for
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
-      And they ask GPT-3.5-turbo a question of 100 tokens
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
+      And they send a GPT-3.5-turbo request that uses 100 tokens
       Then their history reads
         | model         | tokens | credits | own key |
         | GPT-3.5-turbo | 100    | 9       | no      |
         | GPT-3.5-turbo | 100    | 0       | yes     |
 
-  Rule: The month's quota holds for the user's own key too
+  Rule: The month's quota applies to requests with the user's own key too
 
     @F3.S7 @F3.P4 @critical
-    Scenario: A request on the user's own key counts as one call
+    Scenario: A request with the user's own key counts as one call
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
       Then the answer arrives
       And it says that 9,999 of 10,000 calls are left until the first of next month
       And they have used 1 of 10,000 calls
 
     @F3.E2 @F3.M2 @R2 @needs.journal @critical
-    Scenario: With the quota used up their own key does not help
+    Scenario: A request with the user's own key is refused when the quota is used up
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
       And they have already made 9,999 calls this month
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
       Then the answer arrives
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
-      Then the request is refused as 429 "quota exceeded"
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
+      Then the request is refused with 429 "quota exceeded"
       And they have used 10,000 of 10,000 calls
       And the provider was called 1 time for them
 
-  Rule: A key that the provider refuses fails gracefully and nobody else pays
+  Rule: A key that the provider refuses fails gracefully, and nobody else pays
 
     @F3.S9 @F3.E3 @needs.journal @critical
     Scenario: An invalid key is refused, and the platform's key is not tried
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key that the provider does not know
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
-      Then the request is refused as 401 "invalid byok key"
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
+      Then the request is refused with 401 "invalid byok key"
       And the message asks to check the stored key
       And the provider was called once with the BYOK user's own key and never with the platform's
       And they have 1,000 credits left
       And no charge is on their account
 
     @F3.S9 @normal
-    Scenario: Platform credits still work beside an invalid key
+    Scenario: A user with an invalid key can still pay with platform credits
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key that the provider does not know
-      When they ask GPT-3.5-turbo a question of 100 tokens
+      When they send a GPT-3.5-turbo request that uses 100 tokens
       Then the answer arrives
       And they have 991 credits left
 
   Rule: The user chooses for each request who pays
 
     @F3.S10 @F3.E4 @needs.journal @critical
-    Scenario: Without the BYOK choice platform credits are used
+    Scenario: A request that does not ask for the user's own key is paid with platform credits
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
-      When they ask GPT-3.5-turbo a question of 100 tokens
+      When they send a GPT-3.5-turbo request that uses 100 tokens
       Then the answer arrives
       And they have 991 credits left
       And one charge of 9 credits is on their account
       And the provider was called once with the platform's key and never with the BYOK user's own
 
     @F3.E4 @normal
-    Scenario: The user goes back and forth between their own key and credits
+    Scenario: A user can switch between their own key and platform credits
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
-      And they ask GPT-3.5-turbo a question of 100 tokens
-      And they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
+      And they send a GPT-3.5-turbo request that uses 100 tokens
+      And they send a GPT-3.5-turbo request that uses 100 tokens with their own key
       Then they have 991 credits left
       And one charge of 9 credits is on their account
       And they have used 3 of 10,000 calls
 
     @H4 @needs.journal @critical
-    Scenario: Whoever stored no key is told so, and platform credits are not used instead
+    Scenario: A user who stored no key is told about it, and no platform credits are used instead
       Given a BYOK user on the Professional plan with 1,000 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
-      Then the request is refused as 400 "byok key missing"
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
+      Then the request is refused with 400 "byok key missing"
       And the message says that no key is stored and asks to store one
       And they have 1,000 credits left
       And they have used 0 of 10,000 calls
       And the provider was not called for them
 
     @F3.S2 @needs.journal @normal
-    Scenario: A removed key is used no more
+    Scenario: A removed key is not used again
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
       And they remove their OpenRouter key
-      And they ask GPT-3.5-turbo a question of 100 tokens with their own key
-      Then the request is refused as 400 "byok key missing"
+      And they send a GPT-3.5-turbo request that uses 100 tokens with their own key
+      Then the request is refused with 400 "byok key missing"
       And their settings list no key
       And the provider was called 1 time for them
 
     @F3.S2 @needs.journal @normal
-    Scenario: A new key takes the old one's place
+    Scenario: A new key replaces the old one
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key that the provider does not know
       And they have stored an OpenRouter key
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
       Then the answer arrives
       And the provider was called with the key stored last

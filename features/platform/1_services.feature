@@ -1,7 +1,7 @@
 @allure.label.epic:Platform
-Feature: The services behind the credit flow
-  A verdict about money is worth something only when every system that takes part is up, is the one that is meant,
-  and answers as its part of the flow requires.
+Feature: Platform: The services behind the credit flow are up
+  A verdict about money means something only when every system that takes part is up, is the right one,
+  and answers as the flow requires.
 
   Rule: Every service is up before anything is judged
 
@@ -22,10 +22,10 @@ Feature: The services behind the credit flow
     @X3 @I6 @normal
     Scenario: Ops-Center itself reports every service as up
       When Ops-Center is asked how it is
-      Then it reports itself and its services as up
+      Then it reports itself and at least 5 services as up
 
     @I5 @EP10 @critical
-    Scenario: Every model on the price list is offered, at the plan's price, and served by LiteLLM
+    Scenario: Every model of the price list is offered at the plan's price, and LiteLLM serves it
       Given an individual on the Professional plan with 0 credits
       When they look at the models on offer
       Then the models on offer cost for 100 tokens
@@ -36,10 +36,10 @@ Feature: The services behind the credit flow
         | Claude-3-Sonnet | 15      |
       And LiteLLM serves each of them
 
-  Rule: The suite needs nothing that was made by hand
+  Rule: The suite needs nothing that somebody has to make by hand
 
     @X5 @I1 @critical
-    Scenario: The people of a scenario are made for it and can sign in
+    Scenario: The users of a scenario are made for it and can sign in
       Given an individual on the Professional plan with 10,000 credits
       When they sign in
       Then Keycloak knows them by their user id

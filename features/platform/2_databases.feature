@@ -1,6 +1,6 @@
 @allure.label.epic:Platform
-Feature: The tables that the credit flow writes
-  The books must be readable without the API: what was bought, given, spent and counted stands in the tables,
+Feature: Platform: The tables record every credit and every call
+  The records must be readable without the API. The tables contain what was purchased, allocated, spent and counted,
   and the rows of one request agree with each other.
 
   Background:
@@ -8,7 +8,7 @@ Feature: The tables that the credit flow writes
       | model         | credits |
       | GPT-3.5-turbo | 9       |
 
-  Rule: Every table of the plan is there
+  Rule: Every table of the plan exists
 
     @X4 @T1 @T2 @T3 @T4 @T5 @T6 @I2 @critical
     Scenario Outline: unicorn_db has the table <table>
@@ -16,12 +16,12 @@ Feature: The tables that the credit flow writes
       Then <table> is there with the columns <columns>
 
       Examples:
-        | table                | columns                                                                      |
-        | organizations        | id, name, subscription_tier, created_at                                      |
-        | organization_members | id, org_id, user_email, role, allocated_credits, used_credits, joined_at     |
-        | organization_credits | org_id, total_credits, allocated_credits, updated_at                         |
-        | user_credits         | user_id, credits_remaining, credits_allocated, tier, updated_at              |
-        | credit_transactions  | id, user_id, org_id, amount, transaction_type, description, created_at       |
+        | table                | columns                                                                                     |
+        | organizations        | id, name, subscription_tier, created_at                                                     |
+        | organization_members | id, org_id, user_email, role, allocated_credits, used_credits, joined_at                    |
+        | organization_credits | org_id, total_credits, allocated_credits, updated_at                                        |
+        | user_credits         | user_id, credits_remaining, credits_allocated, tier, updated_at                             |
+        | credit_transactions  | id, user_id, org_id, amount, transaction_type, description, created_at                      |
         | usage_tracking       | id, user_id, org_id, request_id, endpoint, model, tokens, credits, byok, status, created_at |
 
     @X4 @T7 @T8 @T9 @I4 @critical
@@ -30,46 +30,41 @@ Feature: The tables that the credit flow writes
       Then <table> is there with the columns <columns>
 
       Examples:
-        | table         | columns                                    |
-        | customers     | id, external_id, created_at                |
-        | subscriptions | id, customer_id, plan_id, external_id, status |
+        | table         | columns                                                   |
+        | customers     | id, external_id, created_at                               |
+        | subscriptions | id, customer_id, plan_id, external_id, status             |
         | invoices      | id, customer_id, status, invoice_type, total_amount_cents |
 
-  Rule: What happened can be read in the tables
+  Rule: The tables record what happened
 
     @T1 @T2 @T3 @critical
-    Scenario: An organisation, its credits and its people are rows
+    Scenario: An organisation, its credits and its members are recorded
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
       Then unicorn_db records the organisation by its name on the Platform tier
       And unicorn_db records the admin as admin and the member as member
       And the organisation has 10,000 credits, of which 7,500 are unallocated
 
-    @T4 @T5 @critical
-    Scenario: A grant and a charge are rows that add up to the balance
+    @T4 @T5 @T6 @R1 @critical
+    Scenario: A grant, a charge and the counted call are recorded, and they agree with each other
       Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
+      When they send a GPT-3.5-turbo request that uses 100 tokens
       Then their movements in unicorn_db read
         | kind  | amount |
         | grant | 10,000 |
         | usage | -9     |
       And they have 9,991 credits left
-
-    @T5 @T6 @R1 @critical
-    Scenario: The charge and the counted call name the same request
-      Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then one charge of 9 credits is on their account
+      And one charge of 9 credits is on their account
       And unicorn_db counts one call of theirs with 100 tokens for 9 credits
 
     @T5 @R4 @critical
     Scenario: A member's charge names both the organisation and the member
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
-      When the member asks GPT-3.5-turbo a question of 100 tokens
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens
       Then the charge of 9 credits names the organisation and the member
 
     @I2 @normal
-    Scenario: Checks can't write
+    Scenario: The suite's checks can't write to the database
       When a check tries to write to unicorn_db
       Then PostgreSQL refuses it

@@ -1,27 +1,22 @@
 @allure.label.epic:Platform
-Feature: Lago knows every customer, plan and call
-  Billing is Lago's: the subscription decides about the quota, every counted call arrives there as one event,
-  and a plan that is paid in advance brings an invoice.
-
-  Background:
-    Given these prices in credits for 100 tokens
-      | model         | credits |
-      | GPT-3.5-turbo | 9       |
+Feature: Platform: Lago knows every customer, plan and call
+  Lago does the billing. The subscription decides about the quota, each counted call arrives there as one event,
+  and a plan that is paid in advance leads to an invoice.
 
   Rule: A subscriber is a customer with an active subscription
 
     @T7 @T8 @I4 @F1.P2 @critical
-    Scenario: A Professional subscriber is a customer with an active Professional subscription
+    Scenario: A Professional subscriber is a customer with one active Professional subscription
       Given an individual on the Professional plan with 10,000 credits
       Then Lago knows them as a customer by the same id
       And Lago has one active Professional subscription for them
-      And lago's tables hold one customer and one active subscription of theirs
+      And lago's tables contain one customer and one active subscription of theirs
 
     @T9 @I4 @critical
-    Scenario: A plan paid in advance brings an invoice
+    Scenario: A plan that is paid in advance leads to an invoice
       Given an individual on the Professional plan with 10,000 credits
       Then soon Lago has one finalized invoice for them
-      And lago's tables hold one finalized invoice of theirs
+      And lago's tables contain one finalized invoice of theirs
 
     @I4 @normal
     Scenario: The subscription decides about the plan
@@ -33,38 +28,38 @@ Feature: Lago knows every customer, plan and call
   Rule: Each counted call is one event
 
     @T8 @I4 @critical
-    Scenario: A request is one event under its own id, and Lago refuses it a second time
+    Scenario: A request is one event under its own id, and Lago refuses the event a second time
       Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
+      When they send a GPT-3.5-turbo request that uses 100 tokens
       Then soon Lago has an event for their request
       And soon Lago bills them for 1 call this month
       And Lago refuses the same event a second time
 
     @I4 @normal
-    Scenario: A request on the user's own key is an event too
+    Scenario: A request with the user's own key is an event too
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
       Then soon Lago has an event for their request
 
     @I4 @needs.journal @normal
-    Scenario: A request that the provider could not answer is an event too
+    Scenario: A request that the provider can't answer is an event too
       Given an individual on the Professional plan with 10,000 credits
       And for them the provider answers with a server error
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then the request is refused as 502 "provider error"
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 502 "provider error"
       And soon Lago has an event for their request
 
     @I4 @A10 @normal
     Scenario: A member's request is an event of the member's own subscription
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
-      When the member asks GPT-3.5-turbo a question of 100 tokens
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens
       Then soon Lago has an event for the member's request
 
     @I4 @normal
     Scenario: A refused request is no event
-      Given an individual on the Professional plan with 8 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then the request is refused as 402 "insufficient credits"
+      Given an individual on the Professional plan with 0 credits
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 402 "insufficient credits"
       And Lago receives no event for their request within 1 second

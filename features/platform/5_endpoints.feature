@@ -1,6 +1,9 @@
 @allure.label.epic:Platform
-Feature: Every endpoint of the plan answers in its agreed shape, and only to those who may ask
-  Pages and scripts are built on these answers. A missing field, a half credit or an open door breaks them all.
+Feature: Platform: Every endpoint answers in its agreed form, and only to permitted users
+  Web pages and scripts depend on these answers. A missing field or a fraction of a credit breaks them,
+  and an endpoint without protection gives data away.
+
+  A stranger is another user who has nothing to do with the individual. A colleague is a user who is not a member yet.
 
   Background:
     Given these prices in credits for 100 tokens
@@ -10,47 +13,47 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
   Rule: Nobody gets in without a valid token
 
     @I1 @critical
-    Scenario Outline: <caller> is turned away everywhere
+    Scenario Outline: Every endpoint refuses <caller>
       Given an individual on the Professional plan with 10,000 credits
       When <caller> asks every endpoint
-      Then every endpoint refuses them as 401 Unauthorized and asks for a bearer token
+      Then every endpoint refuses them with 401 Unauthorized and asks for a bearer token
 
       Examples:
-        | caller                                  |
-        | somebody without a token                |
-        | somebody with a made-up token           |
-        | somebody with a changed token           |
-        | somebody with a token signed by another |
-        | somebody with an unsigned token         |
-        | somebody with an identity token         |
-        | somebody with a token of another client |
-        | somebody with a token of another issuer |
-        | somebody with an expired token          |
+        | caller                                        |
+        | somebody without a token                      |
+        | somebody with a made-up token                 |
+        | somebody with a changed token                 |
+        | somebody with a token signed by somebody else |
+        | somebody with an unsigned token               |
+        | somebody with an identity token               |
+        | somebody with a token of another client       |
+        | somebody with a token of another issuer       |
+        | somebody with an expired token                |
 
     @A8 @EP9 @needs.journal @normal
-    Scenario: Malformed requests are refused and never a server error
+    Scenario: A malformed request is refused and never leads to a server error
       Given an individual on the Professional plan with 10,000 credits
-      Then each malformed question is refused as 422 Unprocessable Content
-        | what is wrong            |
-        | no messages              |
+      Then each malformed request is refused with 422 Unprocessable Content
+        | what is wrong             |
+        | no messages               |
         | an empty list of messages |
-        | no model                 |
-        | an unknown model         |
-        | 0 tokens of answer       |
-        | 128,001 tokens of answer |
-        | -1 tokens of answer      |
-        | no question at all       |
+        | no model                  |
+        | an unknown model          |
+        | 0 tokens of answer        |
+        | 128,001 tokens of answer  |
+        | -1 tokens of answer       |
+        | no question at all        |
       And they have 10,000 credits left
       And they have used 0 of 10,000 calls
       And the provider was not called for them
 
-  Rule: Individuals
+  Rule: Users see their own balance, usage, history and answers
 
     @EP1 @critical
-    Scenario: The balance
+    Scenario: The balance shows the credits, the calls and the plan
       Given an individual on the Professional plan with 10,000 credits
       When they look at their balance
-      Then it holds exactly
+      Then it contains exactly
         | field           | value        |
         | user_id         | their id     |
         | credits         | 10,000       |
@@ -59,11 +62,11 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | tier            | professional |
 
     @EP1 @I1 @R4 @critical
-    Scenario: Nobody becomes somebody else by saying so
+    Scenario: A user who claims to be another user gets their own balance
       Given an individual on the Professional plan with 10,000 credits
       And a stranger on the Professional plan with 500 credits
       When the stranger looks at their balance and claims to be the individual
-      Then it holds exactly
+      Then it contains exactly
         | field           | value        |
         | user_id         | their id     |
         | credits         | 500          |
@@ -72,59 +75,51 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | tier            | professional |
 
     @EP7 @critical
-    Scenario: The usage of the month
+    Scenario: The usage shows the calls and the credits of the month
       Given an individual on the Professional plan with 10,000 credits
       When they look at their usage
-      Then it holds exactly
-        | field               | value                    |
-        | api_calls_used      | 0                        |
-        | api_calls_limit     | 10,000                   |
-        | api_calls_remaining | 10,000                   |
-        | credits_used        | 0                        |
-        | tier                | professional             |
-        | period_start        | the first of this month  |
-        | reset_date          | the first of next month  |
+      Then it contains exactly
+        | field               | value                   |
+        | api_calls_used      | 0                       |
+        | api_calls_limit     | 10,000                  |
+        | api_calls_remaining | 10,000                  |
+        | credits_used        | 0                       |
+        | tier                | professional            |
+        | period_start        | the first of this month |
+        | reset_date          | the first of next month |
 
     @EP8 @critical
-    Scenario: The history, a page at a time
+    Scenario: The history can be read page by page
       Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo 4 questions of 100 tokens
+      When they send 4 GPT-3.5-turbo requests that each use 100 tokens
       And they look at their history, 2 entries from the second on
       Then it shows 2 of 4 entries
       And they are the second and the third of their whole history
       And every entry is one of their own requests, answered, of 100 tokens for 9 credits
 
-    @EP8 @R4 @normal
-    Scenario: Nobody's history shows another's requests
-      Given an individual on the Professional plan with 10,000 credits
-      And a neighbour on the Professional plan with 500 credits
-      When the individual asks GPT-3.5-turbo a question of 100 tokens
-      And the neighbour looks at their history, 50 entries from the first on
-      Then it shows 0 of 0 entries
-
     @EP9 @critical
-    Scenario: An answer is OpenAI's, with what it cost
+    Scenario: An answer has OpenAI's form and says what it cost
       Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
+      When they send a GPT-3.5-turbo request that uses 100 tokens
       Then the answer arrives
-      And the answer has OpenAI's shape
+      And the answer has OpenAI's form
       And the answer says that it cost 9 credits and leaves 9,991
 
     @EP9 @normal
-    Scenario: A streamed answer is OpenAI's too and ends as OpenAI's do
+    Scenario: A streamed answer has OpenAI's form too and says what it cost
       Given an individual on the Professional plan with 10,000 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens as a stream
+      When they send a streamed GPT-3.5-turbo request that uses 100 tokens
       Then the answer arrives
-      And the answer has OpenAI's shape
+      And the answer has OpenAI's form
       And the answer says that it cost 9 credits and leaves 9,991
 
-  Rule: Organisations
+  Rule: Admins and members see what they change in an organisation
 
     @EP11 @EP12 @critical
-    Scenario: A new organisation
+    Scenario: A new organisation has an id, a name, a tier and a date
       Given an admin on the Platform plan with 0 credits
       When the admin creates an organisation
-      Then it holds at least
+      Then it contains at least
         | field             | value    |
         | id                | a UUID   |
         | name              | its name |
@@ -132,11 +127,11 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | created_at        | a time   |
 
     @EP2 @critical
-    Scenario: An organisation's credits are shown to its members
+    Scenario: A member sees the organisation's credits
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
       When the member looks at the organisation's credits
-      Then it holds exactly
+      Then it contains exactly
         | field               | value                 |
         | org_id              | the organisation's id |
         | total_credits       | 10,000                |
@@ -144,10 +139,10 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | unallocated_credits | 7,500                 |
 
     @EP3 @critical
-    Scenario: A purchase
+    Scenario: A purchase shows its amount and the new total
       Given an organisation with 10,000 credits
       When the admin purchases 500 credits
-      Then it holds exactly
+      Then it contains exactly
         | field          | value                 |
         | org_id         | the organisation's id |
         | amount         | 500                   |
@@ -155,11 +150,11 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | transaction_id | a UUID                |
 
     @EP4 @critical
-    Scenario: An allocation
+    Scenario: An allocation shows what is allocated, used and remaining
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
       When the admin allocates 500 credits to the member
-      Then it holds exactly
+      Then it contains exactly
         | field      | value               |
         | user_email | the member's e-mail |
         | allocated  | 3,000               |
@@ -167,18 +162,18 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | remaining  | 3,000               |
 
     @EP5 @critical
-    Scenario: A member's own allocation
+    Scenario: A member sees their own allocation
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
       When the member looks at their allocation
-      Then it holds exactly
+      Then it contains exactly
         | field     | value |
         | allocated | 2,500 |
         | used      | 0     |
         | remaining | 2,500 |
 
     @EP6 @normal
-    Scenario: A breakdown without usage
+    Scenario: The usage breakdown lists a member who has used nothing
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
       Then the organisation's usage breakdown reads
@@ -186,34 +181,34 @@ Feature: Every endpoint of the plan answers in its agreed shape, and only to tho
         | the member | 0       | 0     |
 
     @EP13 @critical
-    Scenario: An invitation
+    Scenario: An invitation shows the organisation, the e-mail and the role
       Given an organisation with 10,000 credits
       And a colleague on the Platform plan with 0 credits
       When the admin adds the colleague by e-mail
-      Then it holds exactly
+      Then it contains exactly
         | field      | value                  |
         | org_id     | the organisation's id  |
         | user_email | the colleague's e-mail |
         | role       | member                 |
 
-  Rule: The user's own keys
+  Rule: Users see that their own keys are stored
 
     @EP14 @critical
-    Scenario: A stored key
+    Scenario: A stored key shows its provider and its last four characters
       Given a BYOK user on the Professional plan with 1,000 credits
       When they store an OpenRouter key
-      Then it holds exactly
-        | field       | value                    |
-        | provider    | openrouter               |
-        | configured  | yes                      |
-        | key_preview | the key's last four      |
+      Then it contains exactly
+        | field       | value               |
+        | provider    | openrouter          |
+        | configured  | yes                 |
+        | key_preview | the key's last four |
 
     @EP15 @critical
-    Scenario: The status of the keys
+    Scenario: The settings say that an OpenRouter key is configured
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
       When they look at their keys
-      Then it holds at least
+      Then it contains at least
         | field                 | value |
         | openrouter_configured | yes   |
       And their settings list an OpenRouter key

@@ -1,116 +1,116 @@
 @allure.label.epic:Platform
-Feature: Whoever reads an error knows what to do next
-  A refusal that only says "no" makes a support ticket. Each one says what is wrong and what to do,
-  and a red check of this suite says where to look first.
+Feature: Platform: An error message says what to do next
+  A refusal that only says "no" leads to a support request. Each refusal says what is wrong and what to do,
+  and a failed check of this suite says where to look first.
 
   Background:
     Given these prices in credits for 100 tokens
       | model         | credits |
       | GPT-3.5-turbo | 9       |
 
-  Rule: Every refusal says what to do and gives nothing away
+  Rule: A refusal says what to do and shows no internals
 
     @A11 @critical
-    Scenario: Without credits: where to buy more
+    Scenario: A refusal for lack of credits says where to buy more
       Given an individual on the Professional plan with 8 credits
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then the request is refused as 402 "insufficient credits"
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 402 "insufficient credits"
       And the message shows where to buy more
-      And the refusal is a clear sentence that gives no internals away
+      And the refusal is a clear sentence that shows no internals
 
     @A11 @critical
-    Scenario: Without calls: when the quota starts anew
+    Scenario: A refusal for lack of calls says when the quota resets
       Given a trial user on the Trial plan with 1,000 credits
       And they have already made 700 calls this month
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then the request is refused as 429 "quota exceeded"
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 429 "quota exceeded"
       And the message names the reset date
-      And the refusal is a clear sentence that gives no internals away
+      And the refusal is a clear sentence that shows no internals
 
     @A11 @critical
-    Scenario: Without an allocation: whom to ask
+    Scenario: A refusal for lack of an allocation says whom to contact
       Given an organisation with 10,000 credits
       And a member without an allocation
-      When the member asks GPT-3.5-turbo a question of 100 tokens
-      Then the request is refused as 403 "no credit allocation"
-      And the message asks to turn to the organisation's admin
-      And the refusal is a clear sentence that gives no internals away
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 403 "no credit allocation"
+      And the message asks to contact the organisation's admin
+      And the refusal is a clear sentence that shows no internals
 
     @A11 @critical
-    Scenario: With a key that the provider refuses: check the key
+    Scenario: A refusal because of an invalid key says to check the key
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key that the provider does not know
-      When they ask GPT-3.5-turbo a question of 100 tokens with their own key
-      Then the request is refused as 401 "invalid byok key"
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
+      Then the request is refused with 401 "invalid byok key"
       And the message asks to check the stored key
-      And the refusal is a clear sentence that gives no internals away
+      And the refusal is a clear sentence that shows no internals
 
     @A11 @I5 @needs.journal @normal
-    Scenario: With the provider in trouble: try again, nothing was charged
+    Scenario: A refusal because of a provider error says that nothing was charged
       Given an individual on the Professional plan with 10,000 credits
       And for them the provider answers with a server error
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then the request is refused as 502 "provider error"
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 502 "provider error"
       And the message says that nothing was charged
       And they have 10,000 credits left
-      And no credits are held for them
-      And the refusal is a clear sentence that gives no internals away
+      And no credits are reserved for them
+      And the refusal is a clear sentence that shows no internals
 
-  Rule: Of several things that are wrong the first is told, in the order in which they have to be put right
+  Rule: A refusal for several reasons names the one to solve first
 
     @A11 @normal
-    Scenario: Who has neither calls nor credits left is told of the calls
+    Scenario: A user without calls and without credits is told about the calls
       Given a trial user on the Trial plan with 0 credits
       And they have already made 700 calls this month
-      When they ask GPT-3.5-turbo a question of 100 tokens
-      Then the request is refused as 429 "quota exceeded"
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 429 "quota exceeded"
 
     @A11 @normal
-    Scenario: Who has no calls left and asks for a model that is not on offer is told of the model
+    Scenario: A user without calls who requests an unknown model is told about the model
       Given a trial user on the Trial plan with 1,000 credits
       And they have already made 700 calls this month
-      When they ask for a model that is not on offer
-      Then it is refused as 422 Unprocessable Content
+      When they send a request for a model that is not on offer
+      Then it is refused with 422 Unprocessable Content
 
-  Rule: A red check says where to look first
+  Rule: A failed check says where to look first
 
     @H1 @critical
-    Scenario: Signing in fails for somebody whom Keycloak does not know
-      When somebody whom nobody made tries to sign in
+    Scenario: The hint for an unknown user says that Keycloak has no such user
+      When an unknown user tries to sign in
       Then Keycloak refuses the sign-in
       And the hint says that Keycloak answers but has no such user
 
     @H1 @normal
-    Scenario: Signing in fails with a wrong password
+    Scenario: The hint for a wrong password says that the user exists
       Given an individual on the Professional plan with 10,000 credits
       When they try to sign in with a wrong password
       Then Keycloak refuses the sign-in
       And the hint says that Keycloak answers and the user exists
 
     @H2 @needs.journal @critical
-    Scenario: Credits that were not deducted point at the credit middleware
+    Scenario: The message about credits that were not deducted names the credit middleware
       Given an individual on the Professional plan with 10,000 credits
       And the provider has answered them once without Ops-Center
       When the suite checks that they have 9,991 credits left
-      Then the check is red
+      Then the check fails
       And its message names the individual, 10,000 found and 9,991 expected
       And its message says that the credit middleware may be off
 
     @H3 @critical
-    Scenario: Missing organisation credits point at the missing purchase
+    Scenario: The message about missing organisation credits names the missing purchase
       Given an organisation with 0 credits
       When the suite checks that the organisation has 10,000 credits
-      Then the check is red
+      Then the check fails
       And its message says that nothing was purchased for the organisation
 
     @H4 @critical
-    Scenario Outline: A key that is not detected points at what is stored: <stored>
+    Scenario Outline: The hint for a key that is not detected says that <hint>
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored <stored>
       When the suite looks up why their key is not detected
       Then the hint says that <hint> for their user id
 
       Examples:
-        | stored            | hint                         |
-        | nothing           | no key is stored             |
+        | stored            | hint                          |
+        | nothing           | no key is stored              |
         | an OpenRouter key | a key of openrouter is stored |

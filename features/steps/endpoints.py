@@ -1,132 +1,133 @@
-"""The shape of the answers, and who is let in."""
+"""The form of the answers, and who may ask."""
 
 from collections.abc import Callable
 
 from behave import then, when
-from behave.runner import Context
 
 from creditflow.actors import forged_tokens
 from creditflow.actors.attempts import MALFORMED
-from creditflow.checks import response_shapes
+from creditflow.checks import Finding, agree, response_shapes
 from creditflow.checks.refusals import Refusal
-from creditflow.core import expect
-from creditflow.core.expect import Finding
+from features.memory import CreditContext
 
 
 @when("{caller} asks every endpoint")
-def asks_every_endpoint(context: Context, caller: str) -> None:
+def asks_every_endpoint(context: CreditContext, caller: str) -> None:
     person, target = context.cast.subject("they"), context.target
     tokens: dict[str, Callable[[], str | None]] = {
         "without a token": lambda: None,
         "with a made-up token": lambda: "made-up",
         "with a changed token": lambda: forged_tokens.changed(person.token),
-        "with a token signed by another": lambda: forged_tokens.signed_by_another(person.token),
+        "with a token signed by somebody else": lambda: forged_tokens.signed_by_another(person.token),
         "with an unsigned token": lambda: forged_tokens.unsigned(person.token),
         "with an identity token": lambda: str(person.sign_in()["id_token"]),
         "with a token of another issuer": lambda: forged_tokens.of_another_issuer(target, person),
         "with a token of another client": lambda: forged_tokens.of_another_client(target, person),
         "with an expired token": lambda: forged_tokens.expired(target, person),
     }
-    context.caller, context.replies = caller, response_shapes.every_endpoint(target.ops_center, tokens[caller]())
+    context.memory.caller = caller
+    context.memory.endpoint_replies = response_shapes.every_endpoint(target.ops_center, tokens[caller]())
 
 
-@then("every endpoint refuses them as 401 Unauthorized and asks for a bearer token")
-def all_turned_away(context: Context) -> None:
-    response_shapes.all_turned_away(context.replies, context.caller)
+@then("every endpoint refuses them with 401 Unauthorized and asks for a bearer token")
+def all_turned_away(context: CreditContext) -> None:
+    response_shapes.all_turned_away(context.memory.endpoint_replies, context.memory.caller)
 
 
-@then("each malformed question is refused as {refusal}")
-def malformed_questions(context: Context, refusal: Refusal) -> None:
+@then("each malformed request is refused with {refusal}")
+def malformed_requests(context: CreditContext, refusal: Refusal) -> None:
     token, ops_center = context.cast.subject("they").token, context.target.ops_center
     found = {row["what is wrong"]: ops_center.chat(token, MALFORMED[row["what is wrong"]]) for row in context.table}
-    expect.agree(
+    agree(
         [
-            Finding(f"a question with {what} is answered with {{}}", reply.status, refusal.status)
+            Finding(f"a request with {what} is answered with {{}}", reply.status, refusal.status)
             for what, reply in found.items()
         ],
     )
 
 
 @when("{who} look(s) at their balance")
-def looks_at_balance(context: Context, who: str) -> None:
-    context.reply = context.target.ops_center.balance(context.cast.subject(who).token)
+def looks_at_balance(context: CreditContext, who: str) -> None:
+    context.memory.reply = context.target.ops_center.balance(context.cast.subject(who).token)
 
 
 @when("{who} look(s) at their balance and claim(s) to be {who}")
-def looks_as_another(context: Context, who: str, other: str) -> None:
+def looks_as_another(context: CreditContext, who: str, other: str) -> None:
     claimed, person = context.cast.mentioned(other), context.cast.subject(who)
-    context.reply = forged_tokens.balance_as_another(context.target.ops_center, person, claimed)
+    context.memory.reply = forged_tokens.balance_as_another(context.target.ops_center, person, claimed)
 
 
 @when("{who} look(s) at their usage")
-def looks_at_usage(context: Context, who: str) -> None:
-    context.reply = context.target.ops_center.usage(context.cast.subject(who).token)
+def looks_at_usage(context: CreditContext, who: str) -> None:
+    context.memory.reply = context.target.ops_center.usage(context.cast.subject(who).token)
 
 
 @when("{who} look(s) at their history, {number} entries from the {ordinal} on")
-def looks_at_history(context: Context, who: str, limit: int, first: int) -> None:
-    context.reply = context.target.ops_center.history(context.cast.subject(who).token, limit, first - 1)
+def looks_at_history(context: CreditContext, who: str, limit: int, first: int) -> None:
+    context.memory.reply = context.target.ops_center.history(context.cast.subject(who).token, limit, first - 1)
 
 
 @then("they are the {ordinal} and the {ordinal} of {whose} whole history")
-def part_of_history(context: Context, first: int, last: int, who: str) -> None:
+def part_of_history(context: CreditContext, first: int, last: int, who: str) -> None:
     person = context.cast.subject(who)
     whole = context.target.ops_center.history(person.token).body.get("items", [])
-    response_shapes.part_of(context.reply, whole, first, last, person.alias)
+    response_shapes.part_of(context.memory.reply, whole, first, last, person.alias)
 
 
 @when("{who} look(s) at their keys")
-def looks_at_keys(context: Context, who: str) -> None:
-    context.reply = context.target.ops_center.keys(context.cast.subject(who).token)
+def looks_at_keys(context: CreditContext, who: str) -> None:
+    context.memory.reply = context.target.ops_center.keys(context.cast.subject(who).token)
 
 
 @when("{who} look(s) at the organisation's credits")
-def looks_at_organization_credits(context: Context, who: str) -> None:
+def looks_at_organization_credits(context: CreditContext, who: str) -> None:
     organization = context.cast.find_organization("the organisation")
-    context.reply = context.target.ops_center.organization_credits(context.cast.subject(who).token, organization.id)
+    context.memory.reply = context.target.ops_center.organization_credits(
+        context.cast.subject(who).token, organization.id
+    )
 
 
 @when("{who} look(s) at their allocation")
-def looks_at_allocation(context: Context, who: str) -> None:
+def looks_at_allocation(context: CreditContext, who: str) -> None:
     organization = context.cast.find_organization("the organisation")
-    context.reply = context.target.ops_center.my_allocation(context.cast.subject(who).token, organization.id)
+    context.memory.reply = context.target.ops_center.my_allocation(context.cast.subject(who).token, organization.id)
 
 
-@then("it holds exactly")
-def holds_exactly(context: Context) -> None:
-    response_shapes.holds_fields(context.reply, _stated(context), context.cast, exactly=True)
+@then("it contains exactly")
+def contains_exactly(context: CreditContext) -> None:
+    response_shapes.holds_fields(context.memory.reply, _stated(context), context.cast, exactly=True)
 
 
-@then("it holds at least")
-def holds_at_least(context: Context) -> None:
-    response_shapes.holds_fields(context.reply, _stated(context), context.cast, exactly=False)
+@then("it contains at least")
+def contains_at_least(context: CreditContext) -> None:
+    response_shapes.holds_fields(context.memory.reply, _stated(context), context.cast, exactly=False)
 
 
 @then("it shows {number} of {number} entries")
-def shows_entries(context: Context, shown: int, total: int) -> None:
+def shows_entries(context: CreditContext, shown: int, total: int) -> None:
     whose = f"the history of {context.cast.subject('they').alias}"
-    expect.agree(
+    agree(
         [
-            Finding(f"the page of {whose} shows {{}} entries", len(context.reply.body.get("items", [])), shown),
-            Finding(f"{whose} has {{}} entries in all", context.reply.body.get("total"), total),
+            Finding(f"the page of {whose} shows {{}} entries", len(context.memory.reply.body.get("items", [])), shown),
+            Finding(f"{whose} has {{}} entries in all", context.memory.reply.body.get("total"), total),
         ],
-        lambda: context.reply.text[:300],
+        lambda: context.memory.reply.text[:300],
     )
 
 
 @then("every entry is one of their own requests, answered, of {number} tokens for {number} credits")
-def own_entries(context: Context, tokens: int, credits: int) -> None:
-    context.accounts.page(context.cast.subject("they"), context.reply, tokens, credits)
+def own_entries(context: CreditContext, tokens: int, credits: int) -> None:
+    context.accounts.page(context.cast.subject("they"), context.memory.reply, tokens, credits)
 
 
 @then("{whose} plan is {plan}")
-def plan_is(context: Context, who: str, plan: str) -> None:
+def plan_is(context: CreditContext, who: str, plan: str) -> None:
     person = context.cast.subject(who)
     balance, usage = (
         context.target.ops_center.balance(person.token),
         context.target.ops_center.usage(person.token),
     )
-    expect.agree(
+    agree(
         [
             Finding(f"the plan of {person.alias} in the balance is {{}}", balance.body.get("tier"), plan),
             Finding(f"the plan of {person.alias} in the usage is {{}}", usage.body.get("tier"), plan),
@@ -134,5 +135,5 @@ def plan_is(context: Context, who: str, plan: str) -> None:
     )
 
 
-def _stated(context: Context) -> dict[str, str]:
+def _stated(context: CreditContext) -> dict[str, str]:
     return {row["field"]: row["value"] for row in context.table}

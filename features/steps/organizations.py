@@ -1,175 +1,177 @@
 """Organisations, their members, purchases and allocations."""
 
 from behave import given, then, when
-from behave.runner import Context
 
 from creditflow.actors import llm_requests
 from creditflow.actors.attempts import ATTEMPTS, UNKNOWN
-from creditflow.checks import diagnosis
-from creditflow.core import expect
-from creditflow.core.expect import Finding
+from creditflow.checks import Finding, agree, diagnosis
 from features.language import number
+from features.memory import CreditContext
 
 
 @given("an organisation with {number} credits")
-def makes_organization(context: Context, credits: int) -> None:
+def makes_organization(context: CreditContext, credits: int) -> None:
     admin = context.cast.person("admin", "platform")
     context.cast.organization("the organisation", admin, credits=credits)
 
 
 @given("a second organisation with {number} credits")
-def makes_second_organization(context: Context, credits: int) -> None:
+def makes_second_organization(context: CreditContext, credits: int) -> None:
     admin = context.cast.person("second admin", "platform")
     context.cast.organization("the second organisation", admin, credits=credits)
 
 
 @given("a {role} with an allocation of {number} credits")
-def makes_member(context: Context, role: str, allocation: int) -> None:
+def makes_member(context: CreditContext, role: str, allocation: int) -> None:
     context.cast.member(role, context.cast.find_organization("the organisation"), allocation)
 
 
 @given("a {role} without an allocation")
-def makes_member_without_allocation(context: Context, role: str) -> None:
+def makes_member_without_allocation(context: CreditContext, role: str) -> None:
     context.cast.member(role, context.cast.find_organization("the organisation"))
 
 
 @given("a member of both with an allocation of {number} credits in each")
-def makes_member_of_both(context: Context, allocation: int) -> None:
+def makes_member_of_both(context: CreditContext, allocation: int) -> None:
     member = context.cast.member("member", context.cast.find_organization("the organisation"), allocation)
     context.cast.join(member, context.cast.find_organization("the second organisation"), allocation)
 
 
 @when("the admin creates an organisation")
-def creates_organization(context: Context) -> None:
-    context.reply = context.cast.create_organization("the organisation", context.cast.subject("the admin"))
-    status = context.reply.status
-    expect.agree([Finding("the creation got the status {}", status, 201)], lambda: context.reply.text[:300])
+def creates_organization(context: CreditContext) -> None:
+    context.memory.reply = context.cast.create_organization("the organisation", context.cast.subject("the admin"))
+    status = context.memory.reply.status
+    agree([Finding("the creation got the status {}", status, 201)], lambda: context.memory.reply.text[:300])
 
 
 @when("the admin purchases {number} credits")
-def purchases(context: Context, credits: int) -> None:
+def purchases(context: CreditContext, credits: int) -> None:
     _purchase(context, credits, None)
 
 
 @when("the admin purchases {number} credits under an idempotency key")
-def purchases_under_key(context: Context, credits: int) -> None:
-    context.key, context.credits = llm_requests.new_key(), credits
-    _purchase(context, credits, context.key)
+def purchases_under_key(context: CreditContext, credits: int) -> None:
+    context.memory.idempotency_key, context.memory.purchased = llm_requests.new_key(), credits
+    _purchase(context, credits, context.memory.idempotency_key)
 
 
 @when("the admin sends the same purchase again")
-def purchases_again(context: Context) -> None:
-    context.first = context.reply
-    _purchase(context, context.credits, context.key)
+def purchases_again(context: CreditContext) -> None:
+    context.memory.first_reply = context.memory.reply
+    _purchase(context, context.memory.purchased, context.memory.idempotency_key)
 
 
 @when("the admin adds {who} by e-mail")
-def adds_member(context: Context, who: str) -> None:
+def adds_member(context: CreditContext, who: str) -> None:
     admin, organization = (
         context.cast.mentioned("the admin"),
         context.cast.find_organization("the organisation"),
     )
     person = context.cast.subject(who)
-    context.reply = context.target.ops_center.invite(admin.token, organization.id, person.email, "member")
+    context.memory.reply = context.target.ops_center.invite(admin.token, organization.id, person.email, "member")
     organization.members.append(person)
 
 
 @when("the admin allocates {number} credit(s) to {who}")
-def allocates(context: Context, credits: int, who: str) -> None:
+def allocates(context: CreditContext, credits: int, who: str) -> None:
     admin, organization = (
         context.cast.mentioned("the admin"),
         context.cast.find_organization("the organisation"),
     )
     email = context.cast.subject(who).email
-    context.reply = context.target.ops_center.allocate(admin.token, organization.id, email, credits)
+    context.memory.reply = context.target.ops_center.allocate(admin.token, organization.id, email, credits)
 
 
 @when("{who} tries to {act}")
-def tries(context: Context, who: str, act: str) -> None:
-    context.reply = ATTEMPTS[act](context.target, context.cast, context.cast.subject(who))
+def tries(context: CreditContext, who: str, act: str) -> None:
+    context.memory.reply = ATTEMPTS[act](context.target, context.cast, context.cast.subject(who))
 
 
 @when("{who} look(s) at an organisation {unknown}")
-def looks_at_unknown(context: Context, who: str, which: str) -> None:
-    context.reply = context.target.ops_center.organization(context.cast.subject(who).token, UNKNOWN[which])
+def looks_at_unknown(context: CreditContext, who: str, which: str) -> None:
+    context.memory.reply = context.target.ops_center.organization(context.cast.subject(who).token, UNKNOWN[which])
 
 
 @then("{who} is listed as its admin")
-def listed_as_admin(context: Context, who: str) -> None:
+def listed_as_admin(context: CreditContext, who: str) -> None:
     _listed(context, who, "admin")
 
 
 @then("{who} is listed as a member")
-def listed_as_member(context: Context, who: str) -> None:
+def listed_as_member(context: CreditContext, who: str) -> None:
     _listed(context, who, "member")
 
 
 @then("{organization} has {number} credits")
-def organization_has(context: Context, organization: str, total: int) -> None:
+def organization_has(context: CreditContext, organization: str, total: int) -> None:
     context.accounts.organization(context.cast.find_organization(organization), total)
 
 
 @then("{organization} has {number} credits, of which {number} are unallocated")
-def organization_has_unallocated(context: Context, organization: str, total: int, unallocated: int) -> None:
+def organization_has_unallocated(context: CreditContext, organization: str, total: int, unallocated: int) -> None:
     context.accounts.organization(context.cast.find_organization(organization), total, unallocated)
 
 
 @then("one purchase of {number} credits is on the organisation's account")
-def one_purchase(context: Context, credits: int) -> None:
+def one_purchase(context: CreditContext, credits: int) -> None:
     organization = context.cast.find_organization("the organisation")
     rows = context.target.unicorn.movements(org_id=organization.id)
     found = [row["amount"] for row in rows if row["transaction_type"] == "purchase"]
-    expect.agree(
+    agree(
         [Finding("the purchases on the organisation's account are {}", found, [credits])],
         lambda: diagnosis.of_organization(context.target, organization),
     )
 
 
 @then("both purchases are the same")
-def same_purchases(context: Context) -> None:
-    expect.agree(
+def same_purchases(context: CreditContext) -> None:
+    agree(
         [
-            Finding("the repeated purchase got the status {}", context.reply.status, context.first.status),
-            Finding("the repeated purchase reads {}", context.reply.body, context.first.body),
+            Finding(
+                "the repeated purchase got the status {}",
+                context.memory.reply.status,
+                context.memory.first_reply.status,
+            ),
+            Finding("the repeated purchase reads {}", context.memory.reply.body, context.memory.first_reply.body),
         ],
     )
 
 
 @then("nothing is left of the organisation but its movements")
-def organization_removed(context: Context) -> None:
+def organization_removed(context: CreditContext) -> None:
     context.accounts.removed(context.cast.find_organization("the organisation"))
 
 
 @then("{who} has {number} credit(s) of their allocation left")
-def allocation_left(context: Context, who: str, credits: int) -> None:
+def allocation_left(context: CreditContext, who: str, credits: int) -> None:
     organization = context.cast.find_organization("the organisation")
     context.accounts.allocation(context.cast.subject(who), organization, credits)
 
 
 @then("{who} has used {number} credit(s) of their allocation")
-def allocation_used(context: Context, who: str, credits: int) -> None:
+def allocation_used(context: CreditContext, who: str, credits: int) -> None:
     context.accounts.used(context.cast.subject(who), context.cast.find_organization("the organisation"), credits)
 
 
 @then("the organisation's usage breakdown reads")
-def breakdown(context: Context) -> None:
+def breakdown(context: CreditContext) -> None:
     wanted = [(context.cast.mentioned(r["person"]), number(r["credits"]), number(r["calls"])) for r in context.table]
     context.accounts.attribution(context.cast.find_organization("the organisation"), wanted)
 
 
 @then("the charge of {number} credits names the organisation and {who}")
-def charge_names_both(context: Context, credits: int, who: str) -> None:
+def charge_names_both(context: CreditContext, credits: int, who: str) -> None:
     organization = context.cast.find_organization("the organisation")
     context.accounts.charged_to(context.cast.subject(who), organization, credits)
 
 
-def _purchase(context: Context, credits: int, key: str | None) -> None:
+def _purchase(context: CreditContext, credits: int, key: str | None) -> None:
     admin, organization = context.cast.subject("the admin"), context.cast.find_organization("the organisation")
-    context.reply = context.target.ops_center.purchase(admin.token, organization.id, credits, key)
+    context.memory.reply = context.target.ops_center.purchase(admin.token, organization.id, credits, key)
 
 
-def _listed(context: Context, who: str, role: str) -> None:
+def _listed(context: CreditContext, who: str, role: str) -> None:
     organization, person = context.cast.find_organization("the organisation"), context.cast.subject(who)
     reply = context.target.ops_center.organization(organization.admin.token, organization.id)
     roles = [m.get("role") for m in reply.body.get("members", []) if m.get("user_email") == person.email]
-    expect.agree([Finding(f"{person.alias} is listed as {{}}", roles, [role])], lambda: reply.text[:300])
+    agree([Finding(f"{person.alias} is listed as {{}}", roles, [role])], lambda: reply.text[:300])

@@ -268,7 +268,7 @@ def charge_of_an_individual_names_an_organization() -> None:
     )
 
 
-@fault("R4", "the neighbour has 452 credits in the API, expected 500")
+@fault("R4", "the individual has 9,943 credits in the API, expected 9,991")
 def everybody_pays_for_one() -> None:
     """The charge is taken from everybody's credits: a condition is missing where the balance is changed."""
     rewrite(

@@ -187,13 +187,13 @@ def models_list_lacks_a_model() -> None:
     rewrite(chat.models, "in pricing.RATES.items()", 'in pricing.RATES.items() if "claude" not in model')
 
 
-@fault("EP9", "a question with an unknown model is answered with 500, expected 422")
+@fault("EP9", "a request with an unknown model is answered with 500, expected 422")
 def unknown_model_is_a_server_error() -> None:
     """A misspelt model is looked up in the price list and not found: the user sees a server error."""
     rewrite(chat.read, "question.model not in pricing.RATES", "not pricing.RATES[question.model]")
 
 
-@fault("EP9", "a question with an unknown model is answered with 200, expected 422")
+@fault("EP9", "a request with an unknown model is answered with 200, expected 422")
 def unknown_model_is_answered_by_another() -> None:
     """Whoever misspells a model is answered, and charged, by one that they did not ask for."""
     rewrite(
@@ -203,19 +203,19 @@ def unknown_model_is_answered_by_another() -> None:
     )
 
 
-@fault("EP9", "a question with 128,001 tokens of answer is answered with 402, expected 422")
+@fault("EP9", "a request with 128,001 tokens of answer is answered with 402, expected 422")
 def length_of_the_answer_has_no_limit() -> None:
     """Any length of answer is let through to the credit check: the user is asked to buy what no model can give."""
     _unlimit("max_tokens", "Le")
 
 
-@fault("EP9", "a question with 0 tokens of answer is answered with", "expected 422")
+@fault("EP9", "a request with 0 tokens of answer is answered with", "expected 422")
 def empty_answer_can_be_asked_for() -> None:
     """A length of 0 or less reaches the provider, and the user pays for nothing or sees a failure."""
     _unlimit("max_tokens", "Ge")
 
 
-@fault("EP9", "a question with an empty list of messages is answered with", "expected 422")
+@fault("EP9", "a request with an empty list of messages is answered with", "expected 422")
 def question_may_be_empty() -> None:
     """A request without any message reaches the provider, which fails, and the user waits for it."""
     _unlimit("messages", "MinLen")

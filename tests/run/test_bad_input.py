@@ -29,7 +29,7 @@ from creditflow.target.target import Target
 from sandbox import program
 
 NOWHERE = "127.0.0.1:9"
-PAID = "Someone who was granted nothing holds nothing"
+PAID = "A user who was granted no credits has none"
 OPEN = "Ops-Center itself reports every service as up"
 WRONG = "wrong-8c1f6e2a"
 """A secret that opens nothing."""

@@ -370,8 +370,8 @@ def test_doctor_names_what_is_missing_and_keeps_nobody(
     assert not list(tmp_path.rglob("*.jsonl"))
 
 
-STARTS = "Someone who was granted nothing holds nothing"
-KEYS = "The status of the keys"
+STARTS = "A user who was granted no credits has none"
+KEYS = "The settings say that an OpenRouter key is configured"
 FEATURES = [PROJECT / "features" / name for name in ("flows/1_individual_user.feature", "platform/5_endpoints.feature")]
 
 

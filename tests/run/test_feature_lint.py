@@ -1,4 +1,4 @@
-"""The features keep their rules, and each rule finds what breaks it."""
+"""The features keep the rules, and each rule finds what breaks it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Lint = Callable[..., list[str]]
 
 
 def definitions(*steps: tuple[str, str]) -> StepRegistry:
-    """A registry of steps that do nothing."""
+    """Return a registry of steps that do nothing."""
     registry: Any = StepRegistry()
 
     def step(context: object) -> None: ...
@@ -63,7 +63,7 @@ def definitions(*steps: tuple[str, str]) -> StepRegistry:
 
 @pytest.fixture
 def lint(tmp_path: Path) -> Lint:
-    """What the lint says about the small feature after a change of its text or of what is around it."""
+    """Return a function that changes the small feature, or its surroundings, and returns the violations."""
 
     def run(
         old: str = "",
@@ -72,7 +72,7 @@ def lint(tmp_path: Path) -> Lint:
         later: str = LATER,
         steps: tuple[tuple[str, str], ...] = STEPS,
         name: str = "small.feature",
-        exceptions: str = "",
+        waivers: str = "",
     ) -> list[str]:
         assert GOOD.count(old) == 1 or not old, f"'{old}' is to be in the small feature once"
         features, plan = tmp_path / "features", tmp_path / "plan"
@@ -81,7 +81,7 @@ def lint(tmp_path: Path) -> Lint:
         (features / name).write_text(GOOD.replace(old, new) if old else GOOD, "utf-8")
         (plan / "items.tsv").write_text(items, "utf-8")
         (plan / "later.tsv").write_text(later, "utf-8")
-        (plan / "waivers.tsv").write_text(exceptions, "utf-8")
+        (plan / "waivers.tsv").write_text(waivers, "utf-8")
         suite = feature_lint.read(features, plan, definitions(*steps))
         return [str(finding) for finding in feature_lint.findings(suite)]
 
@@ -105,7 +105,7 @@ def test_a_good_feature_has_no_finding(lint: Lint) -> None:
     assert lint() == []
 
 
-def test_a_title_that_is_there_twice(lint: Lint) -> None:
+def test_a_title_that_is_used_twice(lint: Lint) -> None:
     assert lint("A request is paid once", "A request for more is answered") == [
         "features/small.feature:24: the title 'A request for more is answered' is already at "
         "features/small.feature:11: say what is different in this scenario."
@@ -113,7 +113,7 @@ def test_a_title_that_is_there_twice(lint: Lint) -> None:
 
 
 @pytest.mark.parametrize("tag", ["F1.S2", "flow-4", "critcal", "needs.jurnal", "allure.label.epic:"])
-def test_a_tag_that_nobody_knows(lint: Lint, tag: str) -> None:
+def test_an_unknown_tag(lint: Lint, tag: str) -> None:
     assert lint("    @F1.S1 ", f"    @F1.S1 @{tag} ") == [
         f"features/small.feature:10: the tag @{tag} is unknown: use a plan id, a severity, @flow-1 to @flow-3, "
         "@edge-cases, @allure.label.epic:NAME, @needs.NAME or @opt-in."
@@ -144,13 +144,13 @@ def test_a_plan_item_that_only_an_opt_in_scenario_carries(lint: Lint) -> None:
 
 def test_a_plan_item_that_is_carried_and_for_later(lint: Lint) -> None:
     assert lint(later=LATER + "F1.S1\tbetter days\n") == [
-        "plan/later.tsv:3: the plan item F1.S1 is for later, but 1 scenarios carry it: remove the row."
+        "plan/later.tsv:3: the plan item F1.S1 is for later, but a scenario carries it: remove the row."
     ]
 
 
-def test_an_exception_of_a_scenario_that_is_not_there(lint: Lint) -> None:
+def test_a_waiver_for_a_scenario_that_does_not_exist(lint: Lint) -> None:
     rows = "scenario\ttarget\tuntil\treason\nNo feature: no title\tsut.example\t2999-12-31\tbetter days\n"
-    assert lint(exceptions=rows) == [
+    assert lint(waivers=rows) == [
         "plan/waivers.tsv:2: no scenario is called 'No feature: no title': correct the name, or remove the row."
     ]
 
@@ -180,11 +180,11 @@ def test_rows_of_the_plan_that_are_wrong(lint: Lint) -> None:
         ("they look at credits_remaining", "a table, column or field", "credits_remaining"),
     ],
 )
-def test_a_step_in_the_words_of_the_machine(lint: Lint, step: str, what: str, word: str) -> None:
-    found = [finding for finding in lint("When they ask something", f"When {step}") if "speaks of" in finding]
+def test_a_step_in_technical_words(lint: Lint, step: str, what: str, word: str) -> None:
+    found = [finding for finding in lint("When they ask something", f"When {step}") if "contains" in finding]
 
     assert found == [
-        f"features/small.feature:12: the step '{step}' speaks of {what} ('{word}'): say what people do or see."
+        f"features/small.feature:12: the step '{step}' contains {what} ('{word}'): say what people do or see."
     ]
 
 
@@ -203,6 +203,60 @@ def test_where_columns_and_fields_may_be_named(lint: Lint, name: str, step: str,
     table = f"{was}      And {step}\n        | field  |\n        | {cell} |\n"
 
     assert len(lint(was, table, name=name, steps=(*STEPS, ("then", step)))) == found
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("1 credits", "1 credit"),
+        ("1 calls", "1 call"),
+        ("one tokens", "one token"),
+        ("1 requests", "1 request"),
+        ("1 entries", "1 entry"),
+        ("2 credit", "2 credits"),
+        ("0 call", "0 calls"),
+        ("10,001 call", "10,001 calls"),
+        ("2 entry", "2 entries"),
+        ("1 GPT-3.5-turbo requests", "1 GPT-3.5-turbo request"),
+        ("2 active subscription", "2 active subscriptions"),
+    ],
+)
+def test_a_number_and_a_noun_that_do_not_agree(lint: Lint, wrong: str, right: str) -> None:
+    assert lint("A request is paid once", f"A request for {right} costs {wrong}") == [
+        f"features/small.feature:11: '{wrong}' in the title 'A request for {right} costs {wrong}' is not English: "
+        "make number and noun agree."
+    ]
+
+
+def test_a_number_and_a_noun_that_do_not_agree_once_a_row_is_filled_in(lint: Lint) -> None:
+    assert lint(
+        "        | something |\n        | more      |\n",
+        "        | 1 tokens |\n",
+        steps=(*STEPS, ("when", "they ask 1 tokens")),
+    )[:2] == [
+        "features/small.feature:23: '1 tokens' in the title 'A request for 1 tokens is answered' is not English: "
+        "make number and noun agree.",
+        "features/small.feature:18: '1 tokens' in the step 'they ask 1 tokens' is not English: "
+        "make number and noun agree.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "1 of 10,000 calls is used",
+        "A GPT-4 request is answered",
+        "A GPT-3.5 request costs nine credits",
+        "The 701st call is refused",
+        "It is refused with 429 and costs -5 credits",
+        "One credit more than 9 is too much",
+        "100 tokens of GPT-4 cost 48 credits",
+        "1 answer arrives and 1 is refused",
+        "They wait a 1-second request",
+    ],
+)
+def test_numbers_that_count_nothing_or_agree(lint: Lint, title: str) -> None:
+    assert lint("A request is paid once", title) == []
 
 
 def test_a_scenario_that_is_too_long(lint: Lint) -> None:
@@ -236,7 +290,7 @@ def test_a_keyword_that_behave_takes_for_description(lint: Lint, line: str) -> N
     ]
 
 
-def test_a_feature_that_does_not_say_why(lint: Lint) -> None:
+def test_a_feature_without_a_description(lint: Lint) -> None:
     assert lint("  Somebody has to.\n", "") == [
         "features/small.feature:2: 'An individual pays' has no description: say why the business cares."
     ]

@@ -1,4 +1,4 @@
-"""Step files translate sentences into calls, and do nothing else."""
+"""Step files turn sentences into calls, and do nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 STEPS = sorted((ROOT / "features" / "steps").glob("*.py"))
 OF_THE_SYSTEMS = {"requests", "httpx", "urllib", "psycopg2", "redis", "keycloak", "lago_python_client", "subprocess"}
-"""What only a driver may use."""
+"""Packages that only a driver may import."""
 SQL = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ")
 
 each_file = pytest.mark.parametrize("path", STEPS, ids=lambda path: path.name)
@@ -21,7 +21,7 @@ def nodes(path: Path) -> list[ast.AST]:
 
 
 def imported(path: Path) -> set[str]:
-    """Every module that a file imports, and every name from a package as if it were one."""
+    """Return every module that a file imports, and every imported name as if it were a module."""
     found: set[str] = set()
     for node in nodes(path):
         if isinstance(node, ast.Import):
@@ -63,4 +63,4 @@ def test_a_step_file_contains_no_sql(path: Path) -> None:
     texts = [n for n in nodes(path) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     wrong = [n.lineno for n in texts if str(n.value).lstrip().startswith(SQL)]
 
-    assert not wrong, f"{path.name} speaks SQL in the lines {wrong}: ask a driver of creditflow instead"
+    assert not wrong, f"{path.name} contains SQL in the lines {wrong}: ask a driver of creditflow instead"

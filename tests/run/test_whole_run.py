@@ -34,8 +34,8 @@ SECONDS = 60
 
 
 @dataclass
-class Told:
-    """What one run told."""
+class RunOutput:
+    """The exit status, the output and the Allure results of one run."""
 
     status: int
     console: str
@@ -48,13 +48,13 @@ class Told:
 
     @property
     def run(self) -> str:
-        """The name that the run gave everything it made."""
+        """The prefix of every name that the run made."""
         found = re.search(r"^Target \S+, run (cf-\w+)$", self.console, re.MULTILINE)
         assert found, self.console
         return found.group(1)
 
 
-def run_behave(folder: Path, target: Mapping[str, str], *arguments: str) -> Told:
+def run_behave(folder: Path, target: Mapping[str, str], *arguments: str) -> RunOutput:
     """Run behave on a target as the project's behave.ini says, but with its results in a folder of the test."""
     config = configparser.ConfigParser()
     config.read(ROOT / "behave.ini")
@@ -64,12 +64,12 @@ def run_behave(folder: Path, target: Mapping[str, str], *arguments: str) -> Told
     environment = {**os.environ, **target, "PYTHONPATH": str(ROOT)}
     done = program.run(["behave", *arguments], cwd=folder, env=environment, timeout=400)
     results = [json.loads(f.read_text("utf-8")) for f in (folder / "allure-results").glob("*-result.json")]
-    return Told(done.returncode, done.stdout, done.stderr, results)
+    return RunOutput(done.returncode, done.stdout, done.stderr, results)
 
 
 @contextmanager
 def ops_center_that_charges_double(target: Mapping[str, str], log: Path) -> Iterator[str]:
-    """Run a broken Ops-Center beside the deployment's own, on the same systems; its address."""
+    """Run a broken Ops-Center beside the deployment's own, on the same systems, and yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     environment = {
@@ -114,20 +114,20 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def green(deployment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """A run of an edge case and a flow on the deployment as it should be."""
+def green(deployment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> RunOutput:
+    """Run an edge case and a flow on the correct deployment."""
     return run_behave(tmp_path_factory.mktemp("green"), deployment, str(CASE_1), str(FLOW_3))
 
 
 @pytest.fixture(scope="module")
-def red(deployment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """A run of one scenario on an Ops-Center that charges the double."""
+def red(deployment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> RunOutput:
+    """Run one scenario on an Ops-Center that charges twice the price."""
     folder = tmp_path_factory.mktemp("red")
     with ops_center_that_charges_double(deployment, folder / "ops-center.log") as url:
         return run_behave(folder, {**deployment, "OPS_CENTER_URL": url}, str(FLOW_1), "--name", f"^{SMALL_REQUEST}$")
 
 
-def test_a_whole_run_on_the_sandbox_is_green(green: Told) -> None:
+def test_a_whole_run_on_the_sandbox_is_green(green: RunOutput) -> None:
     selected = sum(len(parse_file(str(path)).walk_scenarios()) for path in (CASE_1, FLOW_3))
 
     assert green.status == 0, green.console
@@ -135,7 +135,7 @@ def test_a_whole_run_on_the_sandbox_is_green(green: Told) -> None:
     assert not green.errors
 
 
-def test_every_scenario_is_in_the_results_as_passed(green: Told) -> None:
+def test_every_scenario_is_in_the_results_as_passed(green: RunOutput) -> None:
     titles = {s.name for path in (CASE_1, FLOW_3) for s in parse_file(str(path)).walk_scenarios()}
     number = int(green.lines[-1].split()[0])
 
@@ -143,7 +143,7 @@ def test_every_scenario_is_in_the_results_as_passed(green: Told) -> None:
     assert {result["status"] for result in green.results} == {"passed"}
 
 
-def test_a_run_tells_its_slowest_scenarios_and_whom_it_waited_for(green: Told) -> None:
+def test_a_run_reports_its_slowest_scenarios_and_the_services_it_waited_for(green: RunOutput) -> None:
     first = green.lines.index("Slowest scenarios:") + 1
     waited = next(line for line in green.lines if line.startswith("Waited for: "))
 
@@ -155,7 +155,7 @@ def test_a_run_tells_its_slowest_scenarios_and_whom_it_waited_for(green: Told) -
         assert re.search(rf"\b{service} \d+\.\d s \(\d+x\)", waited), waited
 
 
-def test_a_run_leaves_nobody_in_keycloak(green: Told, red: Told, deployment: dict[str, str]) -> None:
+def test_a_run_leaves_nobody_in_keycloak(green: RunOutput, red: RunOutput, deployment: dict[str, str]) -> None:
     keycloak = KeycloakAdmin(
         server_url=deployment["KEYCLOAK_URL"],
         realm_name=deployment["KEYCLOAK_REALM"],
@@ -163,18 +163,18 @@ def test_a_run_leaves_nobody_in_keycloak(green: Told, red: Told, deployment: dic
         client_secret_key=deployment["KEYCLOAK_CLIENT_SECRET"],
     )
 
-    left = [user["username"] for told in (green, red) for user in keycloak.get_users({"search": told.run})]
+    left = [user["username"] for output in (green, red) for user in keycloak.get_users({"search": output.run})]
 
     assert not left
 
 
-def test_a_double_charge_is_red(red: Told) -> None:
+def test_a_double_charge_is_red(red: RunOutput) -> None:
     assert red.status == 1, red.console
     assert red.lines[-1] == "0 passed, 1 failed"
     assert [(result["name"], result["status"]) for result in red.results] == [(SMALL_REQUEST, "failed")]
 
 
-def test_a_double_charge_is_told_by_person_found_expected_and_what_was_recorded(red: Told) -> None:
+def test_the_message_of_a_double_charge_names_person_found_expected_and_what_was_recorded(red: RunOutput) -> None:
     message = red.results[0]["statusDetails"]["message"]
 
     assert "the individual" in message
@@ -186,21 +186,21 @@ def test_a_double_charge_is_told_by_person_found_expected_and_what_was_recorded(
     assert message.splitlines()[0] in " ".join(red.console.split()), red.console
 
 
-def test_the_sentence_comes_before_any_trace(red: Told) -> None:
+def test_the_sentence_comes_before_any_trace(red: RunOutput) -> None:
     before, _, _ = red.console.partition("the individual")
 
     assert "Traceback" not in before
     assert not red.errors
 
 
-def test_a_run_that_reaches_its_ceiling_is_red_and_each_scenario_that_was_left_says_so(
+def test_a_run_that_reaches_its_ceiling_is_red_and_so_is_each_scenario_that_was_left(
     deployment: dict[str, str], tmp_path: Path
 ) -> None:
-    told = run_behave(tmp_path, deployment, str(CASE_1), str(FLOW_3), "-D", "MAX_REQUESTS=3")
-    assert told.status == 1, told.console
-    assert "at most 3 LLM requests (MAX_REQUESTS)" in told.console
-    red = [result for result in told.results if result["status"] != "passed"]
-    assert len(red) > 10, told.console
+    output = run_behave(tmp_path, deployment, str(CASE_1), str(FLOW_3), "-D", "MAX_REQUESTS=3")
+    assert output.status == 1, output.console
+    assert "at most 3 LLM requests (MAX_REQUESTS)" in output.console
+    red = [result for result in output.results if result["status"] != "passed"]
+    assert len(red) > 10, output.console
     for result in red:
         assert "The run has reached its ceiling of 3 LLM requests" in result["statusDetails"]["message"]
         assert "or raise MAX_REQUESTS." in result["statusDetails"]["message"]

@@ -153,7 +153,7 @@ def test_once_reached_the_run_is_over_for_what_would_still_fit() -> None:
 def test_the_default_is_above_what_the_opt_in_run_states() -> None:
     feature = PROJECT / "features" / "flows" / "1_individual_user.feature"
     counts = [
-        int(number.replace(",", "")) for number in re.findall(r"asks? .* ([\d,]+) questions", feature.read_text())
+        int(number.replace(",", "")) for number in re.findall(r"sends? ([\d,]+) .* requests", feature.read_text())
     ]
     assert 10_000 in counts
     assert Settings.model_fields["max_requests"].default >= 1.2 * sum(counts)

@@ -10,13 +10,13 @@ Feature: Services that fail while a run is under way
 
   Scenario: All is well
     Given an individual on the Professional plan with 100 credits
-    When they ask GPT-3.5-turbo a question of 100 tokens
+    When they send a GPT-3.5-turbo request that uses 100 tokens
     Then the answer arrives
     And they have 91 credits left
 
   Scenario: Somebody asks a model
     Given an individual on the Professional plan with 100 credits
-    When they ask GPT-3.5-turbo a question of 100 tokens
+    When they send a GPT-3.5-turbo request that uses 100 tokens
     Then the answer arrives
     And they have 91 credits left
 
@@ -37,7 +37,7 @@ Feature: Services that fail while a run is under way
 
   Scenario: All is well again
     Given an individual on the Professional plan with 100 credits
-    When they ask GPT-3.5-turbo a question of 100 tokens
+    When they send a GPT-3.5-turbo request that uses 100 tokens
     Then the answer arrives
     And they have 91 credits left
     When they look at the models on offer

@@ -1,0 +1,115 @@
+@allure.label.epic:Risks
+Feature: Risk 4: The wrong user or organisation is never charged
+  Users and organisations pay only for their own requests. Nobody can spend the credits of others.
+
+  A neighbour is another user who has nothing to do with the individual.
+  A stranger is a user who belongs to no organisation.
+
+  Background:
+    Given these prices in credits for 100 tokens
+      | model         | credits |
+      | GPT-3.5-turbo | 9       |
+      | GPT-4         | 48      |
+
+  Rule: A user's request changes nothing for another user
+
+    @R4 @critical
+    Scenario: An individual's request does not change a neighbour's credits or calls
+      Given an individual on the Professional plan with 10,000 credits
+      And a neighbour on the Professional plan with 500 credits
+      When the individual sends a GPT-4 request that uses 100 tokens
+      Then the individual has 9,952 credits left
+      And the neighbour has 500 credits left
+      And no charge is on the neighbour's account
+      And the neighbour has used 0 of 10,000 calls
+      And the neighbour's usage page shows 0 credits spent since the first of the month
+
+    @EP8 @R4 @normal
+    Scenario: The history does not show the requests of others
+      Given an individual on the Professional plan with 10,000 credits
+      And a neighbour on the Professional plan with 500 credits
+      When the individual sends a GPT-3.5-turbo request that uses 100 tokens
+      And the neighbour looks at their history, 50 entries from the first on
+      Then it shows 0 of 0 entries
+
+    @R4 @I5 @needs.journal @normal
+    Scenario: A provider error for one user does not affect another user
+      Given an individual on the Professional plan with 10,000 credits
+      And a neighbour on the Professional plan with 500 credits
+      And for the individual the provider answers with a server error
+      When the individual sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 502 "provider error"
+      When the neighbour sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And the neighbour has 491 credits left
+
+  Rule: Nobody outside an organisation sees it or changes it
+
+    @R4 @EP2 @critical
+    Scenario Outline: A stranger may not <act>
+      Given an organisation with 10,000 credits
+      And a stranger on the Professional plan with 500 credits
+      When the stranger tries to <act>
+      Then it is refused with 403 Forbidden
+      And the organisation has 10,000 credits, of which 10,000 are unallocated
+
+      Examples:
+        | act                            |
+        | see the organisation           |
+        | see the organisation's credits |
+        | see their allocation           |
+        | see the usage breakdown        |
+        | purchase credits               |
+        | allocate credits to themselves |
+        | remove the organisation        |
+
+    @R4 @EP3 @critical
+    Scenario Outline: The admin of another organisation may not <act>
+      Given an organisation with 10,000 credits
+      And a second organisation with 5,000 credits
+      When the second admin tries to <act>
+      Then it is refused with 403 Forbidden
+      And the organisation has 10,000 credits, of which 10,000 are unallocated
+
+      Examples:
+        | act                            |
+        | purchase credits               |
+        | allocate credits to themselves |
+        | remove the organisation        |
+
+  Rule: A member of two organisations chooses which one pays
+
+    @R4 @F2.E1 @critical
+    Scenario: The organisation that the request names pays, and the other one does not
+      Given an organisation with 10,000 credits
+      And a second organisation with 5,000 credits
+      And a member of both with an allocation of 1,000 credits in each
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens on behalf of the second organisation
+      Then the answer arrives
+      And the second organisation has 4,991 credits, of which 4,000 are unallocated
+      And the organisation has 10,000 credits, of which 9,000 are unallocated
+      And the organisation's usage breakdown reads
+        | person     | credits | calls |
+        | the member | 0       | 0     |
+
+    @R4 @F2.E1 @needs.journal @normal
+    Scenario: A request that names neither of two organisations is refused, and nobody pays
+      Given an organisation with 10,000 credits
+      And a second organisation with 5,000 credits
+      And a member of both with an allocation of 1,000 credits in each
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 400 "organization required"
+      And the organisation has 10,000 credits
+      And the second organisation has 5,000 credits
+      And the provider was not called for the member
+
+    @R4 @F2.E1 @EP9 @needs.journal @critical
+    Scenario: A request on behalf of an organisation is refused if the user is not its member
+      Given an organisation with 10,000 credits
+      And a second organisation with 5,000 credits
+      And a member with an allocation of 2,500 credits
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens on behalf of the second organisation
+      Then the request is refused with 403 Forbidden
+      And the second organisation has 5,000 credits
+      And the member has 2,500 credits of their allocation left
+      And the provider was not called for the member
