@@ -4,7 +4,7 @@ from behave import then, when
 from behave.runner import Context
 
 from creditflow.actors import llm_requests
-from creditflow.actors.llm_requests import Question
+from creditflow.actors.llm_requests import LlmRequest
 from creditflow.checks import diagnosis
 from creditflow.checks.refusals import Refusal
 from creditflow.core import expect
@@ -35,15 +35,15 @@ def both_ask_at_once(context: Context, who: str, other: str, model: str, count: 
 @when("{who} send(s) the same request of {number} tokens to {model} twice at once")
 def sends_twice_at_once(context: Context, who: str, tokens: int, model: str) -> None:
     person = context.cast.subject(who)
-    question = Question(model, tokens, key=llm_requests.new_key())
-    keep(context, llm_requests.ask_at_once(context.target.ops_center, [(person, question)] * 2))
+    request = LlmRequest(model, tokens, key=llm_requests.new_key())
+    keep(context, llm_requests.send_simultaneously(context.target.ops_center, [(person, request)] * 2))
 
 
 @when("the admin allocates {number} credits to {who} {number} times at once")
 def allocates_at_once(context: Context, credits: int, who: str, count: int) -> None:
     organization, person = context.cast.find_organization("the organisation"), context.cast.subject(who)
     token, ops_center = organization.admin.token, context.target.ops_center
-    context.replies = llm_requests.at_once(
+    context.replies = llm_requests.simultaneously(
         lambda _: ops_center.allocate(token, organization.id, person.email, credits), range(count)
     )
 
@@ -63,5 +63,5 @@ def some_succeed(context: Context, succeeded: int, refused: int, refusal: Refusa
 
 def _at_once(context: Context, who: list[str], model: str, count: int, tokens: int) -> None:
     people = [context.cast.subject(alias) for alias in who]
-    asked = [(person, Question(model, tokens)) for _ in range(count) for person in people]
-    keep(context, llm_requests.ask_at_once(context.target.ops_center, asked))
+    asked = [(person, LlmRequest(model, tokens)) for _ in range(count) for person in people]
+    keep(context, llm_requests.send_simultaneously(context.target.ops_center, asked))

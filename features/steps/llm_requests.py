@@ -4,7 +4,7 @@ from behave import given, then, when
 from behave.runner import Context
 
 from creditflow.actors import llm_requests
-from creditflow.actors.llm_requests import Question
+from creditflow.actors.llm_requests import LlmRequest
 from creditflow.checks import diagnosis, refusals
 from creditflow.checks.accounts import HistoryEntry
 from creditflow.checks.refusals import Refusal
@@ -17,7 +17,7 @@ from features.memory import keep
 
 @when("{who} ask(s) {model} a question of {number} tokens")
 def asks(context: Context, who: str, model: str, tokens: int) -> None:
-    _ask(context, who, Question(model, tokens))
+    _ask(context, who, LlmRequest(model, tokens))
 
 
 @when("{who} ask(s) {model} a question of {number} tokens {manner}")
@@ -25,36 +25,36 @@ def asks_in_a_manner(context: Context, who: str, model: str, tokens: int, manner
     if manner.get("key") == "new":
         context.key = llm_requests.new_key()
     key = {"key": context.key} if "key" in manner else {}
-    _ask(context, who, Question(model, tokens, **(manner | key)))
+    _ask(context, who, LlmRequest(model, tokens, **(manner | key)))
 
 
 @when("{who} ask(s) {model} a question of {number} tokens, which costs {number} credits")
 def asks_what_costs(context: Context, who: str, model: str, tokens: int, credits: int) -> None:
     context.accounts.priced(model, tokens, credits)
-    _ask(context, who, Question(model, tokens))
+    _ask(context, who, LlmRequest(model, tokens))
 
 
 @when("{who} ask(s) {model} a question of {number} tokens in the name of {organization}")
 def asks_in_the_name_of(context: Context, who: str, model: str, tokens: int, organization: str) -> None:
-    _ask(context, who, Question(model, tokens, organization=context.cast.find_organization(organization)))
+    _ask(context, who, LlmRequest(model, tokens, organization=context.cast.find_organization(organization)))
 
 
 @when("{who} ask(s) {model} a question of {number} tokens as a stream and leave(s) after the first words")
 def leaves_early(context: Context, who: str, model: str, tokens: int) -> None:
-    question = Question(model, tokens, stream=True)
-    keep(context, [llm_requests.ask_and_leave(context.target.ops_center, context.cast.subject(who), question)])
+    request = LlmRequest(model, tokens, stream=True)
+    keep(context, [llm_requests.send_and_leave(context.target.ops_center, context.cast.subject(who), request)])
 
 
 @when("{who} ask(s) {model} {string}")
 def asks_the_plan_question(context: Context, who: str, model: str, text: str) -> None:
-    _ask(context, who, Question(model, 100, text=text))
+    _ask(context, who, LlmRequest(model, 100, text=text))
 
 
 @when("{who} ask(s) {model} a question of {number} words and set(s) no limit to the answer")
 def asks_without_limit(context: Context, who: str, model: str, words: int) -> None:
     """A stand-in answers a question that is longer than an answer usually is with one word."""
     text = " ".join(["word"] * (words - 2))
-    _ask(context, who, Question(model, words + 1, text=text))
+    _ask(context, who, LlmRequest(model, words + 1, text=text))
 
 
 @when("{who} ask(s) {model} {number} questions of {number} tokens")
@@ -62,21 +62,21 @@ def asks_many(context: Context, who: str, model: str, count: int, tokens: int) -
     person = context.cast.subject(who)
     keep(
         context,
-        llm_requests.ask_in_turn(context.target.ops_center, person, lambda: Question(model, tokens), count),
+        llm_requests.send_in_turn(context.target.ops_center, person, lambda: LlmRequest(model, tokens), count),
     )
 
 
 @when("{who} ask(s) for a model that is not on offer")
 def asks_unknown_model(context: Context, who: str) -> None:
     person = context.cast.subject(who)
-    body = Question("GPT-4", 100).body(person.name) | {"model": "openai/gpt-0"}
+    body = LlmRequest("GPT-4", 100).body(person.name) | {"model": "openai/gpt-0"}
     context.reply = context.target.ops_center.chat(person.token, body)
 
 
 @when("{who} send(s) the same request again")
 def asks_again(context: Context, who: str) -> None:
     context.first = context.answer
-    _ask(context, who, context.answer.question)
+    _ask(context, who, context.answer.request)
 
 
 @given("for {who} the provider {trouble}")
@@ -92,7 +92,7 @@ def provider_slow(context: Context, seconds: int, who: str) -> None:
 @given("the provider has answered {who} once without Ops-Center")
 def provider_asked_past_ops_center(context: Context, who: str) -> None:
     person = context.cast.subject(who)
-    status = context.target.litellm.chat(Question("GPT-3.5-turbo", 100).body(person.name))
+    status = context.target.litellm.chat(LlmRequest("GPT-3.5-turbo", 100).body(person.name))
     calls = context.target.provider.calls(person.name)
     expect.agree(
         [
@@ -220,5 +220,5 @@ def history_reads(context: Context, who: str) -> None:
     context.accounts.history(context.cast.subject(who), entries)
 
 
-def _ask(context: Context, who: str, question: Question) -> None:
-    keep(context, [llm_requests.ask(context.target.ops_center, context.cast.subject(who), question)])
+def _ask(context: Context, who: str, request: LlmRequest) -> None:
+    keep(context, [llm_requests.send(context.target.ops_center, context.cast.subject(who), request)])

@@ -19,7 +19,7 @@ def asks_services(context: Context) -> None:
 @then("{service} is up")
 def service_is_up(context: Context, service: str) -> None:
     found = context.health[service]
-    expect.agree([Finding(f"{service} is {{}}", found.state, "up")], lambda: found.says)
+    expect.agree([Finding(f"{service} is {{}}", found.state, "up")], lambda: found.message)
 
 
 @when("Ops-Center is asked how it is")
