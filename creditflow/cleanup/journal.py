@@ -127,7 +127,6 @@ class JournalContent:
         run: the run that wrote it; empty if the head can't be read.
         target: the `OPS_CENTER_URL` of that run.
         sandbox: whether the target was a sandbox.
-        began: the start of the run, ISO 8601 in UTC.
         left: the resources that were not removed, in the order of their creation.
         unread: the number of complete lines that can't be read; an incomplete last line does not count.
     """
@@ -136,7 +135,6 @@ class JournalContent:
     run: str = ""
     target: str = ""
     sandbox: bool = False
-    began: str = ""
     left: tuple[Resource, ...] = ()
     unread: int = 0
 
@@ -193,7 +191,6 @@ def parse(path: Path, text: bytes) -> JournalContent:
         run=head.get("run", ""),
         target=head.get("target", ""),
         sandbox=head.get("sandbox") is True,
-        began=str(head.get("at", "")),
         left=left if head else (),
         unread=reading.unread,
     )

@@ -173,19 +173,6 @@ class Settings(BaseSettings):
         passwords = [word for name in _SECRET_URLS for word in _passwords(getattr(self, name).get_secret_value())]
         return list(dict.fromkeys(v for v in (*values, *passwords) if v))
 
-    def redacted(self) -> dict[str, str]:
-        """Return all settings by environment name; a secret is only "set" or empty, and an address has no password."""
-        shown = {}
-        for name, value in self.__dict__.items():
-            text = _plain(value) if isinstance(value, SecretStr) else str(value)
-            if name in _SECRET_URLS and text:
-                parts = urlsplit(text)
-                text = f"{parts.scheme}://{parts.hostname}:{parts.port or ''}{parts.path}"
-            elif isinstance(value, SecretStr):
-                text = "set" if text else ""
-            shown[name.upper()] = text
-        return shown
-
     def named_alone(self) -> str:
         """Return the first setting that names a system of a deployment, or an empty text."""
         systems = [*_HTTP_URLS, *_DATABASE_URLS, "redis_url", "keycloak_client_secret", "lago_api_key"]

@@ -66,7 +66,6 @@ def test_any_text_in_any_setting_is_used_or_explained(name: str, beginning: str,
     else:
         use(settings)
         assert announcement(settings, "cf-abcdef")
-        assert set(settings.redacted()) == set(NAMES)
         with suppress(NotAllowedError):
             require_allowed(settings, lambda host: [])
     assert not message or (name in message and message.endswith("."))
@@ -86,7 +85,7 @@ def test_a_wrong_secret_is_never_shown(name: str, before: str, after: str) -> No
     shown = []
     try:
         settings = load({**NAMED, name: f"{before}{CANARY}{after}"})
-        shown += [repr(settings), *settings.redacted().values(), *announcement(settings, "cf-abcdef")]
+        shown += [repr(settings), *announcement(settings, "cf-abcdef")]
         require_allowed(settings, lambda host: [])
     except (NotAllowedError, SettingsError) as error:
         shown.append(str(error))

@@ -16,16 +16,18 @@ from creditflow.target.drivers.record import Recorder, record_nothing
 
 @dataclass(frozen=True)
 class ProviderCall:
-    """One call in the provider's journal: its caller, the fingerprint of the key that paid, and the reported tokens."""
+    """One call in the provider's journal.
+
+    Attributes:
+        caller: the first word of the LLM request, which is a user name.
+        request: the second word.
+        key_fingerprint: of the key that paid.
+        outcome: such as "answered".
+    """
 
     caller: str
     request: str
-    provider: str
-    model: str
     key_fingerprint: str
-    total_tokens: int
-    stream: bool
-    status: int
     outcome: str
 
 
