@@ -61,7 +61,7 @@ class UnicornDb:
         )  # fmt: skip
 
     def calls(self, user_id: str, since: datetime | None = None) -> list[Row]:
-        """Return a person's rows of `usage_tracking`, oldest first; with `since` (UTC) only the later ones."""
+        """Return a person's rows of `usage_tracking`, oldest first; if `since` (UTC) is given, from then on."""
         return self.database.rows(
             "SELECT * FROM usage_tracking WHERE user_id = %s "
             "AND (%s::timestamp IS NULL OR created_at >= %s::timestamp) ORDER BY created_at, id",
