@@ -40,7 +40,7 @@ def journal(folder: Path) -> None:
     """Write all that a run makes to a journal, and that it is gone."""
     written = Journal.begin(folder, "http://127.0.0.1:9", sandbox=False)
     for number in range(THINGS):
-        written.gone(written.owe(KeycloakUser(f"cf-abc123-{number}")))
+        written.gone(written.register(KeycloakUser(f"cf-abc123-{number}")))
     written.end()
 
 

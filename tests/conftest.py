@@ -1,4 +1,4 @@
-"""What the tests of the suite share: the sandbox, and which tests may run beside each other on it."""
+"""The fixtures that tests share, and the schedule of tests on the sandbox."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ MakeReply = Callable[..., Reply]
 MakePerson = Callable[..., Person]
 
 SANDBOX = {"deployment", "own", "prepared"}
-"""The fixtures that a sandbox has to be prepared for."""
+"""The fixtures that need a prepared sandbox."""
 
 ALONE = (
     "tests/run/test_beside_others.py",
@@ -38,10 +38,10 @@ ALONE = (
     "tests/sandbox/test_fault_catalogue.py",
     "tests/sandbox/test_sandbox_whole.py",
 )
-"""Tests that look at everything in their sandbox, or break it: they have one of their own. The last one ends it."""
+"""Tests that examine or break a whole sandbox, and have one of their own. The last one ends it."""
 
 LONG = ("tests/away/", "tests/canary/", "tests/fuzz/")
-"""Other tests that take long."""
+"""Other slow tests."""
 
 # The same examples in every run, and no verdict that depends on how busy the machine is.
 settings.register_profile(
@@ -54,20 +54,20 @@ settings.load_profile("repeatable")
 
 
 class Schedule(LoadScopeScheduling):  # type: ignore[misc]  # the library is not typed
-    """Keeps the tests of a file on one worker, and all that are alone on one."""
+    """Keeps the tests of a file on one worker, and those in `ALONE` together on one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "alone" if nodeid.startswith(ALONE) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
-    """Share the files out among the workers in the order of `pytest_collection_modifyitems`."""
+    """Give the files to the workers in the order of `pytest_collection_modifyitems`."""
     config.option.loadscopereorder = False
     return Schedule(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a sandbox, and let those begin first that take longest."""
+    """Mark the tests that need a sandbox, and start the slowest first."""
     for item in items:
         if SANDBOX & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.sandbox)
@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Iterator[handle.Sandbox]:
-    """The sandbox that is up, or one started for this run; all workers use it at the same time."""
+    """The running sandbox, or one started for these tests; all workers share it."""
     running = handle.start(keep=False, report=print)
     yield running
     running.stop()
@@ -85,7 +85,7 @@ def shared() -> Iterator[handle.Sandbox]:
 
 @pytest.fixture(scope="session")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[handle.Sandbox]:
-    """A sandbox on which nobody else is."""
+    """A sandbox that no other worker uses."""
     prepared, home = sandbox_settings().prepared, tmp_path_factory.mktemp("own")
     places = {"SANDBOX_HOME": str(home), "SANDBOX_PREPARED": str(prepared)}
     running = handle.start(keep=False, report=print, settings=sandbox_settings(places))
@@ -97,7 +97,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[handle.Sandbox]:
 def deployment(request: pytest.FixtureRequest) -> dict[str, str]:
     """The settings of a running sandbox, by environment name.
 
-    A module that looks at everything in it, or breaks it, stands in `ALONE`.
+    A module that examines or breaks the whole sandbox must be in `ALONE`.
     """
     alone = request.node.nodeid.startswith(ALONE)
     running: handle.Sandbox = request.getfixturevalue("own" if alone else "shared")
@@ -106,7 +106,7 @@ def deployment(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def users(deployment: dict[str, str]) -> KeycloakAdmin:
-    """The realm's users, seen past the suite's own driver."""
+    """The realm's users, read without the suite's own driver."""
     return KeycloakAdmin(
         server_url=f"{deployment['KEYCLOAK_URL']}/",
         realm_name=deployment["KEYCLOAK_REALM"],
@@ -117,7 +117,7 @@ def users(deployment: dict[str, str]) -> KeycloakAdmin:
 
 @pytest.fixture
 def cache(deployment: dict[str, str]) -> Iterator[Any]:
-    """What Redis keeps, as texts, seen past the suite's own driver."""
+    """Redis, read without the suite's own driver; values are texts."""
     with redis.Redis.from_url(deployment["REDIS_URL"], decode_responses=True) as opened:
         yield opened
 
@@ -125,13 +125,13 @@ def cache(deployment: dict[str, str]) -> Iterator[Any]:
 def written_reply(
     status: int = 200, body: Any = None, headers: Mapping[str, str] | None = None, events: tuple[Any, ...] = ()
 ) -> Reply:
-    """A reply as a driver hands it on; the body is written as JSON unless it is a text."""
+    """Return a reply like one of a driver; a body that is not a text becomes JSON."""
     text = body if isinstance(body, str) else json.dumps(body)
     return Reply(status, headers or {}, text, 1.0, events)
 
 
 def nobody_in_particular(alias: str = "the individual") -> Person:
-    """A person who is in no system."""
+    """Return a person who exists in no system."""
     return Person(alias, "cf-nobody-1", "cf-nobody-1@example.com", "a-password", "an-id", "", dict)
 
 
@@ -147,7 +147,7 @@ def person() -> MakePerson:
 
 @pytest.fixture
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which nothing is set: not in the environment, and no `.env`."""
+    """Remove all settings from the environment, and use no `.env`."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(name, raising=False)
@@ -164,15 +164,15 @@ def target(deployment: dict[str, str]) -> Iterator[Target]:
 
 @pytest.fixture
 def cleanup() -> Iterator[Cleanup]:
-    """What the test owes; carried out at its end, if the test did not do so itself."""
-    owed = Cleanup()
-    yield owed
-    owed.carry_out()
+    """The finalizers of a test; they run at its end, unless the test ran them itself."""
+    finalizers = Cleanup()
+    yield finalizers
+    finalizers.carry_out()
 
 
 @pytest.fixture
 def cast(target: Target, cleanup: Cleanup) -> Cast:
-    """A cast that knows the plan's prices."""
+    """A cast with the plan's prices."""
     made = Cast(target, cleanup, lambda secret: None)
     made.prices = PriceList({"GPT-3.5-turbo": 9, "GPT-4": 48})
     return made

@@ -7,7 +7,8 @@ from typing import Any
 from creditflow.checks import diagnosis
 from creditflow.reporting import selection
 from creditflow.target import health
-from creditflow.target.drivers.postgres import Database, UnicornDb
+from creditflow.target.drivers.postgres import Database
+from creditflow.target.drivers.unicorn_db import UnicornDb
 from creditflow.target.target import Target
 from sandbox.faults import fault, replace, rewrite
 

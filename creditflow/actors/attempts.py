@@ -1,6 +1,6 @@
-"""Attempts, by the words of the features: what somebody may not do, and requests that no provider may see.
+"""Attempts by the names of the features: what a person may not do, and malformed LLM requests.
 
-The scenarios about permissions name an attempt. Here is the request of each. An attempt returns the raw reply.
+The scenarios about permissions name an attempt. `ATTEMPTS` has its request, which returns the raw reply.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ def _organization(cast: Cast) -> str:
     return cast.find_organization("the organisation").id
 
 
-def _invite(target: Target, cast: Cast, who: Person, alias: str, role: str) -> Reply:
+def _invite(target: Target, cast: Cast, person: Person, alias: str, role: str) -> Reply:
     email = cast.mentioned(alias).email
-    return target.ops_center.invite(who.token, _organization(cast), email, role)
+    return target.ops_center.invite(person.token, _organization(cast), email, role)
 
 
-def _allocate(target: Target, cast: Cast, who: Person, alias: str, credits: int) -> Reply:
-    email = who.email if alias == "themselves" else cast.mentioned(alias).email
-    return target.ops_center.allocate(who.token, _organization(cast), email, credits)
+def _allocate(target: Target, cast: Cast, person: Person, alias: str, credits: int) -> Reply:
+    email = person.email if alias == "themselves" else cast.mentioned(alias).email
+    return target.ops_center.allocate(person.token, _organization(cast), email, credits)
 
 
 ATTEMPTS: dict[str, Attempt] = {
@@ -50,24 +50,24 @@ ATTEMPTS: dict[str, Attempt] = {
     "give somebody an unknown role": lambda t, c, p: _invite(t, c, p, "the stranger", "owner"),
     "create an organisation on an unknown tier": lambda t, c, p: c.create_organization("nowhere", p, "golden"),
 }
-"""What somebody may try with an organisation."""
+"""Attempts with an organisation."""
 
 UNKNOWN = {"that does not exist": str(uuid.uuid4()), "with a malformed id": "no-uuid"}
-"""Ids of organisations that nobody has."""
+"""Organisation ids that do not exist."""
 
-_ASKED = {
+_VALID = {
     "model": "openai/gpt-3.5-turbo",
     "messages": [{"role": "user", "content": "Hello, this is a test."}],
 }
 
 MALFORMED: dict[str, Any] = {
     "no messages": {"model": "openai/gpt-3.5-turbo"},
-    "an empty list of messages": _ASKED | {"messages": []},
-    "no model": {"messages": _ASKED["messages"]},
-    "an unknown model": _ASKED | {"model": "openai/gpt-0"},
-    "0 tokens of answer": _ASKED | {"max_tokens": 0},
-    "128,001 tokens of answer": _ASKED | {"max_tokens": 128_001},
-    "-1 tokens of answer": _ASKED | {"max_tokens": -1},
+    "an empty list of messages": _VALID | {"messages": []},
+    "no model": {"messages": _VALID["messages"]},
+    "an unknown model": _VALID | {"model": "openai/gpt-0"},
+    "0 tokens of answer": _VALID | {"max_tokens": 0},
+    "128,001 tokens of answer": _VALID | {"max_tokens": 128_001},
+    "-1 tokens of answer": _VALID | {"max_tokens": -1},
     "no question at all": {},
 }
-"""LLM requests that no provider may see, by what is wrong with them (contract, "The LLM request", step 2)."""
+"""LLM requests that must not reach a provider, by their error (contract, "The LLM request", step 2)."""

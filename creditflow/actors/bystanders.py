@@ -1,4 +1,4 @@
-"""Bystanders: an individual and an organisation of whom no scenario speaks, so that none of them may ever change."""
+"""Bystanders: a person and an organisation that no scenario uses, so nothing about them may change."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from creditflow.target.target import Target
 
 @dataclass(frozen=True)
 class Bystanders:
-    """People who are there during the whole run and do nothing.
+    """People and an organisation that exist during the whole run and do nothing.
 
     Attributes:
-        cast: the people and their organisation.
-        entries: the record of how they were made.
+        cast: the people and the organisation.
+        entries: the record of their creation.
     """
 
     cast: Cast
@@ -29,26 +29,26 @@ class Bystanders:
     def make(
         cls,
         target: Target,
-        owe: Callable[[Callable[[], object]], object],
+        add_finalizer: Callable[[Callable[[], object]], object],
         learn: Callable[[str], None],
         journal: Journal | None = None,
-        tell: Callable[[str], None] = print,
+        report: Callable[[str], None] = print,
     ) -> Bystanders:
-        """Make an individual with credits, and an organisation whose admin has an allocation.
+        """Create an individual with credits, and an organisation with an allocation for its admin.
 
-        A target on which nobody can be granted credits has bystanders without, and one whose Lago is not named has
-        bystanders without a subscription. Where no organisation can be made, or it can't have credits, they have none,
-        which is told: scenarios that need one are red themselves.
+        Without `UNICORN_DB_URL` the individual has no credits, and without `LAGO_API_URL` nobody has a subscription. If
+        the organisation can't be created or can't get credits, this is reported; it is no error, because the scenarios
+        about organisations will be red.
 
         Args:
-            target: where they live.
-            owe: takes what removes them again.
-            learn: told every secret that is made.
-            journal: where they are written before they are made.
-            tell: shows the reader a line.
+            target: the deployment.
+            add_finalizer: takes the function that removes the bystanders.
+            learn: receives each new secret.
+            journal: the clean-up journal.
+            report: receives a line for the reader.
         """
         cleanup = Cleanup(journal)
-        owe(cleanup.carry_out)
+        add_finalizer(cleanup.carry_out)
         target.record.take()
         cast = Cast(target, cleanup, learn)
         credits = 1_000 if target.has("UNICORN_DB_URL") else 0
@@ -59,5 +59,5 @@ class Bystanders:
             organization = cast.organization("the bystanders' organisation", admin, credits=1_000)
             target.ops_center.allocate(admin.token, organization.id, admin.email, 100)
         except (EndpointMissingError, AssertionError) as why:
-            tell(f"The bystanders have no organisation with credits: {why}")
+            report(f"The bystanders have no organisation with credits: {why}")
         return cls(cast, tuple(target.record.take()))

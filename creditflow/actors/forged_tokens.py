@@ -1,7 +1,7 @@
-"""Access tokens that must not open anything (contract, "Every endpoint").
+"""Access tokens that Ops-Center must refuse (contract, "Every endpoint").
 
-Changed, signed by another and unsigned ones are forged here; those of another client and expired ones are real tokens
-of the realm.
+The changed, unsigned and wrongly signed tokens are forged here. The others are real tokens of the realm: expired ones,
+and those of another client or issuer.
 """
 
 from __future__ import annotations
@@ -25,82 +25,82 @@ from creditflow.target.target import Target
 
 _ELSEWHERE = "elsewhere.example"
 LONGEST_LIFE = 30
-"""Seconds that a token may last for its expiry to be waited for."""
+"""The longest lifetime of a token whose expiry a scenario waits for, in seconds."""
 
 
 def changed(token: str) -> str:
-    """A valid token whose bearer has made themselves somebody else, under the old signature."""
+    """Return a token with another user id and the old signature."""
     header, _, signature = token.split(".")
     claims = _claims(token) | {"sub": "00000000-0000-4000-8000-000000000000"}
-    return ".".join([header, _written(json.dumps(claims).encode()), signature])
+    return ".".join([header, _encoded(json.dumps(claims).encode()), signature])
 
 
 def signed_by_another(token: str) -> str:
-    """The same claims and key id, signed with a key that is not the realm's."""
-    header = json.loads(_read(token.split(".", maxsplit=1)[0]))
+    """Return a token with the same claims and key id, signed with a key that is not the realm's."""
+    header = json.loads(_decoded(token.split(".", maxsplit=1)[0]))
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return jwt.encode(_claims(token), key, algorithm="RS256", headers={"kid": header["kid"]})
 
 
 def unsigned(token: str) -> str:
-    """The same claims under the algorithm `none` (RFC 7519 section 6)."""
-    header = _written(json.dumps({"alg": "none", "typ": "JWT"}).encode())
+    """Return a token with the same claims and the algorithm `none` (RFC 7519, section 6)."""
+    header = _encoded(json.dumps({"alg": "none", "typ": "JWT"}).encode())
     return f"{header}.{token.split('.')[1]}."
 
 
 def of_another_client(target: Target, person: Person) -> str:
-    """A person's real token for another application of the same realm: it does not name Ops-Center as its audience.
+    """Return a person's real token for another client of the realm, without Ops-Center as its audience.
 
     Raises:
-        NotTestableError: the realm has no such client, or its tokens would be refused for another reason.
+        NotTestableError: the realm has no such client, or Ops-Center would refuse its tokens for another reason.
     """
     setting, client = "KEYCLOAK_OTHER_CLIENT_ID", target.settings.keycloak_other_client_id
     token = _signed_in(target, person, client, setting)
     if target.settings.keycloak_client_id in _audience(token) or _claims(token).get("sub") != person.id:
         raise NotTestableError(
-            f"the tokens of the client {client} are for Ops-Center too or do not say who signed in",
-            f"set {setting} to a public client whose tokens carry sub, and not Ops-Center as their audience",
+            f"the tokens of the client {client} are for Ops-Center too, or do not name the user",
+            f"set {setting} to a public client with sub in its tokens, and without Ops-Center as their audience",
         )
     return token
 
 
 def of_another_issuer(target: Target, person: Person) -> str:
-    """A person's real token, issued where Keycloak was asked under another host name: `iss` is not the realm's.
+    """Return a person's real token from Keycloak under another host name, so its `iss` is another one.
 
     Raises:
-        NotTestableError: Keycloak names itself alike under every host name.
+        NotTestableError: Keycloak uses the same `iss` under all host names.
     """
     token = target.keycloak.token_elsewhere(_ELSEWHERE, person.name, person.password)
     if _claims(token)["iss"] == _claims(person.token)["iss"]:
         raise NotTestableError(
-            "Keycloak issues its tokens in the same name whatever host name it is asked under",
-            "let it name itself by the host name that it is asked under (hostname-strict=false, no hostname)",
+            "Keycloak uses the same issuer for all its host names",
+            "let it use the host name of the request as its issuer (hostname-strict=false, no hostname)",
         )
     return token
 
 
 def balance_as_another(ops_center: OpsCenter, person: Person, other: Person) -> Reply:
-    """EP1 with a person's token, and with another's name in every header by which a gateway says who signed in."""
+    """Get EP1 with a person's token, and another person's id in all headers that a gateway sets for the user."""
     ids = {f"X-{prefix}": other.id for prefix in ("User-Id", "Forwarded-User", "Auth-Request-User", "Remote-User")}
     emails = {f"X-{prefix}-Email": other.email for prefix in ("User", "Forwarded", "Auth-Request")}
     return ops_center.http.send("GET", ops_center.path("EP1"), token=person.token, headers=ids | emails)
 
 
 def expired(target: Target, person: Person) -> str:
-    """A person's real token for Ops-Center, handed over once the time that it names as its end is over.
+    """Return a person's real token for Ops-Center, after waiting until it has expired.
 
     Raises:
-        NotTestableError: no client gives tokens that are for Ops-Center and end soon.
+        NotTestableError: no client has tokens for Ops-Center with a short lifetime.
     """
     setting, client = "KEYCLOAK_SHORT_LIVED_CLIENT_ID", target.short_lived_client
     token = _signed_in(target, person, client, setting)
-    said = _claims(token)
-    if target.settings.keycloak_client_id not in _audience(token) or said["exp"] - time.time() > LONGEST_LIFE:
+    claims = _claims(token)
+    if target.settings.keycloak_client_id not in _audience(token) or claims["exp"] - time.time() > LONGEST_LIFE:
         raise NotTestableError(
             f"the tokens of the client {client} are not for Ops-Center or last longer than {LONGEST_LIFE} s",
-            f"set {setting} to a client whose tokens name Ops-Center as their audience and last a second or two",
+            f"set {setting} to a client with tokens for Ops-Center that last a second or two",
         )
-    polling.soon(lambda: holds(time.time() > said["exp"], "the token has not expired yet"), LONGEST_LIFE + 1)
+    polling.soon(lambda: holds(time.time() > claims["exp"], "the token has not expired yet"), LONGEST_LIFE + 1)
     return token
 
 
@@ -115,7 +115,7 @@ def _signed_in(target: Target, person: Person, client: str, setting: str) -> str
 
 
 def _claims(token: str) -> dict[str, Any]:
-    claims: dict[str, Any] = json.loads(_read(token.split(".")[1]))
+    claims: dict[str, Any] = json.loads(_decoded(token.split(".")[1]))
     return claims
 
 
@@ -124,9 +124,9 @@ def _audience(token: str) -> list[str]:
     return named if isinstance(named, list) else [named]
 
 
-def _read(part: str) -> bytes:
+def _decoded(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
-def _written(raw: bytes) -> str:
+def _encoded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")

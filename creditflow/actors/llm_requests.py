@@ -1,8 +1,8 @@
-"""LLM requests in the domain's words: a question of so many tokens, and the answer with what it cost.
+"""LLM requests with a given number of tokens, and their answers.
 
-The first two words of every question name the person and the request, so that a provider that keeps a journal can tell
-whose call it was. With such a provider usage is exact: one token a word of the question and exactly `max_tokens` of
-answer, so that "a question of 100 tokens" means 100 tokens.
+The first two words of each request name the person and the request, so that the provider's journal shows who sent it.
+With a provider stand-in the usage is exact: one token for each word of the request, and `max_tokens` for the answer. So
+"a question of 100 tokens" uses exactly 100 tokens.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class Question:
-    """What somebody asks a model.
+class LlmRequest:
+    """One LLM request.
 
     Attributes:
         model: the plan's name of the model.
-        tokens: question and answer together, as the feature announces it.
-        own_key: ask with the person's own provider key (BYOK).
-        stream: have the answer streamed.
+        tokens: the tokens of request and answer together.
+        own_key: use the person's own provider key (BYOK).
+        stream: ask for a stream.
         key: the idempotency key, if one is sent.
-        organization: the organisation that is named as the one that pays, if one is named.
-        text: instead of a text made to measure, these words follow the two that name person and request,
-            and the length of the answer is left to the provider.
+        organization: the organisation that shall pay, if the request names one.
+        text: the words after the first two; without a text they are filled up to fit `tokens`. With a text the
+            request does not limit the answer.
+        mark: the second word.
     """
 
     model: str
@@ -56,7 +57,7 @@ class Question:
     mark: str = field(default_factory=lambda: f"q{next(_numbers)}")
 
     def body(self, caller: str) -> dict[str, Any]:
-        """The request's body in OpenAI's shape."""
+        """Return the body in OpenAI's shape; the caller is the first word."""
         if self.text is None:
             words = max(2, min(10, self.tokens // 2))
             content = " ".join([caller, self.mark, *_FILLER[: words - 2]])
@@ -67,7 +68,7 @@ class Question:
         return body | ({"stream": True} if self.stream else {})
 
     def headers(self) -> dict[str, str]:
-        """The request's own headers."""
+        """Return the headers that this request adds."""
         headers = {"X-Use-BYOK": "true"} if self.own_key else {}
         if self.key:
             headers["Idempotency-Key"] = self.key
@@ -78,26 +79,26 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for a question, a refusal included."""
+    """The answer to an LLM request, also if it is a refusal."""
 
     person: Person
-    question: Question
+    request: LlmRequest
     reply: Reply
 
     @property
     def request_id(self) -> str:
-        """By which every system names the request."""
+        """The id of the request in all systems."""
         return self.reply.headers.get("X-Request-Id", "")
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The answer's fields: the body, or of a stream the last data event before its end."""
+        """The answer's fields: the body, or the last JSON event of a stream."""
         events = [event for event in self.reply.events if isinstance(event, dict)]
         return events[-1] if events else self.reply.body
 
     @property
     def text(self) -> str:
-        """What the model said."""
+        """The text of the model."""
         if self.reply.events:
             choices = [c for e in self.reply.events for c in objects(an_object(e).get("choices"))]
             return "".join(str(an_object(choice.get("delta")).get("content") or "") for choice in choices)
@@ -106,84 +107,84 @@ class Answer:
 
     @property
     def arrived(self) -> bool:
-        """Whether it is a whole answer of a model and not a refusal."""
-        ended = not self.question.stream or bool(self.reply.events and self.reply.events[-1] == "[DONE]")
+        """Whether it is a complete answer of a model, and not a refusal."""
+        ended = not self.request.stream or bool(self.reply.events and self.reply.events[-1] == "[DONE]")
         return self.reply.status == 200 and bool(self.text) and ended
 
     @property
     def reported_tokens(self) -> int | None:
-        """The tokens that the provider reported; None when it reported none."""
+        """The tokens that the provider reported, or None."""
         return reported(self.reply)
 
     @property
     def code(self) -> str:
-        """The refusal's code, empty for an answer."""
+        """The code of a refusal; empty for an answer."""
         return str(self.reply.body.get("code", ""))
 
     @property
     def detail(self) -> str:
-        """The sentence that the person reads when refused."""
+        """The message of a refusal for the person."""
         return str(self.reply.body.get("detail", ""))
 
 
-def ask(ops_center: OpsCenter, person: Person, question: Question) -> Answer:
-    """Ask one question as one person; the answer is kept with the person."""
-    return _kept(person, question, ops_center.chat(person.token, question.body(person.name), question.headers()))
+def send(ops_center: OpsCenter, person: Person, request: LlmRequest) -> Answer:
+    """Send an LLM request as a person, and add the answer to the person's answers."""
+    return _added(person, request, ops_center.chat(person.token, request.body(person.name), request.headers()))
 
 
 def new_key() -> str:
-    """An idempotency key that nobody has used."""
+    """Return a new idempotency key."""
     return str(uuid.uuid4())
 
 
-def ask_and_leave(ops_center: OpsCenter, person: Person, question: Question) -> Answer:
-    """Ask for a stream and go away after its first words."""
-    reply = ops_center.chat_leaving_early(person.token, question.body(person.name), question.headers())
-    return _kept(person, question, reply)
+def send_and_leave(ops_center: OpsCenter, person: Person, request: LlmRequest) -> Answer:
+    """Send an LLM request for a stream, and close the connection after its first event."""
+    reply = ops_center.chat_leaving_early(person.token, request.body(person.name), request.headers())
+    return _added(person, request, reply)
 
 
-def ask_at_once(ops_center: OpsCenter, asked: Sequence[tuple[Person, Question]]) -> list[Answer]:
-    """Ask several questions at the same moment: every sender waits at a barrier until all are ready."""
-    for person, _ in asked:
+def send_simultaneously(ops_center: OpsCenter, requests: Sequence[tuple[Person, LlmRequest]]) -> list[Answer]:
+    """Send several LLM requests at the same moment, and return the answers in the same order."""
+    for person, _ in requests:
         _ = person.token
-    return at_once(lambda item: ask(ops_center, *item), asked)
+    return simultaneously(lambda item: send(ops_center, *item), requests)
 
 
-def at_once(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Carry out an act for every item at the same moment; all wait at a barrier until the last is ready."""
+def simultaneously(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Call a function for all items at the same moment: the threads wait at a barrier until all are ready."""
     barrier = threading.Barrier(len(items), timeout=30)
 
-    def go(item: T) -> R:
+    def run(item: T) -> R:
         barrier.wait()
-        return act(item)
+        return function(item)
 
     with ThreadPoolExecutor(len(items)) as pool:
-        return list(pool.map(go, items))
+        return list(pool.map(run, items))
 
 
-def ask_in_turn(
-    ops_center: OpsCenter, person: Person, make: Callable[[], Question], times: int, lanes: int = 8
+def send_in_turn(
+    ops_center: OpsCenter, person: Person, make: Callable[[], LlmRequest], times: int, lanes: int = 8
 ) -> list[Answer]:
-    """Ask many questions one after the other, a few lanes side by side; every one is really sent."""
+    """Send many LLM requests as one person, in a few lanes side by side; each lane sends one after the other."""
     with ThreadPoolExecutor(lanes) as pool:
-        return list(pool.map(lambda _: ask(ops_center, person, make()), range(times)))
+        return list(pool.map(lambda _: send(ops_center, person, make()), range(times)))
 
 
 def require_openai_shape(answer: Answer) -> None:
-    """Require that an answer is a chat completion as OpenAI's clients read it, or a stream of its chunks."""
+    """Require that an answer is a chat completion in OpenAI's shape, or a stream of its chunks."""
     events = [e for e in answer.reply.events if isinstance(e, dict)] or [answer.reply.body]
-    kind = "chat.completion.chunk" if answer.question.stream else "chat.completion"
+    kind = "chat.completion.chunk" if answer.request.stream else "chat.completion"
     holds(all(e.get("object") == kind for e in events), f"not every part of the answer is a {kind}")
     ids = [e.get("id") for e in events]
     one = isinstance(ids[0], str) and all(id_ == ids[0] for id_ in ids)
-    holds(one, f"the answer's parts carry {len(set(map(str, ids)))} ids where one is due, first '{str(ids[0])[:40]}'")
-    model = MODELS[answer.question.model]
+    holds(one, f"the answer's parts have {len(set(map(str, ids)))} ids, expected one, first '{str(ids[0])[:40]}'")
+    model = MODELS[answer.request.model]
     holds(events[0].get("model") == model, f"the answer's model is {events[0].get('model')}, expected {model}")
     reasons = [c["finish_reason"] for e in events for c in objects(e.get("choices")) if c.get("finish_reason")]
     holds(reasons[-1:] in (["stop"], ["length"]), f"the answer ends with the reason {reasons[-1:] or 'missing'}")
 
 
-def _kept(person: Person, question: Question, reply: Reply) -> Answer:
-    answer = Answer(person, question, reply)
+def _added(person: Person, request: LlmRequest, reply: Reply) -> Answer:
+    answer = Answer(person, request, reply)
     person.answers.append(answer)
     return answer

@@ -1,4 +1,4 @@
-"""The people and organisations of a scenario, as the systems know them."""
+"""The people and organisations of a scenario."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ UNKNOWN_USER = f"{RUN}-nobody"
 
 @dataclass
 class Person:
-    """Somebody who signs in.
+    """A user of the platform.
 
     Attributes:
-        alias: what the feature calls them, such as "the individual".
-        name: their user name, made of the run and a number; also the first word of every question of theirs.
-        id: their Keycloak user id, which is their customer's external id in Lago.
-        plan: the code of the plan that they subscribe to; empty without a subscription.
-        answers: what they got for every question they asked, in order.
-        keys: the provider keys of their own that they ever stored, the latest last.
+        alias: their name in the feature, such as "the individual".
+        name: their user name, made of run and number; also the first word of each of their LLM requests.
+        id: their user id in Keycloak, which is also the external id of their customer in Lago.
+        plan: the code of their plan; empty without a subscription.
+        answers: the answers to their LLM requests, in order.
+        keys: the provider keys that they have stored, in order.
     """
 
     alias: str
@@ -52,7 +52,7 @@ class Person:
         return f"{self.name}-subscription"
 
     def sign_in_meanwhile(self) -> None:
-        """Begin to sign in while other things are made; whoever needs the token waits for it."""
+        """Start to sign in, in a thread; `token` waits until it has ended."""
         threading.Thread(target=self._sign_in_quietly, daemon=True).start()
 
     def _sign_in_quietly(self) -> None:
@@ -82,7 +82,7 @@ class Organization:
 
 
 def signing_in(keycloak: Keycloak, name: str, password: str) -> Callable[[], dict[str, Any]]:
-    """How a person signs in."""
+    """Return a function that signs a user in."""
     return lambda: keycloak.token(name, password)
 
 

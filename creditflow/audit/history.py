@@ -173,9 +173,9 @@ def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
     operations: list[Operation] = []
     troubled: set[str] = set()
     for entry in entries:
-        if entry.act == "trouble":
+        if entry.operation == "trouble":
             troubled.add(names.by_name.get(entry.values["caller"], ""))
-        elif entry.act == "chat":
+        elif entry.operation == "chat":
             operations.append(_asked(entry, exact, troubled))
         elif operation := _moved(entry, names):
             operations.append(operation)
@@ -184,7 +184,7 @@ def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
 
 def _moved(entry: RecordedRequest, names: Names) -> Operation | None:
     """The deed of an entry that succeeded; None for one that moved nothing."""
-    done, given = _DONE.get(entry.act), entry.values
+    done, given = _DONE.get(entry.operation), entry.values
     if done is None or (entry.reply.status if entry.reply else None) != done[0]:
         return None
     return done[1](entry, given, names)

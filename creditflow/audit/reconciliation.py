@@ -21,8 +21,9 @@ from creditflow.core.errors import EndpointMissingError, NotTestableError, Servi
 from creditflow.core.expect import counted, written
 from creditflow.core.polling import soon
 from creditflow.reporting import evidence
+from creditflow.target.drivers.grants import PLACED
 from creditflow.target.drivers.http import Reply
-from creditflow.target.drivers.postgres import PLACED, Row
+from creditflow.target.drivers.postgres import Row
 from creditflow.target.drivers.record import RecordedRequest
 from creditflow.target.target import Target
 

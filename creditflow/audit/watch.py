@@ -144,8 +144,8 @@ class Watch:
         was killed may come to its end a moment later.
         """
         settings = self._target.settings
-        visits, self._visits = self._visits, journal.visits(settings.journal_dir, settings.ops_center_url)
-        if self._target.unicorn.others(RUN) or visits not in (0, self._visits):
+        visits, self._visits = self._visits, journal.last_visit(settings.journal_dir, settings.ops_center_url)
+        if self._target.unicorn.has_other_runs(RUN) or visits not in (0, self._visits):
             self._others_until = time.monotonic() + SETTLES_S
         return time.monotonic() > self._others_until
 

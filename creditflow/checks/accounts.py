@@ -46,7 +46,7 @@ class Accounts:
     def credits(self, person: Person, expected: int) -> None:
         """Require a person's individual credits: the API, `user_credits`, and the sum of their own movements."""
         expected += self._drift(a for a in person.answers if self._paid_by(a, None))
-        purse = self.target.unicorn.purse(person.id)
+        purse = self.target.unicorn.user_credits(person.id)
         own = [m["amount"] for m in self.target.unicorn.movements(user_id=person.id) if m["org_id"] is None]
         agree(
             [
@@ -345,7 +345,7 @@ class Accounts:
 
     def nothing_held(self, person: Person) -> None:
         """Require that no reservation of a person is left: every column of theirs that holds credits is at 0."""
-        held = self.target.unicorn.held(person.id, person.email)
+        held = self.target.unicorn.reserved_credits(person.id, person.email)
         if held is None:
             raise NotTestableError(
                 "unicorn_db has no column that shows reservations", "name such a column '..._reserved'"
@@ -359,7 +359,7 @@ class Accounts:
         """Require that a provider that announces its usage reported exactly the tokens of the feature."""
         if self.target.provider_is_exact:
             agree(
-                [Finding("the provider reported {} tokens", answer.reported_tokens, answer.question.tokens)],
+                [Finding("the provider reported {} tokens", answer.reported_tokens, answer.request.tokens)],
                 lambda: self._story(answer.person),
             )
 
@@ -463,7 +463,7 @@ class Accounts:
     def _drift(self, answers: Iterable[Answer]) -> int:
         if self.target.provider_is_exact:
             return 0
-        return sum(self._difference(a) for a in answers if a.reply.status == 200 and not a.question.own_key)
+        return sum(self._difference(a) for a in answers if a.reply.status == 200 and not a.request.own_key)
 
     def _difference(self, answer: Answer) -> int:
         if answer.reported_tokens is None:
@@ -471,12 +471,12 @@ class Accounts:
                 "the provider counts its own tokens and this answer was left before it told them",
                 "let the target use a provider whose usage is announced, and set PROVIDER_URL",
             )
-        prices, model = self._cast.prices, answer.question.model
-        announced, due = (prices.charge(model, n) for n in (answer.question.tokens, answer.reported_tokens))
-        if answer.reported_tokens != answer.question.tokens and answer.request_id not in self._counted_otherwise:
+        prices, model = self._cast.prices, answer.request.model
+        announced, due = (prices.charge(model, n) for n in (answer.request.tokens, answer.reported_tokens))
+        if answer.reported_tokens != answer.request.tokens and answer.request_id not in self._counted_otherwise:
             told = (
                 f"the provider reported {answer.reported_tokens:,} tokens for request {answer.request_id[:4]} "
-                f"where the feature announces {answer.question.tokens:,}, "
+                f"where the feature announces {answer.request.tokens:,}, "
                 f"so that {due:,} credits are due instead of {announced:,}"
             )
             self._counted_otherwise[answer.request_id] = told

@@ -41,13 +41,13 @@ def require_encrypted(stored: str, key: str) -> None:
 
 def require_absent_from_database(database: Database, key: str) -> None:
     """Require that no column of any table holds the key."""
-    tables = database.tables_holding(spellings(key))
+    tables = database.tables_containing(spellings(key))
     holds(not tables, f"the key can be read in {database.name}, in the table {' and '.join(tables)}")
 
 
 def require_absent_from_redis(counters: Counters, key: str) -> None:
     """Require that no key or value in Redis holds the provider key."""
-    found = counters.keys_holding(spellings(key))
+    found = counters.keys_containing(spellings(key))
     holds(not found, f"the key can be read in Redis, under {' and '.join(found)}")
 
 

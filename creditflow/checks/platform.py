@@ -28,7 +28,7 @@ def services(target: Target) -> Services:
 
 def require_up(found: Services, service: str) -> None:
     """Require that a service is up."""
-    agree([Finding(f"{service} is {{}}", found[service].state, "up")], lambda: found[service].says)
+    agree([Finding(f"{service} is {{}}", found[service].state, "up")], lambda: found[service].message)
 
 
 def require_status(reply: Reply) -> None:

@@ -1,1 +1,1 @@
-"""What a run made, and its removal, also after a crash. Imports `target` and below."""
+"""The resources that a run creates, and their removal, also after a crash. Imports `target` and below."""

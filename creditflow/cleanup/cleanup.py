@@ -1,4 +1,4 @@
-"""Removal of what a scenario made: registered when a thing is made, carried out in the reverse order, all of it."""
+"""Removal of what a scenario created: finalizers, added before each resource is created, run in reverse order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import groupby
 
-from creditflow.cleanup.journal import CURE, Journal, shown
+from creditflow.cleanup.journal import CURE, Journal, display_path
 from creditflow.cleanup.resources import Resource
 from creditflow.core.ending import told
 from creditflow.core.errors import ExpectedError
@@ -16,23 +16,23 @@ from creditflow.core.run_limits import TimeLimitError, deadlines
 
 Removal = Callable[[], object]
 
-_hands = ThreadPoolExecutor(4, thread_name_prefix="removal")
+_pool = ThreadPoolExecutor(4, thread_name_prefix="removal")
 
 
 class LeftBehindError(ExpectedError):
-    """Some of what was made could not be removed; the sentence names each thing and why."""
+    """Some resources could not be removed; the message names each, with the reason."""
 
 
 @dataclass(eq=False)
-class _Owed:
-    what: str | Resource
+class _Finalizer:
+    resource: str | Resource
     removal: Removal
     alone: bool
     lane: str
     number: int
 
-    def attempt(self) -> str:
-        """Remove it, in a thread of its own; returns why that failed, or nothing."""
+    def run(self) -> str:
+        """Remove the resource; return the error message, or an empty text."""
         try:
             self.removal()
         except Exception as error:
@@ -43,73 +43,73 @@ class _Owed:
 
 
 class Cleanup:
-    """The removals that a scenario owes. Registering happens before the thing is made, so that nothing is forgotten.
+    """The finalizers of a scenario. Each is added before its resource is created, so that no resource is forgotten.
 
     Args:
-        journal: where things are written before they are made, and when they are gone.
+        journal: the clean-up journal, which lists the resources until they are removed.
     """
 
     def __init__(self, journal: Journal | None = None) -> None:
         self._journal = journal
-        self._owed: list[_Owed] = []
+        self._finalizers: list[_Finalizer] = []
 
-    def owe(self, what: str | Resource, removal: Removal, alone: bool = False, lane: str = "") -> None:
-        """Register one removal.
+    def add_finalizer(self, resource: str | Resource, removal: Removal, alone: bool = False, lane: str = "") -> None:
+        """Add one finalizer.
 
         Args:
-            what: the thing, or its name for the reader of a failure; only a thing is journalled.
-            removal: removes it, and does nothing where it is already gone.
-            alone: waits until all that was registered later is removed, and what was registered earlier waits for
-                it; removals that need no such order run side by side.
-            lane: removals of one lane run one after the other.
+            resource: the resource, which is written to the clean-up journal; or a text that names it in error messages,
+                which is not written there.
+            removal: removes the resource, and does nothing if it is already removed.
+            alone: run after all later finalizers, and before all earlier ones; the others run side by side.
+            lane: finalizers of the same lane run one after the other.
         """
-        number = self._journal.owe(what) if self._journal and isinstance(what, Resource) else 0
-        self._owed.append(_Owed(what, removal, alone, lane, number))
+        number = self._journal.register(resource) if self._journal and isinstance(resource, Resource) else 0
+        self._finalizers.append(_Finalizer(resource, removal, alone, lane, number))
 
     def carry_out(self) -> None:
-        """Remove everything, last made first, also when some of it can't be removed.
+        """Run all finalizers, the last one first, also if some of them fail.
 
-        After an interruption what was under way is first given the time to end, lest it makes something anew.
+        After an interruption, requests under way first get time to end, so that they create nothing after the removal.
 
         Raises:
-            LeftBehindError: naming each thing that is still there.
+            LeftBehindError: some resources are still there.
         """
-        owed, self._owed = self._owed[::-1], []
-        said: dict[_Owed, str] = {}
+        finalizers, self._finalizers = self._finalizers[::-1], []
+        errors: dict[_Finalizer, str] = {}
         try:
             with interruption.removing(), deadlines.afterwards("The removal"):
                 interruption.settle()
-                self._remove(owed, said)
+                self._run(finalizers, errors)
         except (RemovalInterruptedError, TimeLimitError) as why:
             reason = str(why) if isinstance(why, TimeLimitError) else "the removal was interrupted"
-            said = dict.fromkeys(owed, reason) | said
+            errors = dict.fromkeys(finalizers, reason) | errors
         failed: dict[str, list[str]] = {}
-        for one in owed:
-            if said[one]:
-                failed.setdefault(said[one], []).append(str(one.what))
+        for finalizer in finalizers:
+            if errors[finalizer]:
+                failed.setdefault(errors[finalizer], []).append(str(finalizer.resource))
         if failed:
             left = "; ".join(f"{', '.join(resources)} ({reason})" for reason, resources in failed.items())
             raise LeftBehindError(f"This could not be removed and is still on the target: {left}.{self._cure()}")
 
-    def _remove(self, owed: list[_Owed], said: dict[_Owed, str]) -> None:
-        for _, together in groupby(enumerate(owed), key=lambda item: item[0] if item[1].alone else -1):
-            lanes: dict[object, list[_Owed]] = {}
-            for _, one in together:
-                lanes.setdefault(one.lane or one, []).append(one)
-            under_way: list[Future[None]] = [_hands.submit(self._attempt, lane, said) for lane in lanes.values()]
+    def _run(self, finalizers: list[_Finalizer], errors: dict[_Finalizer, str]) -> None:
+        for _, group in groupby(enumerate(finalizers), key=lambda item: item[0] if item[1].alone else -1):
+            lanes: dict[object, list[_Finalizer]] = {}
+            for _, finalizer in group:
+                lanes.setdefault(finalizer.lane or finalizer, []).append(finalizer)
+            under_way: list[Future[None]] = [_pool.submit(self._run_lane, lane, errors) for lane in lanes.values()]
             try:
                 wait(under_way)
             finally:
                 for future in under_way:
                     future.cancel()
 
-    def _attempt(self, lane: list[_Owed], said: dict[_Owed, str]) -> None:
-        for one in lane:
-            said[one] = one.attempt()
-            if self._journal and one.number and not said[one]:
-                self._journal.gone(one.number)
+    def _run_lane(self, lane: list[_Finalizer], errors: dict[_Finalizer, str]) -> None:
+        for finalizer in lane:
+            errors[finalizer] = finalizer.run()
+            if self._journal and finalizer.number and not errors[finalizer]:
+                self._journal.gone(finalizer.number)
 
     def _cure(self) -> str:
         if self._journal is None or not self._journal.left:
             return ""
-        return f" It is journalled in {shown(self._journal.path)}: {CURE}."
+        return f" It is listed in {display_path(self._journal.path)}: {CURE}."

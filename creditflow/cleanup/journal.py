@@ -1,8 +1,8 @@
-"""The journal of a run: what it makes, written to disk before it is made, so that it can be removed whatever happens.
+"""The clean-up journal of a run: a file that lists what the run creates, so that it can be removed after a crash too.
 
-One file a run, JSON lines: a head, then one line when a thing is owed (`owe`) and one when it is gone (`gone`), by
-number. A line is handed to the operating system whole before the thing is made: a killed process loses none. The
-file is locked as long as its run lives, and removed at its end when nothing is owed any more. No secret is in it.
+A run has one file of JSON lines: a head, then a line before each resource is created (`owe`, with a number) and a line
+after it is removed (`gone`, with the same number). Each line is written at once, so a killed process loses none. The
+file is locked while its run lives, and removed at the end if nothing is left. It contains no secret.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from creditflow.cleanup.resources import NotAResourceError, Resource, read
+from creditflow.cleanup.resources import NotAResourceError, Resource, from_dict
 from creditflow.core.errors import CannotRunError
 from creditflow.core.expect import counted
 from creditflow.core.naming import RUN
 from creditflow.core.redaction import redactor
 
 VERSION = 1
-"""Of the file's form. A file of another version is told and left alone."""
+"""The version of the file format. A file of another version is reported, and not changed."""
 
 _DAY_S = 86_400
 
@@ -38,7 +38,7 @@ CURE = "`make sweep` removes what is left"
 
 
 class Journal:
-    """The journal of this process, safe to use from several threads.
+    """The clean-up journal of this process; several threads may use it.
 
     Attributes:
         path: the file.
@@ -49,20 +49,20 @@ class Journal:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self._lock = threading.Lock()
-        self._owed: dict[int, Resource] = {}
+        self._left: dict[int, Resource] = {}
         self._number = 0
 
     @classmethod
     def begin(cls, folder: Path, target: str, sandbox: bool) -> Journal:
-        """Open the journal of this run.
+        """Open the clean-up journal of this run.
 
         Args:
-            folder: where journals are, those of each target in one below; made if it is not there, for its owner alone.
+            folder: contains one folder for each target with its journals; created with access for its owner only.
             target: `OPS_CENTER_URL`.
-            sandbox: whether the target is a sandbox, with which all that it holds ends.
+            sandbox: whether the target is a sandbox, which ends with all its contents.
 
         Raises:
-            CannotRunError: nothing can be written there.
+            CannotRunError: the folder can't be written.
         """
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,35 +80,35 @@ class Journal:
             )
         except OSError as error:
             raise CannotRunError(
-                f"The journal of what this run makes can't be written in {folder} ({error.strerror}): make that "
+                f"The clean-up journal of this run can't be written in {folder} ({error.strerror}): make that "
                 f"folder writable, or set JOURNAL_DIR to another."
             ) from None
         return journal
 
     @property
     def left(self) -> list[Resource]:
-        """What is owed and not gone, in the order in which it was made."""
-        return list(self._owed.values())
+        """The registered resources that are not removed, in the order of their creation."""
+        return list(self._left.values())
 
-    def owe(self, resource: Resource) -> int:
-        """Write that a thing is about to be made; the number by which it is told that it is gone."""
+    def register(self, resource: Resource) -> int:
+        """Write a resource before it is created, and return its number for `gone`."""
         with self._lock:
             self._number += 1
-            self._write({"owe": self._number, **resource.written()})
-            self._owed[self._number] = resource
+            self._write({"owe": self._number, **resource.as_dict()})
+            self._left[self._number] = resource
             return self._number
 
     def gone(self, number: int) -> None:
-        """Write that a thing was removed."""
+        """Write that a resource was removed."""
         with self._lock:
-            if self._owed.pop(number, None):
+            if self._left.pop(number, None):
                 self._write({"gone": number})
 
-    def end(self, tell: Callable[[str], None] = print) -> None:
-        """Close the file; it stays where something is left, which is told."""
+    def end(self, report: Callable[[str], None] = print) -> None:
+        """Close the file, and remove it if nothing is left; report what is left."""
         with self._lock:
-            if self._owed:
-                tell(f"{counted(len(self._owed), 'thing')} left, as {shown(self.path)} says: {CURE}.")
+            if self._left:
+                report(f"{counted(len(self._left), 'resource')} left, listed in {display_path(self.path)}: {CURE}.")
             else:
                 self.path.unlink(missing_ok=True)
             os.close(self._file)
@@ -119,48 +119,46 @@ class Journal:
 
 
 @dataclass(frozen=True)
-class Journalled:
-    """What the journal of a run that is over says.
+class JournalContent:
+    """The content of the clean-up journal of a finished run.
 
     Attributes:
         path: the file.
-        run: the run that wrote it; empty where its first line can't be read.
+        run: the run that wrote it; empty if the head can't be read.
         target: the `OPS_CENTER_URL` of that run.
-        sandbox: whether that was a sandbox.
-        began: the time of its beginning, ISO 8601 in UTC.
-        left: what was owed and is not said to be gone, in the order in which it was made.
-        unread: how many whole lines can't be read; the last one may be cut short and is not counted.
+        sandbox: whether the target was a sandbox.
+        left: the resources that were not removed, in the order of their creation.
+        unread: the number of complete lines that can't be read; an incomplete last line does not count.
     """
 
     path: Path
     run: str = ""
     target: str = ""
     sandbox: bool = False
-    began: str = ""
     left: tuple[Resource, ...] = ()
     unread: int = 0
 
     @property
     def of_another_version(self) -> bool:
-        """Whether what the file says can't be known."""
+        """Whether the file has an unknown format."""
         return not self.run and self.unread > 0
 
 
 @dataclass
 class _Reading:
     head: dict[str, Any] = field(default_factory=dict)
-    owed: dict[int, Resource] = field(default_factory=dict)
+    resources: dict[int, Resource] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
     unread: int = 0
 
     def take(self, line: Any) -> None:
-        """Take one line of the file in.
+        """Add one line of the file.
 
         Raises:
-            ValueError: it is none that is known.
+            ValueError, TypeError: the line is unknown.
         """
         if not isinstance(line, dict):
-            raise TypeError("no object")
+            raise TypeError("not an object")
         if "version" in line:
             if line["version"] != VERSION or not all(isinstance(line.get(name), str) for name in ("run", "target")):
                 raise ValueError("another version")
@@ -168,13 +166,14 @@ class _Reading:
         elif type(line.get("gone")) is int:
             self.gone.add(line["gone"])
         elif type(line.get("owe")) is int:
-            self.owed[line["owe"]] = read({name: value for name, value in line.items() if name not in ("owe", "at")})
+            data = {name: value for name, value in line.items() if name not in ("owe", "at")}
+            self.resources[line["owe"]] = from_dict(data)
         else:
-            raise ValueError("neither head nor thing")
+            raise ValueError("neither a head nor a resource")
 
 
-def parse(path: Path, text: bytes) -> Journalled:
-    """What a journal says: lines may be cut short, doubled or unknown, and the rest is still read."""
+def parse(path: Path, text: bytes) -> JournalContent:
+    """Read a clean-up journal; incomplete, repeated or unknown lines do not affect the others."""
     reading = _Reading()
     *whole, cut = text.split(b"\n")
     for line in whole:
@@ -186,19 +185,19 @@ def parse(path: Path, text: bytes) -> Journalled:
     with suppress(ValueError, TypeError, RecursionError):
         reading.take(json.loads(cut))
     head = reading.head
-    return Journalled(
+    left = tuple(resource for number, resource in reading.resources.items() if number not in reading.gone)
+    return JournalContent(
         path,
         run=head.get("run", ""),
         target=head.get("target", ""),
         sandbox=head.get("sandbox") is True,
-        began=str(head.get("at", "")),
-        left=tuple(resource for number, resource in reading.owed.items() if number not in reading.gone) if head else (),
+        left=left if head else (),
         unread=reading.unread,
     )
 
 
-def over(folder: Path) -> Iterator[Journalled]:
-    """The journals of runs that are over; those whose run lives are locked and passed over."""
+def finished(folder: Path) -> Iterator[JournalContent]:
+    """Yield the clean-up journals of finished runs; those of live runs are locked."""
     for path in _files(folder):
         try:
             with path.open("rb") as file:
@@ -209,8 +208,8 @@ def over(folder: Path) -> Iterator[Journalled]:
         yield parse(path, text)
 
 
-def alive(folder: Path) -> set[str]:
-    """The runs on this machine that are not over."""
+def live_runs(folder: Path) -> set[str]:
+    """Return the live runs on this machine."""
     names = set()
     for path in _files(folder):
         with suppress(OSError), path.open("rb") as file:
@@ -221,55 +220,55 @@ def alive(folder: Path) -> set[str]:
     return names
 
 
-def earlier(folder: Path, target: str) -> str:
-    """What to say of earlier runs that left something on a target, or whose journal can't be read; else empty.
+def leftovers(folder: Path, target: str) -> str:
+    """Return a message about what earlier runs left on a target, and about unreadable journals; else an empty text.
 
-    What was left in a sandbox that has ended is gone with it, and its journal is removed.
+    The journals of sandboxes that have ended are removed, because their resources ended with them.
     """
     number, runs, unread = 0, list[str](), list[str]()
-    for journal in over(folder):
+    for journal in finished(folder):
         if journal.unread and journal.path.parent == _of(folder, target):
-            unread.append(shown(journal.path))
+            unread.append(display_path(journal.path))
         if journal.target == target and journal.left:
             number += len(journal.left)
             runs.append(journal.run)
         elif journal.sandbox and not _answers(journal.target):
             journal.path.unlink(missing_ok=True)
     _remove_empty(folder)
-    said = []
+    sentences = []
     if runs:
         who = f"{len(runs)} earlier runs ({', '.join(sorted(runs))})" if runs[1:] else f"An earlier run ({runs[0]})"
-        said.append(f"{who} left {counted(number, 'thing')} on this target: `make sweep` removes them.")
+        sentences.append(f"{who} left {counted(number, 'resource')} on this target: `make sweep` removes them.")
     if unread:
-        said.append(
-            f"{' and '.join(unread)} can't be read whole: `make sweep` finds what else was left by its name, then "
-            f"remove the file."
+        sentences.append(
+            f"{' and '.join(unread)} can't be read completely: run `make sweep`, which also finds resources by their "
+            f"names, then remove the file."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
-def visits(folder: Path, target: str) -> int:
-    """A number that changes when a run on a target begins or ends on this machine, or a sweep; 0 where none did."""
+def last_visit(folder: Path, target: str) -> int:
+    """Return a number that changes when a run or a sweep on a target begins or ends on this machine; 0 if none did."""
     try:
         return _of(folder, target).stat().st_mtime_ns
     except OSError:
         return 0
 
 
-def visit(folder: Path, target: str) -> None:
-    """Tell by the same number that others are here."""
+def record_visit(folder: Path, target: str) -> None:
+    """Change the number that `last_visit` returns."""
     with suppress(OSError):
         os.utime(_of(folder, target))
 
 
-def shown(path: Path) -> str:
-    """A path as a person would type it from here."""
+def display_path(path: Path) -> str:
+    """Return a path relative to the working directory, if it is below it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _of(folder: Path, target: str) -> Path:
-    """Where the journals of a target are, below the folder of all journals."""
+    """Return the folder of a target's journals."""
     return folder / re.sub(r"[^A-Za-z0-9.]+", "-", target)
 
 
@@ -278,7 +277,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _remove_empty(folder: Path) -> None:
-    """Remove the folders of targets on which no run has been for a day: every sandbox has a target of its own."""
+    """Remove the empty folders of targets without a run for a day; each sandbox is a new target."""
     for place in folder.glob("*/"):
         with suppress(OSError):
             if time.time() - place.stat().st_mtime > _DAY_S:

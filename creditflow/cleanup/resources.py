@@ -1,6 +1,6 @@
-"""The things that a run makes on a target, as data: written to the journal, and removed again by whoever reads it.
+"""The resources that a run creates on a target, as data: written to the clean-up journal, and removed with its help.
 
-A thing says what it is (`str`), where it is kept, and how it is removed. To remove one that is gone does nothing.
+A resource has a description (`str`), a system, and a removal. The removal of a missing resource does nothing.
 """
 
 from __future__ import annotations
@@ -13,37 +13,37 @@ from creditflow.core.naming import email_of
 from creditflow.target.target import Target
 
 SignIn = Callable[[str], str]
-"""The access token of whom a run gave a user name; empty where nobody can sign in as them."""
+"""Returns the access token for a user name that a run gave; empty if nobody can sign in with it."""
 
 
 class NotAResourceError(ValueError):
-    """What was read as a thing is none that this version of the suite makes."""
+    """The data describes no resource that this version of the suite creates."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One thing on a target.
+    """One resource on a target.
 
     Attributes:
-        needs: the setting that names the system it is in.
-        plural: the kind, in the words of the sweep.
+        needs: the setting that names its system.
+        plural: the name of its kind in the report of the sweep.
     """
 
     needs: ClassVar[str] = ""
     plural: ClassVar[str] = ""
 
     def remove(self, target: Target, sign_in: SignIn) -> None:
-        """Remove it; nothing where it is gone."""
+        """Remove the resource; do nothing if it is missing."""
         raise NotImplementedError
 
-    def written(self) -> dict[str, str]:
-        """The thing as plain data, its kind among it."""
+    def as_dict(self) -> dict[str, str]:
+        """Return the resource as plain data, with its kind."""
         return {"kind": type(self).__name__, **asdict(self)}
 
 
 @dataclass(frozen=True)
 class KeycloakUser(Resource):
-    """Somebody who can sign in."""
+    """A user who can sign in."""
 
     name: str
     needs: ClassVar[str] = "KEYCLOAK_URL"
@@ -59,7 +59,7 @@ class KeycloakUser(Resource):
 
 @dataclass(frozen=True)
 class Rows(Resource):
-    """What `unicorn_db` keeps of a person, in every table with a `user_id`."""
+    """A person's rows in all tables of `unicorn_db` that have a `user_id`."""
 
     user: str
     name: str
@@ -76,7 +76,7 @@ class Rows(Resource):
 
 @dataclass(frozen=True)
 class RedisKeys(Resource):
-    """What Redis keeps of a person."""
+    """A person's keys in Redis."""
 
     user: str
     name: str
@@ -93,14 +93,14 @@ class RedisKeys(Resource):
 
 @dataclass(frozen=True)
 class Calls(Resource):
-    """The calls of a person in the journal of the provider stand-in."""
+    """A person's calls in the provider's journal."""
 
     caller: str
     needs: ClassVar[str] = "PROVIDER_URL"
     plural: ClassVar[str] = "people's calls in the provider's journal"
 
     def __str__(self) -> str:
-        return f"the journal of {self.caller}"
+        return f"the calls of {self.caller} in the provider's journal"
 
     def remove(self, target: Target, sign_in: SignIn) -> None:
         """Remove the calls."""
@@ -109,7 +109,7 @@ class Calls(Resource):
 
 @dataclass(frozen=True)
 class Trouble(Resource):
-    """A trouble that the provider stand-in makes for a person."""
+    """A trouble that the provider stand-in causes for a person."""
 
     caller: str
     needs: ClassVar[str] = "PROVIDER_URL"
@@ -125,7 +125,7 @@ class Trouble(Resource):
 
 @dataclass(frozen=True)
 class ProviderAccount(Resource):
-    """A key that the provider stand-in knows, by its fingerprint."""
+    """A key known to the provider stand-in, by its fingerprint."""
 
     fingerprint: str
     needs: ClassVar[str] = "PROVIDER_URL"
@@ -141,7 +141,7 @@ class ProviderAccount(Resource):
 
 @dataclass(frozen=True)
 class LagoCustomer(Resource):
-    """A customer of Lago with their subscription."""
+    """A customer of Lago, with the subscription."""
 
     id: str
     name: str
@@ -158,7 +158,7 @@ class LagoCustomer(Resource):
 
 @dataclass(frozen=True)
 class CreatedOrganization(Resource):
-    """An organisation with its credits and members; where its id is not known, those that the admin is an admin of."""
+    """An organisation with its credits and members; with an unknown id, all organisations of its admin."""
 
     name: str
     admin: str
@@ -170,10 +170,10 @@ class CreatedOrganization(Resource):
         return f"the organisation {self.name}"
 
     def remove(self, target: Target, sign_in: SignIn) -> None:
-        """Remove it as its admin, then the rows that it left.
+        """Remove the organisation as its admin, then the rows that remain.
 
         Raises:
-            RuntimeError: Ops-Center refuses its removal, or nobody is left to ask for it.
+            RuntimeError: Ops-Center refuses the removal, or the admin can't sign in.
         """
         in_database = target.has("UNICORN_DB_URL")
         ids = [self.id] if self.id else target.unicorn.organizations_of(email_of(self.admin)) if in_database else []
@@ -183,15 +183,15 @@ class CreatedOrganization(Resource):
                 if status not in (204, 404) and not (in_database and status in (405, 501)):
                     raise RuntimeError(f"Ops-Center answered {status} to its removal")
             elif not in_database:
-                raise RuntimeError("its admin is gone: set UNICORN_DB_URL")
+                raise RuntimeError("its admin can't sign in any more: set UNICORN_DB_URL")
             if in_database:
-                target.made.earlier(org_id, self.name)
+                target.writable.add_removable(org_id, self.name)
                 target.grants.remove_organization(org_id)
 
 
 @dataclass(frozen=True)
 class Membership(Resource):
-    """What makes a person of a run a member of an organisation that is not the run's."""
+    """The memberships of a person of a run in organisations of others."""
 
     email: str
     needs: ClassVar[str] = "UNICORN_DB_URL"
@@ -201,29 +201,29 @@ class Membership(Resource):
         return f"the memberships of {self.email}"
 
     def remove(self, target: Target, sign_in: SignIn) -> None:
-        """Remove the member from every organisation."""
+        """Remove the person from all organisations."""
         target.grants.remove_member(self.email)
 
 
 KINDS: tuple[type[Resource], ...] = (
     Trouble, CreatedOrganization, Membership, Rows, RedisKeys, LagoCustomer, Calls, ProviderAccount, KeycloakUser,
 )  # fmt: skip
-"""Every kind, in the order in which a sweep removes them: a person last, by whom all the others are found."""
+"""All kinds, in the order in which a sweep removes them: users last, because the others are found with their help."""
 
 _BY_NAME = {kind.__name__: kind for kind in KINDS}
 
 
-def read(written: Mapping[str, Any]) -> Resource:
-    """The thing that `Thing.written` has written.
+def from_dict(data: Mapping[str, Any]) -> Resource:
+    """Return the resource that `Resource.as_dict` turned into data.
 
     Raises:
-        NotAResourceError: it is none that this version makes.
+        NotAResourceError: this version of the suite creates no such resource.
     """
-    ids = {name: value for name, value in written.items() if name != "kind"}
-    kind = _BY_NAME.get(str(written.get("kind")))
+    ids = {name: value for name, value in data.items() if name != "kind"}
+    kind = _BY_NAME.get(str(data.get("kind")))
     if kind is None or not all(isinstance(value, str) for value in ids.values()):
-        raise NotAResourceError(f"{written.get('kind')!r} is no thing that a run makes")
+        raise NotAResourceError(f"a run creates no resource of the kind {data.get('kind')!r}")
     try:
         return kind(**ids)
     except TypeError:
-        raise NotAResourceError(f"a {kind.__name__} is not told by {', '.join(ids) or 'nothing'}") from None
+        raise NotAResourceError(f"a {kind.__name__} has other fields than {', '.join(ids) or 'none'}") from None

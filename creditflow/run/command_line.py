@@ -99,7 +99,7 @@ def sweep_target(
             raise typer.Exit(1) from None
     for thing in swept.removed:
         tell(f"  {thing}")
-    many = sweep.told(swept.removed)
+    many = sweep.summary(swept.removed)
     done = "Would be removed" if dry_run else "Removed"
     tell(f"{done} on {settings.ops_center_url}: {many or 'nothing, for no run left anything'}.")
     for reason in swept.left:
@@ -153,5 +153,5 @@ def _not_allowed(settings: Settings) -> list[str]:
 def _table(found: list[health.Health]) -> Table:
     table = Table("service", "address", "state", "version, or what to try next", box=None, pad_edge=False)
     for service in found:
-        table.add_row(service.service, service.address, _MARKS[service.state], redactor.clean(service.says))
+        table.add_row(service.service, service.address, _MARKS[service.state], redactor.clean(service.message))
     return table

@@ -103,10 +103,10 @@ def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = p
     tell(f"Target {settings.ops_center_url}, run {RUN}")
     if proxy := health.proxy(settings):
         tell(proxy)
-    if left := journal.earlier(settings.journal_dir, settings.ops_center_url):
+    if left := journal.leftovers(settings.journal_dir, settings.ops_center_url):
         tell(left)
     check(target, tell)
-    for line in guard.announced(settings, RUN):
+    for line in guard.announcement(settings, RUN):
         tell(line)
     for limit in target.limits():
         tell(f"Not testable here: {limit}")
@@ -150,7 +150,7 @@ def check(target: Target, tell: Callable[[str], None]) -> None:
         CannotRunError: with the list of all that is missing.
     """
     found = health.services(target)
-    wrong = [h.says for h in found if h.state == "down"]
+    wrong = [h.message for h in found if h.state == "down"]
     if not any(h.state == "down" and h.service == "PostgreSQL" for h in found):
         try:
             wrong += health.tables(target)
@@ -158,5 +158,5 @@ def check(target: Target, tell: Callable[[str], None]) -> None:
             wrong.append(str(away))
     if wrong:
         raise CannotRunError("The run can't begin:\n" + "\n".join(f"  - {sentence}" for sentence in wrong))
-    environment.tell({h.service: f"{h.address} {h.says}" for h in found if h.state == "up"})
-    tell("Services: " + ", ".join(f"{h.service} {h.says}" for h in found if h.state == "up"))
+    environment.tell({h.service: f"{h.address} {h.message}" for h in found if h.state == "up"})
+    tell("Services: " + ", ".join(f"{h.service} {h.message}" for h in found if h.state == "up"))

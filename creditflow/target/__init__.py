@@ -1,1 +1,1 @@
-"""The deployment under test: settings, write guard, health, one driver a system. Imports `core`."""
+"""The deployment under test: settings, write guard, health, one driver for each system. Imports `core`."""

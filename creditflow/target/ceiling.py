@@ -1,50 +1,31 @@
-"""The ceiling of a run: how many LLM requests it may send, and what they may cost where a real provider is paid.
+"""The ceiling of a run: the most LLM requests that it may send, and the most that they may cost at a real provider.
 
-The drivers ask before each request, so that no way of sending one goes round it. What a request costs is assumed, at
-one price for all models: by the tokens that it announces, or by those that the provider reported where they are more.
+All drivers that send LLM requests use one `Ceiling`. The cost is an estimate at one price for all models. It counts the
+tokens that a request announces, or the tokens that the provider reports if they are more.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from creditflow.target.drivers.http import Reply, whole
 from creditflow.target.settings import Settings
 
 
-class Meter(Protocol):
-    """Counts LLM requests, and may forbid one."""
-
-    def ask(self, body: Any) -> None:
-        """Count a request that is about to be sent; raises where it may not be."""
-
-    def answered(self, body: Any, reply: Reply) -> None:
-        """Count what an answer reports beyond what its request announced."""
-
-
-class Unmetered:
-    """Counts nothing and forbids nothing: for a driver that is used alone."""
-
-    def ask(self, body: Any) -> None:
-        """Let it be sent."""
-
-    def answered(self, body: Any, reply: Reply) -> None:
-        """Take no note."""
-
-
 class CeilingReachedError(Exception):
-    """The run may send no further LLM request; the sentence names the ceiling and the setting that raises it."""
+    """The run may send no more LLM requests; the message names the ceiling and the setting that raises it."""
 
 
 class Ceiling:
-    """What a run may still send and spend; safe to ask from several threads.
+    """Counts the LLM requests and tokens of a run; several threads may use it.
 
-    Once it is reached it stays so, for requests that would still fit too: the run is over.
+    After the ceiling is reached, all further requests are refused, also smaller ones.
 
     Args:
-        settings: with `max_requests`, and where no provider stand-in is named `max_provider_cost` (US cents) and
-            `provider_price` (US cents for 1,000 tokens).
+        settings: `max_requests` counts always; `max_provider_cost` (US cents) and `provider_price` (US cents for 1,000
+            tokens) count if no provider stand-in is named.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -57,25 +38,36 @@ class Ceiling:
 
     @property
     def requests(self) -> int:
-        """The LLM requests that were sent."""
+        """The number of LLM requests so far."""
         return self._requests
 
     @property
     def cost(self) -> int:
-        """What they cost at a real provider by the assumed price, in US cents, rounded up; 0 with a stand-in."""
+        """The estimated cost at a real provider in US cents, rounded up; 0 with a stand-in."""
         return -(-self._tokens * self._price // 1000)
 
     def check(self) -> None:
-        """Make sure that the ceiling was not reached.
+        """Require that the ceiling was not reached.
 
         Raises:
-            CeilingReachedError: it was, so that what is not yet judged can't be.
+            CeilingReachedError: it was reached.
         """
         if self._reached:
             raise CeilingReachedError(self._reached)
 
-    def ask(self, body: Any) -> None:
-        """Count a request that is about to be sent.
+    def send(self, body: Any, send: Callable[[], Reply]) -> Reply:
+        """Count a request, send it, and count its reply.
+
+        Raises:
+            CeilingReachedError: it would be one too many, or cost too much; it was not sent.
+        """
+        self.count_request(body)
+        reply = send()
+        self.count_reply(body, reply)
+        return reply
+
+    def count_request(self, body: Any) -> None:
+        """Count a request before it is sent.
 
         Raises:
             CeilingReachedError: it would be one too many, or cost too much.
@@ -94,24 +86,24 @@ class Ceiling:
             self._requests += 1
             self._tokens += tokens
 
-    def answered(self, body: Any, reply: Reply) -> None:
-        """Count the tokens that a provider reported beyond those that the request announced."""
+    def count_reply(self, body: Any, reply: Reply) -> None:
+        """Count the reported tokens that are more than the request announced."""
         beyond = (reported(reply) or 0) - (announced(body) or 0)
         with self._lock:
             self._tokens += max(0, beyond)
 
     def _stop(self, what: str, setting: str) -> None:
         self._reached = (
-            f"The run has reached {what}, after {self._requests:,} requests, and sends no more: see whether so many "
-            f"are meant, run fewer scenarios, or raise {setting}."
+            f"The run has reached {what}, after {self._requests:,} requests, and sends no more: check whether so many "
+            f"are intended, run fewer scenarios, or raise {setting}."
         )
         raise CeilingReachedError(self._reached)
 
 
 def announced(body: Any) -> int | None:
-    """The tokens that a request's body announces; None for a body that is no question.
+    """Return the tokens that a request's body announces, or None if it is not an LLM request.
 
-    A word of the question is a token; without `max_tokens` question and answer have 100 together.
+    Each word of the request is one token. Without `max_tokens`, request and answer together have 100.
     """
     try:
         words = sum(len(message["content"].split()) for message in body["messages"])
@@ -122,7 +114,7 @@ def announced(body: Any) -> int | None:
 
 
 def reported(reply: Reply) -> int | None:
-    """The tokens that the provider reported in an answer or a stream; None when it reported no whole number."""
+    """Return the tokens that the provider reported in a reply or a stream, or None if it is not a whole number."""
     for event in (reply.body, *reversed(reply.events)):
         if isinstance(event, dict) and isinstance(event.get("usage"), dict):
             return whole(event["usage"].get("total_tokens"))

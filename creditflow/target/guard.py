@@ -1,9 +1,9 @@
-"""The guard before a run: which systems it would write to, and whether they may be written to.
+"""The write guard: finds the systems that a run would write to, and refuses those that are not allowed targets.
 
-Everything that makes or removes something on a target calls :func:`require_allowed` first. A system that is not on
-this machine has to be named by its host in `ALLOWED_TARGETS`; one that looks like production has to be named once
-more, in `ALLOW_PRODUCTION`. A tunnel looks like this machine, so that realm, database and host are looked at wherever
-a system is.
+Each command that creates or removes something on a target first calls :func:`require_allowed`. The settings must name
+the host of a system on another machine in `ALLOWED_TARGETS`, and the host of a system that looks like production in
+`ALLOW_PRODUCTION`. A tunnel can make any system look local, so the guard checks realm, database and host on this
+machine too.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from creditflow.target.drivers.proxies import address_of
 from creditflow.target.settings import Settings, listed
 
 LOOK_UP_S = 5.0
-"""Seconds that the look-up of all hosts may take."""
+"""The deadline for the look-up of all hosts, in seconds."""
 
 Resolve = Callable[[str], Iterable[str]]
 
 
 class NotAllowedError(CannotRunError):
-    """The target may not be written to until somebody says so; the sentence says what, where and how."""
+    """The target is not an allowed target; the message names the systems and the setting that allows them."""
 
 
 @dataclass(frozen=True)
 class System:
-    """One system of a target as the settings name it.
+    """One system of a target.
 
     Attributes:
-        name: of the system, for a reader.
-        setting: the environment name that names it.
-        host: where its driver connects to, lower case; of several each is a system.
-        names: what else it goes by, as the reader's word and the name, such as "the realm" and "uchub".
+        name: the system's name in messages.
+        setting: the setting that names it.
+        host: the host that its driver connects to, in small letters; each of several hosts is a `System` of its own.
+        names: its other names, each with its kind, such as ("the realm", "uchub").
     """
 
     name: str
@@ -56,7 +56,7 @@ class System:
     names: tuple[tuple[str, str], ...] = ()
 
     def looks_like(self, patterns: Iterable[str]) -> str:
-        """What of it looks like a pattern, in the reader's words; empty when nothing does."""
+        """Return a description of the first name that matches a pattern; empty if none matches."""
         wanted = [pattern.lower() for pattern in patterns]
         for what, name in (("the host", self.host), *self.names):
             for word in re.split(r"[^a-z]+", name.lower()):
@@ -67,7 +67,7 @@ class System:
 
 
 def systems(settings: Settings) -> list[System]:
-    """Every system that the settings name, each by the host to which its driver really connects."""
+    """Return the systems that the settings name, each with the host that its driver really connects to."""
     realm = (("the realm", settings.keycloak_realm),)
     found = [
         *_http("Ops-Center", "OPS_CENTER_URL", settings.ops_center_url),
@@ -84,11 +84,11 @@ def systems(settings: Settings) -> list[System]:
 
 
 def require_allowed(settings: Settings, resolve: Resolve | None = None) -> None:
-    """Make sure that every named system may be written to; nothing is asked of any of them.
+    """Require that all systems are allowed targets; no system is contacted.
 
     Args:
-        settings: of a run.
-        resolve: the addresses of a host; by default as the machine looks them up, within `LOOK_UP_S`.
+        settings: of the run.
+        resolve: returns the addresses of a host; by default `addresses`, with the deadline `LOOK_UP_S`.
 
     Raises:
         NotAllowedError: a system is not on this machine and its host is not in `ALLOWED_TARGETS`, or it looks like
@@ -100,55 +100,54 @@ def require_allowed(settings: Settings, resolve: Resolve | None = None) -> None:
     if foreign := _foreign(unnamed, resolve or addresses):
         hosts = _hosts([*(system for system in named if system.host in allowed), *foreign])
         raise NotAllowedError(
-            f"{_told(foreign)} {'is' if len(foreign) == 1 else 'are'} not on this machine, and a run makes people, "
-            f"organisations and credits on its target: if it may do so there, name the hosts too, "
-            f"ALLOWED_TARGETS={hosts}, or unset OPS_CENTER_URL to run on a sandbox."
+            f"{_listed(foreign)} {'is' if len(foreign) == 1 else 'are'} not on this machine, and a run creates people, "
+            f"organisations and credits on its target: to allow this, set ALLOWED_TARGETS={hosts}, or unset "
+            f"OPS_CENTER_URL to run on a sandbox."
         )
     patterns = listed(settings.production_patterns)
     alike = {system: like for system in named if (like := system.looks_like(patterns))}
     if unconfirmed := [system for system in alike if system.host not in confirmed]:
         hosts = _hosts(list(alike))
         raise NotAllowedError(
-            f"{_told(unconfirmed)} {'looks' if len(unconfirmed) == 1 else 'look'} like production "
-            f"({'; '.join(dict.fromkeys(alike[system] for system in unconfirmed))}), where a run of tests has no "
-            f"place: point it at another target, or if this really is what you want, say so by naming the hosts, "
-            f"ALLOW_PRODUCTION={hosts}."
+            f"{_listed(unconfirmed)} {'looks' if len(unconfirmed) == 1 else 'look'} like production "
+            f"({'; '.join(dict.fromkeys(alike[system] for system in unconfirmed))}), and tests must not run on "
+            f"production: name another target, or to run there all the same, set ALLOW_PRODUCTION={hosts}."
         )
 
 
-def announced(settings: Settings, run: str) -> list[str]:
-    """What a run will make and where, one line each, told before anything is made.
+def announcement(settings: Settings, run: str) -> list[str]:
+    """Return the lines that a run prints before it creates anything: what it will create, and where.
 
     Args:
         settings: of the run.
-        run: its name, which everything that it makes carries.
+        run: its name, with which all names that it creates begin.
     """
     keycloak, ops_center = _place(settings.keycloak_url), _place(settings.ops_center_url)
     lines = [
-        f"This run makes, each under the name {run}-..., and removes when the scenario that needs it ends:",
+        f"This run creates, with names {run}-..., and removes when the scenario that needs them ends:",
         f"  people in Keycloak at {keycloak}, realm {settings.keycloak_realm}",
         f"  organisations, members, purchases, allocations and provider keys in Ops-Center at {ops_center}",
     ]
     if url := settings.unicorn_db_url.get_secret_value():
-        lines.append(f"  credits and past calls of these people, as rows, in PostgreSQL at {_database_place(url)}")
+        lines.append(f"  rows with credits and past calls of these people in PostgreSQL at {_database_place(url)}")
     if settings.lago_api_url:
         lines.append(f"  customers and subscriptions in Lago at {_place(settings.lago_api_url)}")
     if url := settings.redis_url.get_secret_value():
-        lines.append(f"  no keys of its own in Redis at {_place(url)}; those of its people are removed")
+        lines.append(f"  nothing in Redis at {_place(url)}, but it removes the keys of its people there")
     if settings.provider_url:
         lines.append(f"  provider keys and troubles in the stand-in at {_place(settings.provider_url)}")
     most = f"It sends at most {counted(settings.max_requests, 'LLM request')} (MAX_REQUESTS)"
     if settings.provider_url:
-        return [*lines, f"{most}; a stand-in answers them, and nobody pays."]
+        return [*lines, f"{most}; the provider stand-in answers them at no cost."]
     return [
         *lines,
-        f"{most}, for which a real provider is paid at most {settings.max_provider_cost:,} US cents "
-        f"(MAX_PROVIDER_COST), by an assumed {settings.provider_price} cents per 1,000 tokens (PROVIDER_PRICE).",
+        f"{most}; a real provider charges at most {settings.max_provider_cost:,} US cents for them "
+        f"(MAX_PROVIDER_COST), at an assumed {settings.provider_price} cents per 1,000 tokens (PROVIDER_PRICE).",
     ]
 
 
 def addresses(host: str) -> list[str]:
-    """The IP addresses of a host, without the zone of an interface; none where it can't be looked up."""
+    """Return the IP addresses of a host, without interface zones; none if the look-up fails."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -157,7 +156,7 @@ def addresses(host: str) -> list[str]:
 
 
 def is_here(found: Iterable[str]) -> bool:
-    """Whether these are addresses of this machine, all of them; no address is none of its."""
+    """Return whether there are addresses, and all of them belong to this machine."""
     own = {address.address.partition("%")[0] for interface in psutil.net_if_addrs().values() for address in interface}
     places = {place: address_of(place) for place in found}
     return bool(places) and all(
@@ -166,14 +165,14 @@ def is_here(found: Iterable[str]) -> bool:
 
 
 def _foreign(named: list[System], resolve: Resolve) -> list[System]:
-    """Those that are not on this machine; a host that can't be looked up in time is not."""
+    """Return the systems that are not on this machine; a host that can't be looked up in time is not on it."""
     hosts = dict.fromkeys(system.host for system in named)
     here: dict[str, bool] = {}
 
     def look(host: str) -> None:
         here[host] = is_here(resolve(host))
 
-    # getaddrinfo has no deadline of its own: a thread that is late is left alone, and does not keep the run alive.
+    # getaddrinfo has no deadline, so each look-up runs in a daemon thread, which is abandoned if it is late.
     threads = [threading.Thread(target=look, args=(host,), daemon=True) for host in hosts]
     for thread in threads:
         thread.start()
@@ -182,9 +181,9 @@ def _foreign(named: list[System], resolve: Resolve) -> list[System]:
     return [system for system in named if not here.get(system.host)]
 
 
-def _told(named: list[System]) -> str:
-    said = [f"{system.name} at {system.host or 'no host'} ({system.setting})" for system in named]
-    return " and ".join(part for part in (", ".join(said[:-1]), said[-1]) if part)
+def _listed(named: list[System]) -> str:
+    parts = [f"{system.name} at {system.host or 'no host'} ({system.setting})" for system in named]
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
 
 
 def _hosts(named: list[System]) -> str:
@@ -198,13 +197,13 @@ def _http(name: str, setting: str, url: str, names: tuple[tuple[str, str], ...] 
         host = parse_url(url).host or ""
     except LocationParseError:
         host = ""
-    # urllib3 is what connects; where the standard library reads another host out of the same text, both count.
+    # urllib3 connects; if the standard library finds another host in the same text, both count.
     hosts = (host, urlsplit(url).hostname or "")
     return [System(name, setting, each, names) for each in dict.fromkeys(map(_bare, hosts))]
 
 
 def _database(name: str, setting: str, url: str) -> list[System]:
-    """Where libpq connects to: its parameters override the address, and the environment what the address leaves out."""
+    """Return the hosts that libpq connects to: parameters override the address, and PGHOSTADDR completes it."""
     if not url:
         return []
     parts = _dsn(url)

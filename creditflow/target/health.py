@@ -1,6 +1,6 @@
-"""How the target's services are: each with its address, whether it is up, its version, and what to try next.
+"""The health of the target's services: the address, state and version of each, or what to try next.
 
-Asked before every run (plan items X3 and X4) and by `make doctor`.
+Checked before each run (plan items X3 and X4) and by `make doctor`.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ LAGO_TABLES = {
 
 @dataclass(frozen=True)
 class Health:
-    """One service as it was found.
+    """The health of one service.
 
     Attributes:
-        state: `up`, `down`, or `not named` where no setting says where it is.
-        says: its version, or in one sentence what is wrong and what to try next.
+        state: `up`, `down`, or `not named` if no setting names it.
+        message: its version, or one sentence about what is wrong and what to try next.
     """
 
     service: str
     address: str
     state: str
-    says: str
+    message: str
 
 
 def services(target: Target) -> list[Health]:
-    """Ask every service of the target at once how it is; one that is not there costs one deadline, not seven."""
-    asked: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
+    """Return the health of all services, checked side by side, so that several missing ones cost only one deadline."""
+    checks: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
         ("Ops-Center", lambda: _ops_center(target), "OPS_CENTER_URL"),
         ("Keycloak", lambda: _keycloak(target), "KEYCLOAK_URL"),
         ("PostgreSQL", lambda: _postgresql(target), "UNICORN_DB_URL"),
@@ -62,15 +62,15 @@ def services(target: Target) -> list[Health]:
         ("LiteLLM", lambda: _litellm(target), "LITELLM_URL"),
         ("Provider", lambda: _provider(target), "PROVIDER_URL"),
     ]
-    with ThreadPoolExecutor(len(asked)) as pool:
-        return list(pool.map(lambda item: _look(*item), asked))
+    with ThreadPoolExecutor(len(checks)) as pool:
+        return list(pool.map(lambda item: _look(*item), checks))
 
 
 def proxy(settings: Settings) -> str:
-    """What is to be said of a proxy that is set, and for which services it is used; empty without one.
+    """Return a sentence or two about the proxies and the services that use them; empty if no proxy is set.
 
     Raises:
-        CannotRunError: it can't be used.
+        CannotRunError: the environment names no usable proxy.
     """
     named = {
         "Ops-Center": settings.ops_center_url,
@@ -79,11 +79,11 @@ def proxy(settings: Settings) -> str:
         "LiteLLM": settings.litellm_url,
         "Provider": settings.provider_url,
     }
-    return proxies.told({service: url for service, url in named.items() if url})
+    return proxies.summary({service: url for service, url in named.items() if url})
 
 
 def tables(target: Target) -> list[str]:
-    """What is missing of the tables that the checks read and the suite writes, a sentence each."""
+    """Return one sentence for each table or right that the checks or the writes of the suite need and lack."""
     missing = []
     if target.has("UNICORN_DB_URL"):
         found = target.unicorn.database.columns()
@@ -96,24 +96,24 @@ def tables(target: Target) -> list[str]:
 
 
 def _unwritable(target: Target) -> list[str]:
-    """Why the suite could not grant credits or remove its rows, before it makes anything."""
+    """Return the sentence that explains why the suite could not grant credits or remove rows, if it can't."""
     writing = target.grants.database
     if not set(UNICORN_TABLES) <= set(writing.columns()):
         return [
             f"UNICORN_DB_URL names the database {writing.address}, which is not the unicorn_db of the checks: "
-            f"name the same database there as in UNICORN_DB_READ_URL"
+            f"name the same database as in UNICORN_DB_READ_URL"
         ]
-    if not writing.writes(list(UNICORN_TABLES)):
+    if not writing.can_write(list(UNICORN_TABLES)):
         return [
-            f"the role of UNICORN_DB_URL may not write at {writing.address}, so that credits can't be granted and "
-            f"rows not be removed: name a role that may insert and delete"
+            f"the role of UNICORN_DB_URL may not write at {writing.address}, so the suite can't grant credits or "
+            f"remove its rows: name a role that may insert and delete"
         ]
     return []
 
 
-def _look(service: str, ask: Callable[[], tuple[str, str]], setting: str) -> Health:
+def _look(service: str, check: Callable[[], tuple[str, str]], setting: str) -> Health:
     try:
-        address, version = ask()
+        address, version = check()
     except NotTestableError:
         return Health(service, "", "not named", f"set {setting}")
     except ServiceUnavailableError as away:
@@ -121,15 +121,15 @@ def _look(service: str, ask: Callable[[], tuple[str, str]], setting: str) -> Hea
     return Health(service, address, "up", version)
 
 
-def _missing(database: str, wanted: dict[str, str], found: dict[str, set[str]], ask: str) -> list[str]:
+def _missing(database: str, wanted: dict[str, str], found: dict[str, set[str]], hint: str) -> list[str]:
     if not set(wanted) & set(found):
-        return [f"{database} is up but empty, none of the tables {', '.join(wanted)} is there: {ask}"]
+        return [f"{database} is up but has none of the tables {', '.join(wanted)}: {hint}"]
     sentences = []
     for table, columns in wanted.items():
         if table not in found:
-            sentences.append(f"{database} has no table {table}: {ask}")
+            sentences.append(f"{database} has no table {table}: {hint}")
         elif lacking := [c for c in columns.split() if c not in found[table]]:
-            sentences.append(f"the table {table} of {database} lacks {', '.join(lacking)}: {ask}")
+            sentences.append(f"the table {table} of {database} lacks {', '.join(lacking)}: {hint}")
     return sentences
 
 
@@ -138,16 +138,15 @@ def _ops_center(target: Target) -> tuple[str, str]:
     reply = target.ops_center.status()
     services = reply.body.get("services")
     if reply.status in (404, 405, 501) and _asks_for_a_token(http):
-        return http.url, f"does not say how its services are ({reply.status} at {BASE}/system/status)"
+        return http.url, f"does not report the state of its services ({reply.status} at {BASE}/system/status)"
     if reply.status != 200 or not isinstance(services, dict):
         place, kind = reply.headers.get("Location"), reply.headers.get("Content-Type", "").partition(";")[0]
-        how = (
-            f" and leads to {urlsplit(place).netloc or 'another path'}" if place else f" with {kind}" * ("html" in kind)
-        )
+        how = f" with {kind}" if "html" in kind else ""
+        if place:
+            how = f" and redirects to {urlsplit(place).netloc or 'another path'}"
         what = f"answered {reply.status}{how} when asked for its status, not as Ops-Center does"
-        cure = (
-            "" if reply.status >= 500 else "see that OPS_CENTER_URL names Ops-Center, with what stands before /api/v1"
-        )
+        cure = "check that OPS_CENTER_URL is the address of Ops-Center, with any path before /api/v1"
+        cure = "" if reply.status >= 500 else cure
         raise ServiceUnavailableError("Ops-Center", http.url, what, cure)
     down = [name for name, state in services.items() if state != "up"]
     return http.url, f"reports {', '.join(down)} down" if down else str(
@@ -156,7 +155,7 @@ def _ops_center(target: Target) -> tuple[str, str]:
 
 
 def _asks_for_a_token(http: Http) -> bool:
-    """Whether the plan's first endpoint is there; that of the status is not the plan's, and may be missing."""
+    """Return whether EP1 exists; the status endpoint is not in the plan, and may be missing."""
     reply = http.send("GET", BASE + ENDPOINTS["EP1"][1])
     return reply.status == 401 and reply.headers.get("WWW-Authenticate", "").startswith("Bearer")
 
@@ -182,7 +181,7 @@ def _lago(target: Target) -> tuple[str, str]:
 def _litellm(target: Target) -> tuple[str, str]:
     http = target.litellm.http
     if not target.litellm.alive():
-        raise ServiceUnavailableError("LiteLLM", http.url, "says that it is not ready")
+        raise ServiceUnavailableError("LiteLLM", http.url, "reports that it is not ready")
     if not target.litellm.models():
         raise ServiceUnavailableError(
             "LiteLLM", http.url, "lists no model", "correct LITELLM_MASTER_KEY or its configuration"

@@ -1,4 +1,4 @@
-"""The sandbox as the suite uses it where no deployment is named; nothing else here knows of it."""
+"""Starts the sandbox for a run that names no deployment; the only module of `creditflow` that imports `sandbox`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Callable, Mapping
 from creditflow.core.errors import CannotRunError
 
 
-def start(owe: Callable[[Callable[[], object]], object], tell: Callable[[str], None]) -> Mapping[str, str]:
-    """Start the sandbox, or take the one that is up; its description in the settings' names.
+def start(add_finalizer: Callable[[Callable[[], object]], object], report: Callable[[str], None]) -> Mapping[str, str]:
+    """Start the sandbox, or use the running one, and return its settings, by environment name.
 
     Args:
-        owe: takes what ends it again, unless it is kept or others need it.
-        tell: shows the reader how far it is.
+        add_finalizer: takes the function that stops the sandbox, unless it is kept or others use it.
+        report: receives a line for each step of the start.
 
     Raises:
-        CannotRunError: it does not start, with the service and the cure.
+        CannotRunError: the sandbox does not start; the message names the service and what to do.
     """
-    import sandbox  # noqa: PLC0415 - needed only where no deployment is named
+    import sandbox  # noqa: PLC0415 - needed only if no deployment is named
     from sandbox.errors import SandboxError  # noqa: PLC0415
 
     try:
-        started = sandbox.start(report=tell)
+        started = sandbox.start(report=report)
     except ModuleNotFoundError as missing:
         raise CannotRunError(
             f"OPS_CENTER_URL names no deployment, and the package {missing.name} of the sandbox is not installed: "
@@ -29,15 +29,15 @@ def start(owe: Callable[[Callable[[], object]], object], tell: Callable[[str], N
         ) from None
     except SandboxError as error:
         raise CannotRunError(str(error)) from None
-    owe(started.stop)
+    add_finalizer(started.stop)
     return started.settings
 
 
 def running() -> Mapping[str, str] | None:
-    """The description of the sandbox that is up, whole or not, in the settings' names; None when there is none.
+    """Return the settings of the running sandbox, by environment name, or None; some of its services may be down.
 
     Raises:
-        CannotRunError: what is known of it can't be read.
+        CannotRunError: the sandbox's own state can't be read.
     """
     try:
         from sandbox import described  # noqa: PLC0415

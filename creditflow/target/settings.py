@@ -1,8 +1,7 @@
 """The settings of a run: one typed object, read from `behave -D`, then the environment, then `.env`.
 
-The names are the plan's (section "Environment Variables"), completed with what the plan leaves open: where the
-databases, Redis, Lago and LiteLLM of a deployment answer. Without `OPS_CENTER_URL` the run starts a sandbox, which
-describes itself in the same names.
+The names are the plan's (section "Environment Variables"), with more names for the databases, Redis, Lago and LiteLLM,
+which the plan leaves open. Without `OPS_CENTER_URL` the run starts a sandbox, which uses the same names.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ _HOST = re.compile(r"[\w.:-]+")
 _HTTP_URLS = ("ops_center_url", "keycloak_url", "litellm_url", "lago_api_url", "provider_url")
 _DATABASE_URLS = ("unicorn_db_url", "unicorn_db_read_url", "lago_db_read_url")
 _SECRET_URLS = (*_DATABASE_URLS, "redis_url")
-"""Addresses that carry a password."""
+"""Addresses with a password."""
 
 
 class SettingsError(CannotRunError):
-    """A setting is missing, malformed or contradicts another; the sentence says which and what to do."""
+    """A setting is missing, malformed or contradicts another; the message says which, and what to do."""
 
 
 class Settings(BaseSettings):
-    """Where the target's systems answer and with what they are opened; every value of a secret kind is a `SecretStr`.
+    """The addresses and credentials of the target's systems, and the limits of a run. Secrets are `SecretStr`.
 
-    Empty means: not named. What a check needs and is not named is said at the start of the run and is never green.
+    An empty value means "not named". The run reports at its start what it can't test for this reason.
     """
 
     model_config = SettingsConfigDict(
@@ -46,16 +45,16 @@ class Settings(BaseSettings):
 
     ops_center_url: str = Field("", description="address of the Ops-Center API, without /api/v1")
     keycloak_url: str = Field("", description="address of Keycloak")
-    keycloak_realm: str = Field("uchub", min_length=1, description="realm of the people")
+    keycloak_realm: str = Field("uchub", min_length=1, description="realm of the users")
     keycloak_client_id: str = Field(
-        "ops-center", min_length=1, description="client that signs people in and may manage users"
+        "ops-center", min_length=1, description="client that signs users in and may manage them"
     )
     keycloak_client_secret: SecretStr = Field(SecretStr(""), description="secret of that client")
     keycloak_other_client_id: str = Field(
-        "admin-cli", min_length=1, description="public client of the realm whose tokens are not for Ops-Center"
+        "admin-cli", min_length=1, description="public client of the realm with tokens that are not for Ops-Center"
     )
     keycloak_short_lived_client_id: str = Field(
-        "", description="public client whose tokens are for Ops-Center and last a second or two"
+        "", description="public client with tokens for Ops-Center that last a second or two"
     )
     unicorn_db_url: SecretStr = Field(SecretStr(""), description="unicorn_db for grants and removal")
     unicorn_db_read_url: SecretStr = Field(SecretStr(""), description="unicorn_db for checks, a role that can't write")
@@ -74,16 +73,14 @@ class Settings(BaseSettings):
     platform_key_fingerprint: str = Field(
         "", description="first 16 hex digits of SHA-256 of the platform's provider key"
     )
-    test_openrouter_key: SecretStr = Field(
-        SecretStr(""), description="an OpenRouter key that may be spent by BYOK checks"
-    )
-    allowed_targets: str = Field("", description="hosts beside this machine that a run may write to, with ',' between")
+    test_openrouter_key: SecretStr = Field(SecretStr(""), description="an OpenRouter key that BYOK checks may spend")
+    allowed_targets: str = Field("", description="other hosts that a run may write to, separated by ','")
     allow_production: str = Field(
-        "", description="hosts that look like production and may be written to nevertheless, with ',' between"
+        "", description="hosts that look like production and that a run may write to all the same, separated by ','"
     )
     production_patterns: str = Field(
         "*prod*,prd,live",
-        description="what a word of a production's host, realm or database looks like, with ',' between; * is anything",
+        description="patterns of words in production hosts, realms or databases, separated by ','; * is any text",
     )
     max_requests: int = Field(15_000, ge=1, le=1_000_000, description="LLM requests that a run may send")
     max_provider_cost: int = Field(
@@ -93,16 +90,17 @@ class Settings(BaseSettings):
         6, ge=1, le=100_000, description="US cents that 1,000 tokens are assumed to cost at a real provider"
     )
     watch: Literal["exact", "bystanders"] = Field(
-        "bystanders", description="exact: nobody else uses the target, so that whatever else changes is red"
+        "bystanders", description="exact: nobody else uses the target, so any other change is red"
     )
     target_logs: str = Field(
-        "", description="files of the services' logs that may show no error, with ':' between; empty: not watched"
+        "", description="log files of the services that must show no error, separated by ':'; empty: not watched"
     )
     journal_dir: Path = Field(
-        PROJECT / ".credit-flow", description="folder where a run writes what it makes, until it is removed again"
+        PROJECT / ".credit-flow",
+        description="folder of the clean-up journals, which list what a run created until it is removed",
     )
     http_timeout_s: float = Field(15.0, gt=0, le=300, description="deadline of one request, in seconds")
-    poll_timeout_s: float = Field(10.0, gt=0, le=300, description="deadline for what comes a moment later, in seconds")
+    poll_timeout_s: float = Field(10.0, gt=0, le=300, description="deadline for results that arrive later, in seconds")
     step_timeout_s: float = Field(300.0, gt=0, le=86_400, description="deadline of one step, in seconds")
     scenario_timeout_s: float = Field(600.0, gt=0, le=86_400, description="deadline of one scenario, in seconds")
     run_timeout_s: float = Field(3_600.0, gt=0, le=86_400, description="deadline of the whole run, in seconds")
@@ -116,7 +114,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: what was typed for this run, the environment, then `.env`."""
+        """Order the sources: the command line of this run, the environment, then `.env`."""
         return init_settings, env_settings, dotenv_settings
 
     @field_validator(*_HTTP_URLS)
@@ -126,13 +124,13 @@ class Settings(BaseSettings):
         if value and (parts.scheme not in ("http", "https") or not parts.hostname):
             raise ValueError("is not an http or https address such as http://localhost:8084")
         if any(character.isspace() for character in value):
-            raise ValueError("has white space in it")
+            raise ValueError("contains white space")
         if parts.path.rstrip("/").endswith("/api/v1"):
             raise ValueError("ends in /api/v1, which the suite adds itself")
         if "\\" in value:
-            raise ValueError("has a backslash in it, so that its host can be read in two ways")
+            raise ValueError("contains a backslash, so its host is ambiguous")
         if parts.username or parts.password:
-            raise ValueError("carries a user or password; put credentials in their own setting")
+            raise ValueError("contains a user or password; put credentials in their own setting")
         return value.rstrip("/")
 
     @field_validator(*_DATABASE_URLS)
@@ -149,58 +147,45 @@ class Settings(BaseSettings):
     @classmethod
     def _hosts(cls, value: str) -> str:
         if not all(_HOST.fullmatch(host) for host in listed(value)):
-            raise ValueError("names something that is no host; write hosts such as staging.example.com,10.0.0.7")
+            raise ValueError("contains a part that is not a host; write hosts such as staging.example.com,10.0.0.7")
         return value
 
     @field_validator("production_patterns")
     @classmethod
     def _patterns(cls, value: str) -> str:
         if not listed(value):
-            raise ValueError("names no pattern, so that nothing would look like production")
+            raise ValueError("contains no pattern, so nothing would look like production")
         return value
 
     @property
     def names_a_target(self) -> bool:
-        """Whether a deployment is named, so that no sandbox is started."""
+        """Whether the settings name a deployment; without one a sandbox is started."""
         return bool(self.ops_center_url)
 
     @property
     def log_files(self) -> tuple[Path, ...]:
-        """The logs that are watched."""
+        """The watched log files."""
         return tuple(Path(name) for name in self.target_logs.split(os.pathsep) if name)
 
     def secrets(self) -> list[str]:
-        """Every secret value, for the redactor: no report, log or console may show one."""
+        """Return all secret values, for the redactor: no report, log or console may show one."""
         values = [v.get_secret_value() for v in self.__dict__.values() if isinstance(v, SecretStr)]
         passwords = [word for name in _SECRET_URLS for word in _passwords(getattr(self, name).get_secret_value())]
         return list(dict.fromkeys(v for v in (*values, *passwords) if v))
 
-    def redacted(self) -> dict[str, str]:
-        """Every setting by its environment name; of a secret only whether it is set, of an address no password."""
-        shown = {}
-        for name, value in self.__dict__.items():
-            text = _plain(value) if isinstance(value, SecretStr) else str(value)
-            if name in _SECRET_URLS and text:
-                parts = urlsplit(text)
-                text = f"{parts.scheme}://{parts.hostname}:{parts.port or ''}{parts.path}"
-            elif isinstance(value, SecretStr):
-                text = "set" if text else ""
-            shown[name.upper()] = text
-        return shown
-
     def named_alone(self) -> str:
-        """The first setting that names a system of a deployment although no deployment is named; empty if none does."""
+        """Return the first setting that names a system of a deployment, or an empty text."""
         systems = [*_HTTP_URLS, *_DATABASE_URLS, "redis_url", "keycloak_client_secret", "lago_api_key"]
         return next((name.upper() for name in systems if _plain(getattr(self, name))), "")
 
     def missing(self) -> list[str]:
-        """The names without which no scenario can run on a named deployment."""
+        """Return the names of the missing settings that each scenario on a named deployment needs."""
         needed = ("keycloak_url", "keycloak_client_secret")
         return [name.upper() for name in needed if not _plain(getattr(self, name))]
 
 
 def listed(value: str) -> list[str]:
-    """The parts of a setting that has ',' between them, in small letters and without white space."""
+    """Return the parts of a setting that is separated by ',', in small letters and without white space."""
     return [part.strip().lower() for part in value.split(",") if part.strip()]
 
 
@@ -208,12 +193,11 @@ def load(userdata: Mapping[str, str] | None = None, described: Mapping[str, str]
     """Read the settings.
 
     Args:
-        userdata: what `behave -D NAME=value` gave; names in any case, those of no setting are left alone.
-        described: how a sandbox describes itself, environment name to value; overrides every other source
-            but the deadlines.
+        userdata: from `behave -D NAME=value`; names may be in any case, and unknown names are ignored.
+        described: the settings of a sandbox, by environment name; they override all other sources but name no deadline.
 
     Raises:
-        SettingsError: a value is malformed, or a named deployment lacks what every scenario needs.
+        SettingsError: a value is malformed, or a setting that each scenario on a named deployment needs is missing.
     """
     _check_lines(Path(str(Settings.model_config["env_file"])))
     known = set(Settings.model_fields)
@@ -225,7 +209,7 @@ def load(userdata: Mapping[str, str] | None = None, described: Mapping[str, str]
         raise SettingsError(" ".join(_sentence(e) for e in error.errors(include_input=False))) from None
     if not settings.names_a_target and (alone := settings.named_alone()):
         raise SettingsError(
-            f"{alone} is set but OPS_CENTER_URL is not, so it is not clear which deployment is meant: "
+            f"{alone} is set but OPS_CENTER_URL is not, so the deployment is not clear: "
             f"set OPS_CENTER_URL too, or unset {alone} to run on a sandbox."
         )
     if settings.names_a_target and (missing := settings.missing()):
@@ -238,13 +222,13 @@ def load(userdata: Mapping[str, str] | None = None, described: Mapping[str, str]
 
 
 def readable_by_others() -> str:
-    """What to say of a `.env` that others than its owner can read; empty where there is none, or they can't."""
+    """Return a warning if other users of this machine can read `.env`, else an empty text."""
     path = Path(str(Settings.model_config["env_file"]))
     try:
         mode = path.stat().st_mode & 0o777
     except OSError:
         return ""
-    return f"{path.name} can be read by others on this machine: chmod 600 {path}" if mode & 0o044 else ""
+    return f"Other users of this machine can read {path.name}: run chmod 600 {path}" if mode & 0o044 else ""
 
 
 def _sentence(error: Any) -> str:
@@ -253,22 +237,24 @@ def _sentence(error: Any) -> str:
     where = "in the environment, in .env or with behave -D"
     if error["type"] == "value_error":
         return f"{name} {reason}; correct it {where}."
-    return f"{name} is not usable ({reason[0].lower()}{reason[1:]}); correct it {where}."
+    return f"{name} is not valid ({reason[0].lower()}{reason[1:]}); correct it {where}."
 
 
 def _check_lines(path: Path) -> None:
-    """Make sure that every line of `.env` is a setting, a comment or empty: one that is not would be passed over."""
+    """Require that each line of `.env` is a setting, a comment or empty; other lines would be ignored."""
     if not path.is_file():
         return
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{path.name} can't be read ({type(error).__name__}): save it as UTF-8 text that you may read."
+            f"{path.name} can't be read ({type(error).__name__}): save it as UTF-8 text with read permission for you."
         ) from None
     for number, line in enumerate(lines, 1):
         if line.strip() and not _LINE.match(line):
-            raise SettingsError(f"{path.name}, line {number}, is no setting: write NAME=value there, or # before it.")
+            raise SettingsError(
+                f"{path.name}, line {number}, is not a setting: write NAME=value there, or # before it."
+            )
 
 
 def _checked(value: SecretStr, schemes: tuple[str, ...], example: str, path: bool = False) -> SecretStr:
@@ -289,7 +275,7 @@ def _split(value: str) -> Any:
 
 
 def _passwords(url: str) -> list[str]:
-    """The passwords in an address, as they are written there and as they are meant."""
+    """Return the passwords in an address, both percent-encoded and decoded."""
     parts = urlsplit(url)
     written = parts.password or ""
     return [written, unquote(written), *parse_qs(parts.query).get("password", [])]

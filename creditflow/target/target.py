@@ -1,7 +1,6 @@
-"""The target: the systems of one deployment, opened and closed together.
+"""The target: the systems of one deployment.
 
-A system that the settings do not name is not guessed: whoever reaches for it gets `NotTestableError` with the setting
-that would name it.
+A system that the settings do not name raises `NotTestableError` at its first use, with the name of the setting.
 """
 
 from __future__ import annotations
@@ -12,14 +11,17 @@ from pydantic import SecretStr
 
 from creditflow.core.errors import NotTestableError
 from creditflow.target.ceiling import Ceiling
+from creditflow.target.drivers.grants import Grants, WritableIds
 from creditflow.target.drivers.keycloak import Keycloak
 from creditflow.target.drivers.lago import Lago
+from creditflow.target.drivers.lago_db import LagoDb
 from creditflow.target.drivers.litellm import LiteLLM
 from creditflow.target.drivers.ops_center import OpsCenter
-from creditflow.target.drivers.postgres import Database, Grants, LagoDb, Made, UnicornDb
+from creditflow.target.drivers.postgres import Database
 from creditflow.target.drivers.provider import Provider
 from creditflow.target.drivers.record import Record
 from creditflow.target.drivers.redis import Counters
+from creditflow.target.drivers.unicorn_db import UnicornDb
 from creditflow.target.settings import Settings
 
 _SHOWS = {
@@ -29,53 +31,53 @@ _SHOWS = {
     "REDIS_URL": "the usage counters in Redis",
     "LITELLM_URL": "which models LiteLLM serves",
     "KEYCLOAK_SHORT_LIVED_CLIENT_ID": "whether an expired token is refused",
-    "PROVIDER_URL": "the provider's journal of which key paid for which call, and troubles of the provider",
+    "PROVIDER_URL": "the provider's journal (which key paid for which call), and troubles of the provider",
 }
 
 
 class Target:
-    """One deployment. Systems are opened at first use; `close` closes those that were.
+    """One deployment. Each system is opened at its first use.
 
     Attributes:
-        record: what was done to it since the record was taken last.
-        made: whose rows may be written: told of every person and organisation when they are made.
-        ceiling: of the LLM requests that a run sends to it.
+        record: the operations on the target since the record was last taken.
+        writable: the people and organisations whose rows may be written.
+        ceiling: counts and limits the LLM requests.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.record, self.made = Record(), Made()
+        self.record, self.writable = Record(), WritableIds()
         self.ceiling = Ceiling(settings)
 
     @cached_property
     def ops_center(self) -> OpsCenter:
         """The Ops-Center API."""
-        return OpsCenter(self.settings.ops_center_url, self.settings.http_timeout_s, self.record.note, self.ceiling)
+        return OpsCenter(self.settings.ops_center_url, self.settings.http_timeout_s, self.record.add, self.ceiling)
 
     @cached_property
     def keycloak(self) -> Keycloak:
-        """Keycloak, through the client that may manage users."""
+        """Keycloak, through a client that may manage users."""
         s = self.settings
         secret = s.keycloak_client_secret.get_secret_value()
         return Keycloak(s.keycloak_url, s.keycloak_realm, s.keycloak_client_id, secret, s.http_timeout_s)
 
     @cached_property
     def unicorn(self) -> UnicornDb:
-        """`unicorn_db`, for checks: sessions that can't write, by the reading role where one is named."""
+        """`unicorn_db` for checks: read-only sessions, with the reading role if one is named."""
         s = self.settings
         url = s.unicorn_db_read_url.get_secret_value() or self._named("UNICORN_DB_URL", s.unicorn_db_url)
         return UnicornDb(Database("unicorn_db", url, s.http_timeout_s, read_only=True))
 
     @cached_property
     def grants(self) -> Grants:
-        """`unicorn_db`, for the few statements by which the suite writes."""
+        """`unicorn_db` for the statements of the suite that write."""
         url = self._named("UNICORN_DB_URL", self.settings.unicorn_db_url)
         database = Database("unicorn_db", url, self.settings.http_timeout_s, read_only=False)
-        return Grants(database, self.made, self.record.note)
+        return Grants(database, self.writable, self.record.add)
 
     @cached_property
     def lago_db(self) -> LagoDb:
-        """Lago's database, for checks."""
+        """Lago's database for checks: read-only sessions."""
         url = self._named("LAGO_DB_READ_URL", self.settings.lago_db_read_url)
         return LagoDb(Database("lago", url, self.settings.http_timeout_s, read_only=True))
 
@@ -89,42 +91,42 @@ class Target:
     def counters(self) -> Counters:
         """The usage counters in Redis."""
         url = self._named("REDIS_URL", self.settings.redis_url)
-        return Counters(url, self.settings.http_timeout_s, self.record.note)
+        return Counters(url, self.settings.http_timeout_s, self.record.add)
 
     @cached_property
     def litellm(self) -> LiteLLM:
         """The LiteLLM proxy."""
         s, url = self.settings, self._named("LITELLM_URL", self.settings.litellm_url)
         key = s.litellm_master_key.get_secret_value()
-        return LiteLLM(url, key, s.http_timeout_s, self.record.note, self.ceiling)
+        return LiteLLM(url, key, s.http_timeout_s, self.record.add, self.ceiling)
 
     @cached_property
     def provider(self) -> Provider:
-        """The provider stand-in with its journal; only a sandbox has one."""
+        """The provider stand-in with the provider's journal; only a sandbox has one."""
         s, url = self.settings, self._named("PROVIDER_URL", self.settings.provider_url)
-        return Provider(url, s.provider_control_token.get_secret_value(), s.http_timeout_s, self.record.note)
+        return Provider(url, s.provider_control_token.get_secret_value(), s.http_timeout_s, self.record.add)
 
     @property
     def short_lived_client(self) -> str:
-        """The client whose tokens expire soon after a sign-in."""
+        """The client with tokens that expire soon after a sign-in."""
         return self._named("KEYCLOAK_SHORT_LIVED_CLIENT_ID", self.settings.keycloak_short_lived_client_id)
 
     @property
     def provider_is_exact(self) -> bool:
-        """Whether the provider reports exactly the tokens that were asked for, as the stand-in does."""
+        """Whether the provider reports exactly the announced tokens, as the stand-in does."""
         return bool(self.settings.provider_url)
 
     def has(self, setting: str) -> bool:
-        """Whether a setting names a system, so that what needs it can be tested here."""
+        """Return whether a setting names a system."""
         value = getattr(self.settings, setting.lower())
         return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
     def limits(self) -> list[str]:
-        """What can't be shown on this target, each with the setting that would make it testable."""
+        """Return what can't be tested on this target, each with the setting that would make it testable."""
         return [f"{what} (set {setting})" for setting, what in _SHOWS.items() if not self.has(setting)]
 
     def close(self) -> None:
-        """Close every system that was opened."""
+        """Close all systems that were opened."""
         opened = self.__dict__
         for name in ("unicorn", "grants", "lago_db"):
             if name in opened:

@@ -3,7 +3,7 @@
 from behave import then, when
 
 from creditflow.actors import llm_requests
-from creditflow.actors.llm_requests import Question
+from creditflow.actors.llm_requests import LlmRequest
 from creditflow.checks import Finding, agree, diagnosis
 from creditflow.checks.refusals import Refusal
 from features.memory import CreditContext
@@ -37,15 +37,15 @@ def both_send_at_once(
 @when("{who} send(s) the same {model} request, which uses {number} tokens, twice at the same time")
 def sends_twice_at_once(context: CreditContext, who: str, model: str, tokens: int) -> None:
     person = context.cast.subject(who)
-    question = Question(model, tokens, key=llm_requests.new_key())
-    context.memory.keep(llm_requests.ask_at_once(context.target.ops_center, [(person, question)] * 2))
+    request = LlmRequest(model, tokens, key=llm_requests.new_key())
+    context.memory.keep(llm_requests.send_simultaneously(context.target.ops_center, [(person, request)] * 2))
 
 
 @when("the admin allocates {number} credits to {who} {number} times at the same time")
 def allocates_at_once(context: CreditContext, credits: int, who: str, count: int) -> None:
     organization, person = context.cast.find_organization("the organisation"), context.cast.subject(who)
     token, ops_center = organization.admin.token, context.target.ops_center
-    context.memory.replies = llm_requests.at_once(
+    context.memory.replies = llm_requests.simultaneously(
         lambda _: ops_center.allocate(token, organization.id, person.email, credits), range(count)
     )
 
@@ -65,5 +65,5 @@ def some_succeed(context: CreditContext, succeeded: int, refused: int, refusal: 
 
 def _at_once(context: CreditContext, who: list[str], count: int, model: str, tokens: int) -> None:
     people = [context.cast.subject(alias) for alias in who]
-    asked = [(person, Question(model, tokens)) for _ in range(count) for person in people]
-    context.memory.keep(llm_requests.ask_at_once(context.target.ops_center, asked))
+    asked = [(person, LlmRequest(model, tokens)) for _ in range(count) for person in people]
+    context.memory.keep(llm_requests.send_simultaneously(context.target.ops_center, asked))

@@ -3,7 +3,7 @@
 from behave import given, then, when
 
 from creditflow.actors import MODELS, llm_requests
-from creditflow.actors.llm_requests import Question
+from creditflow.actors.llm_requests import LlmRequest
 from creditflow.checks import Finding, agree, diagnosis, holds, refusals
 from creditflow.checks.accounts import HistoryEntry
 from creditflow.checks.refusals import Refusal
@@ -13,73 +13,73 @@ from features.memory import CreditContext
 
 @when("{who} send(s) {kind} {model} request that uses {number} token(s)")
 def sends(context: CreditContext, who: str, streamed: bool, model: str, tokens: int) -> None:
-    _send(context, who, Question(model, tokens, stream=streamed))
+    _send(context, who, LlmRequest(model, tokens, stream=streamed))
 
 
 @when("{who} send(s) {kind} {model} request that uses {number} token(s) with their own key")
 def sends_with_own_key(context: CreditContext, who: str, streamed: bool, model: str, tokens: int) -> None:
-    _send(context, who, Question(model, tokens, stream=streamed, own_key=True))
+    _send(context, who, LlmRequest(model, tokens, stream=streamed, own_key=True))
 
 
 @when("{who} send(s) {kind} {model} request that uses {number} token(s) under an idempotency key")
 def sends_under_new_key(context: CreditContext, who: str, streamed: bool, model: str, tokens: int) -> None:
     context.memory.idempotency_key = llm_requests.new_key()
-    _send(context, who, Question(model, tokens, stream=streamed, key=context.memory.idempotency_key))
+    _send(context, who, LlmRequest(model, tokens, stream=streamed, key=context.memory.idempotency_key))
 
 
 @when("{who} send(s) {kind} {model} request that uses {number} token(s) under the same idempotency key")
 def sends_under_same_key(context: CreditContext, who: str, streamed: bool, model: str, tokens: int) -> None:
-    _send(context, who, Question(model, tokens, stream=streamed, key=context.memory.idempotency_key))
+    _send(context, who, LlmRequest(model, tokens, stream=streamed, key=context.memory.idempotency_key))
 
 
 @when("{who} send(s) a {model} request that uses {number} token(s) and costs {number} credit(s)")
 def sends_what_costs(context: CreditContext, who: str, model: str, tokens: int, credits: int) -> None:
     context.accounts.priced(model, tokens, credits)
-    _send(context, who, Question(model, tokens))
+    _send(context, who, LlmRequest(model, tokens))
 
 
 @when("{who} send(s) a {model} request that uses {number} token(s) on behalf of {organization}")
 def sends_on_behalf_of(context: CreditContext, who: str, model: str, tokens: int, organization: str) -> None:
-    _send(context, who, Question(model, tokens, organization=context.cast.find_organization(organization)))
+    _send(context, who, LlmRequest(model, tokens, organization=context.cast.find_organization(organization)))
 
 
 @when("{who} send(s) a streamed {model} request that uses {number} token(s) and disconnect(s) after the first words")
 def disconnects_early(context: CreditContext, who: str, model: str, tokens: int) -> None:
-    question = Question(model, tokens, stream=True)
-    context.memory.keep([llm_requests.ask_and_leave(context.target.ops_center, context.cast.subject(who), question)])
+    request = LlmRequest(model, tokens, stream=True)
+    context.memory.keep([llm_requests.send_and_leave(context.target.ops_center, context.cast.subject(who), request)])
 
 
 @when("{who} ask(s) {model} {string}")
 def sends_text(context: CreditContext, who: str, model: str, text: str) -> None:
-    _send(context, who, Question(model, 100, text=text))
+    _send(context, who, LlmRequest(model, 100, text=text))
 
 
 @when("{who} send(s) a {model} request of {number} words and set(s) no limit on the answer")
 def sends_without_limit(context: CreditContext, who: str, model: str, words: int) -> None:
     """Send more words than a usual answer has, so that a stand-in answers with one word."""
     text = " ".join(["word"] * (words - 2))
-    _send(context, who, Question(model, words + 1, text=text))
+    _send(context, who, LlmRequest(model, words + 1, text=text))
 
 
 @when("{who} send(s) {number} {model} requests that each use {number} tokens")
 def sends_many(context: CreditContext, who: str, count: int, model: str, tokens: int) -> None:
     person = context.cast.subject(who)
     context.memory.keep(
-        llm_requests.ask_in_turn(context.target.ops_center, person, lambda: Question(model, tokens), count),
+        llm_requests.send_in_turn(context.target.ops_center, person, lambda: LlmRequest(model, tokens), count),
     )
 
 
 @when("{who} send(s) a request for a model that is not on offer")
 def sends_for_unknown_model(context: CreditContext, who: str) -> None:
     person = context.cast.subject(who)
-    body = Question("GPT-4", 100).body(person.name) | {"model": "openai/gpt-0"}
+    body = LlmRequest("GPT-4", 100).body(person.name) | {"model": "openai/gpt-0"}
     context.memory.reply = context.target.ops_center.chat(person.token, body)
 
 
 @when("{who} send(s) the same request again")
 def sends_again(context: CreditContext, who: str) -> None:
     context.memory.first_answer = context.memory.answer
-    _send(context, who, context.memory.answer.question)
+    _send(context, who, context.memory.answer.request)
 
 
 @given("for {who} the provider {trouble}")
@@ -95,7 +95,7 @@ def provider_slow(context: CreditContext, seconds: int, who: str) -> None:
 @given("the provider has answered {who} once without Ops-Center")
 def provider_asked_past_ops_center(context: CreditContext, who: str) -> None:
     person = context.cast.subject(who)
-    status = context.target.litellm.chat(Question("GPT-3.5-turbo", 100).body(person.name))
+    status = context.target.litellm.chat(LlmRequest("GPT-3.5-turbo", 100).body(person.name))
     calls = context.target.provider.calls(person.name)
     agree(
         [
@@ -227,5 +227,5 @@ def history_reads(context: CreditContext, who: str) -> None:
     context.accounts.history(context.cast.subject(who), entries)
 
 
-def _send(context: CreditContext, who: str, question: Question) -> None:
-    context.memory.keep([llm_requests.ask(context.target.ops_center, context.cast.subject(who), question)])
+def _send(context: CreditContext, who: str, request: LlmRequest) -> None:
+    context.memory.keep([llm_requests.send(context.target.ops_center, context.cast.subject(who), request)])

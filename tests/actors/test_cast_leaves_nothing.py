@@ -12,7 +12,7 @@ from keycloak import KeycloakAdmin
 from psycopg2 import sql
 
 from creditflow.actors.cast import Cast
-from creditflow.actors.llm_requests import Question, ask, new_key
+from creditflow.actors.llm_requests import LlmRequest, new_key, send
 from creditflow.actors.people import Organization, Person
 from creditflow.checks.billing import Billing
 from creditflow.cleanup.cleanup import Cleanup, LeftBehindError
@@ -31,7 +31,7 @@ def of_this_run(users: KeycloakAdmin) -> set[str]:
 
 
 def pays(target: Target, key: str) -> bool:
-    """Whether the provider takes a key."""
+    """Return whether the provider accepts a key."""
     asked = requests.post(
         f"{target.settings.provider_url}/openrouter/api/v1/chat/completions",
         json={"model": "openai/gpt-4", "messages": [{"role": "user", "content": f"{RUN}-0 key"}], "max_tokens": 1},
@@ -43,7 +43,7 @@ def pays(target: Target, key: str) -> bool:
 
 
 def troubled(target: Target, person: Person) -> bool:
-    """Whether the provider has a trouble for a person."""
+    """Return whether the provider has a trouble for a person."""
     told = requests.get(
         f"{target.settings.provider_url}/control/troubles",
         headers={"Authorization": f"Bearer {target.settings.provider_control_token.get_secret_value()}"},
@@ -53,14 +53,14 @@ def troubled(target: Target, person: Person) -> bool:
 
 
 def rows(target: Target) -> dict[str, int]:
-    """How many rows every table of `unicorn_db` has."""
+    """Return the number of rows of each table of `unicorn_db`."""
     database = target.unicorn.database
     count = sql.SQL("SELECT count(*) AS number FROM {}")
     return {t: database.rows(count.format(sql.Identifier(t)))[0]["number"] for t in sorted(database.columns())}
 
 
 def active(target: Target) -> dict[str, int]:
-    """How many customers and subscriptions Lago bills."""
+    """Return the number of customers and subscriptions that Lago bills."""
     database = target.lago_db.database
     return {
         "customers": database.rows("SELECT count(*) AS n FROM customers WHERE deleted_at IS NULL")[0]["n"],
@@ -69,7 +69,7 @@ def active(target: Target) -> dict[str, int]:
 
 
 def everything(target: Target, users: KeycloakAdmin, cache: Any) -> dict[str, Any]:
-    """What there is of whatever a scenario makes, whoever made it."""
+    """Count everything that a scenario can create, in all systems."""
     journal = requests.get(
         f"{target.settings.provider_url}/control/calls",
         headers={"Authorization": f"Bearer {target.settings.provider_control_token.get_secret_value()}"},
@@ -85,17 +85,17 @@ def everything(target: Target, users: KeycloakAdmin, cache: Any) -> dict[str, An
 
 
 def nothing_soon(target: Target, ids: list[str]) -> None:
-    """Require that no row of any table names them, as soon as Ops-Center has sent what it owes to Lago."""
+    """Require that soon no row of any table contains these ids; Ops-Center may first send its events to Lago."""
 
     def gone() -> None:
-        left = target.unicorn.database.tables_holding(ids)
+        left = target.unicorn.database.tables_containing(ids)
         holds(not left, f"something is left in {left}")
 
     polling.soon(gone, 60)
 
 
 def play(cast: Cast, target: Target) -> tuple[list[Person], Organization, str, list[str]]:
-    """A scenario that leaves something everywhere: its people, organisation, provider key and ids in the systems."""
+    """Run a scenario that uses all systems; return its people, organisation, provider key and ids."""
     ops_center = target.ops_center
     individual = cast.person("individual", "professional", 10_000)
     nobody = cast.person("stranger")
@@ -105,12 +105,12 @@ def play(cast: Cast, target: Target) -> tuple[list[Person], Organization, str, l
     key = cast.provider_key()
     stored = ops_center.store_key(individual.token, "openrouter", key)
     assert stored.status == 201, stored.text
-    questions = [
-        (individual, Question("GPT-3.5-turbo", 100, key=new_key())),
-        (individual, Question("GPT-4", 100, own_key=True)),
-        (member, Question("GPT-3.5-turbo", 100)),
+    requests_of = [
+        (individual, LlmRequest("GPT-3.5-turbo", 100, key=new_key())),
+        (individual, LlmRequest("GPT-4", 100, own_key=True)),
+        (member, LlmRequest("GPT-3.5-turbo", 100)),
     ]
-    answers = [ask(ops_center, who, question) for who, question in questions]
+    answers = [send(ops_center, who, request) for who, request in requests_of]
     assert all(answer.arrived for answer in answers), [answer.reply.text for answer in answers]
     cast.trouble(member, "server_error")
     people = [individual, nobody, admin, member]
@@ -124,11 +124,11 @@ def test_a_scenario_is_in_every_system_and_afterwards_in_none(target: Target, us
     try:
         people, organization, key, ids = play(Cast(target, cleanup, lambda secret: None), target)
         assert of_this_run(users) - before == {p.name for p in people}
-        assert set(target.unicorn.database.tables_holding(ids)) >= {
+        assert set(target.unicorn.database.tables_containing(ids)) >= {
             "organizations", "organization_credits", "organization_members", "credit_transactions", "user_credits",
             "usage_tracking", "user_byok_keys", "idempotency_keys", "known_tiers",
         }  # fmt: skip
-        assert len(target.counters.keys_holding(ids)) >= 4
+        assert len(target.counters.keys_containing(ids)) >= 4
         assert pays(target, key)
         assert troubled(target, people[-1])
         assert [len(target.provider.calls(p.name)) for p in people] == [2, 0, 0, 1]
@@ -138,7 +138,7 @@ def test_a_scenario_is_in_every_system_and_afterwards_in_none(target: Target, us
 
     assert of_this_run(users) == before
     nothing_soon(target, ids)
-    assert target.counters.keys_holding(ids) == []
+    assert target.counters.keys_containing(ids) == []
     assert not pays(target, key)
     assert not troubled(target, people[-1])
     for person in people:
@@ -155,7 +155,7 @@ def test_a_scenario_is_in_every_system_and_afterwards_in_none(target: Target, us
 
 
 def test_there_is_as_much_of_everything_as_before(target: Target, users: KeycloakAdmin, cache: Any) -> None:
-    """What another run makes or removes meanwhile counts too; what this one leaves, it leaves every time."""
+    """Another run may change the counts meanwhile, so the test repeats; a real leftover appears every time."""
 
     def once() -> None:
         cleanup = Cleanup()
@@ -182,16 +182,16 @@ def test_each_cast_is_apart_from_every_other(target: Target, cleanup: Cleanup) -
     assert all(p.name.startswith(f"{RUN}-") for p in people)
 
 
-def test_somebody_whom_the_scenario_did_not_make_is_not_found(cast: Cast) -> None:
-    with pytest.raises(LookupError, match="'they' before anybody was named"):
+def test_a_person_that_the_scenario_did_not_make_is_not_found(cast: Cast) -> None:
+    with pytest.raises(LookupError, match="'they' before it names a person"):
         cast.subject("they")
-    with pytest.raises(LookupError, match="speaks of the member; this scenario has nobody"):
+    with pytest.raises(LookupError, match="names the member, but this scenario has nobody"):
         cast.subject("the member")
-    with pytest.raises(LookupError, match="speaks of the organisation; this scenario has none"):
+    with pytest.raises(LookupError, match="names the organisation, but this scenario has none"):
         cast.find_organization("the organisation")
 
 
-def test_they_are_whoever_was_named_last_and_not_whoever_was_mentioned(cast: Cast) -> None:
+def test_they_refers_to_the_last_subject_and_not_to_people_mentioned(cast: Cast) -> None:
     individual, neighbour = cast.person("individual"), cast.person("neighbour")
     assert cast.subject("they") is neighbour
     assert cast.mentioned("the individual") is individual
@@ -221,25 +221,25 @@ def test_lago_knows_a_subscriber_and_only_by_their_own_plan(cast: Cast, target: 
 def test_removal_goes_on_when_one_part_fails_and_names_what_is_left(
     deployment: dict[str, str], target: Target, users: KeycloakAdmin, cleanup: Cleanup
 ) -> None:
-    """A target whose Redis went away between the making and the removal: nothing listens where it was."""
+    """Redis is down at the removal: nothing listens at its address."""
     gone = Target(load({}, {**deployment, "REDIS_URL": "redis://127.0.0.1:9/0"}))
-    owed = Cleanup()
-    cleanup.owe("the rest", owed.carry_out)
-    cast = Cast(gone, owed, lambda secret: None)
+    finalizers = Cleanup()
+    cleanup.add_finalizer("the rest", finalizers.carry_out)
+    cast = Cast(gone, finalizers, lambda secret: None)
     person = cast.person("individual", "professional", 10_000)
-    cleanup.owe("what is left", lambda: target.counters.forget(person.id))
+    cleanup.add_finalizer("what is left", lambda: target.counters.forget(person.id))
     admin = cast.person("admin", "platform")
     organization = cast.organization("the organisation", admin, credits=100)
-    assert ask(gone.ops_center, person, Question("GPT-3.5-turbo", 100)).arrived
+    assert send(gone.ops_center, person, LlmRequest("GPT-3.5-turbo", 100)).arrived
     with pytest.raises(LeftBehindError) as left:
-        owed.carry_out()
+        finalizers.carry_out()
     gone.close()
     said = str(left.value)
     assert said.startswith("This could not be removed and is still on the target: the Redis keys of ")
     for who in (person, admin):
         assert f"the Redis keys of {who.name}" in said
     assert " (Redis at 127.0.0.1:9 " in said
-    for removed in ("Keycloak user", "Lago customer", "the rows of", "the journal of", "the organisation"):
+    for removed in ("Keycloak user", "Lago customer", "the rows of", "the calls of", "the organisation"):
         assert removed not in said
     ids = [person.id, person.name, admin.id, admin.name, organization.id]
     nothing_soon(target, ids)
@@ -247,22 +247,22 @@ def test_removal_goes_on_when_one_part_fails_and_names_what_is_left(
     assert target.keycloak.find_user(admin.name) is None
     assert target.lago.customer(person.id) is None
     assert not {person.name, admin.name} & of_this_run(users)
-    assert target.counters.keys_holding([person.id]) != []
+    assert target.counters.keys_containing([person.id]) != []
 
 
 def test_what_failed_in_the_making_is_removed_as_far_as_it_came(
     deployment: dict[str, str], users: KeycloakAdmin, cleanup: Cleanup
 ) -> None:
-    """Lago refuses the key: the person is in Keycloak by then, and must not stay."""
+    """Lago refuses the key after the person was created in Keycloak; the person must not stay there."""
     wrong = Target(load({}, {**deployment, "LAGO_API_KEY": secrets.token_hex(16)}))
-    owed = Cleanup()
-    cleanup.owe("the rest", owed.carry_out)
+    finalizers = Cleanup()
+    cleanup.add_finalizer("the rest", finalizers.carry_out)
     before = of_this_run(users)
     with pytest.raises(ServiceUnavailableError, match=r"Lago at .* answered 401.*LAGO_API_KEY"):
-        Cast(wrong, owed, lambda secret: None).person("individual", "professional", 10_000)
+        Cast(wrong, finalizers, lambda secret: None).person("individual", "professional", 10_000)
     assert len(of_this_run(users) - before) == 1
     with pytest.raises(LeftBehindError, match="the Lago customer"):
-        owed.carry_out()
+        finalizers.carry_out()
     wrong.close()
     assert of_this_run(users) == before
 
@@ -271,13 +271,13 @@ def test_a_key_that_the_provider_knows_pays_and_an_unknown_one_does_not(cast: Ca
     for provider, form in (("openrouter", "sk-or-v1-"), ("openai", "sk-proj-")):
         assert cast.provider_key(provider, known=False).startswith(form)
     learned: list[str] = []
-    owed = Cleanup()
-    own = Cast(target, owed, learned.append)
+    finalizers = Cleanup()
+    own = Cast(target, finalizers, learned.append)
     known, unknown = own.provider_key(), own.provider_key(known=False)
-    assert learned == [known, unknown], "a key that the redactor was not told"
+    assert learned == [known, unknown], "a key that the redactor does not know"
     assert pays(target, known)
     assert not pays(target, unknown)
-    owed.carry_out()
+    finalizers.carry_out()
     assert not pays(target, known)
     assert len(fingerprint(known)) == 16
 
@@ -292,7 +292,7 @@ def test_with_a_real_provider_the_key_is_the_user_s_own_or_the_scenario_can_not_
     with pytest.raises(NotTestableError, match=r"To make it testable: set TEST_OPENROUTER_KEY\."):
         cast.provider_key("openai")
     without = Target(load({}, {name: value for name, value in real.items() if name != "TEST_OPENROUTER_KEY"}))
-    with pytest.raises(NotTestableError, match="Not testable here: a BYOK request needs a key that openrouter takes"):
+    with pytest.raises(NotTestableError, match="Not testable here: a BYOK request needs a key that openrouter accepts"):
         Cast(without, cleanup, lambda secret: None).provider_key()
 
 

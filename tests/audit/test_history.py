@@ -129,7 +129,7 @@ def test_nothing_done_is_no_deed() -> None:
             AskedPastOpsCenter("ann-id"),
         ),
     ],
-    ids=lambda value: value.act if isinstance(value, RecordedRequest) else "",
+    ids=lambda value: value.operation if isinstance(value, RecordedRequest) else "",
 )
 def test_what_succeeded_is_done_and_what_was_refused_or_not_answered_is_not(
     entry: RecordedRequest, operation: Operation
@@ -137,7 +137,7 @@ def test_what_succeeded_is_done_and_what_was_refused_or_not_answered_is_not(
     assert operations(entry) == (operation,)
     if entry.reply is not None:
         for refusal in (Reply(409, {}, entry.reply.text, 1), Reply(500, {}, entry.reply.text, 1), None):
-            assert operations(RecordedRequest(entry.act, entry.token, entry.values, refusal)) == ()
+            assert operations(RecordedRequest(entry.operation, entry.token, entry.values, refusal)) == ()
 
 
 def test_who_asks_past_ops_center_is_told_by_the_last_message() -> None:
@@ -184,9 +184,9 @@ def test_acts_that_move_nothing_are_no_deeds() -> None:
 
 def test_deeds_come_in_the_order_of_the_record() -> None:
     record = Record()
-    record.note("grant", None, None, user_id="ann-id", credits=5)
-    record.note("chat", ANN, None, body=QUESTION, headers={})
-    record.note("grant", None, None, user_id="ann-id", credits=6)
+    record.add("grant", None, None, user_id="ann-id", credits=5)
+    record.add("chat", ANN, None, body=QUESTION, headers={})
+    record.add("grant", None, None, user_id="ann-id", credits=6)
     first, second, third = operations(*record.take())
     assert (first, type(second), third) == (Granted("ann-id", 5), Asked, Granted("ann-id", 6))
     assert record.take() == []

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from creditflow.actors.cast import Cast
-from creditflow.actors.llm_requests import Question, ask
+from creditflow.actors.llm_requests import LlmRequest, send
 from creditflow.checks import refusals
 from creditflow.checks.accounts import Accounts
 from creditflow.core import period, polling
@@ -99,7 +99,7 @@ def test_the_inside_is_seen_also_where_json_escapes_it(reply: MakeReply, inside:
 
 def test_one_request_recorded_twice_is_red(cast: Cast, deployment: dict[str, str]) -> None:
     person = cast.person("individual", "professional", 10_000)
-    assert ask(cast.target.ops_center, person, Question("GPT-3.5-turbo", 100)).arrived
+    assert send(cast.target.ops_center, person, LlmRequest("GPT-3.5-turbo", 100)).arrived
     target = Target(load({}, {k: v for k, v in deployment.items() if k != "UNICORN_DB_READ_URL"}))
     database = target.unicorn.database
     try:

@@ -16,7 +16,7 @@ from allure_commons import hookimpl, plugin_manager
 
 from creditflow.actors.bystanders import Bystanders
 from creditflow.actors.cast import Cast
-from creditflow.actors.llm_requests import Question, ask, new_key
+from creditflow.actors.llm_requests import LlmRequest, new_key, send
 from creditflow.actors.people import Person
 from creditflow.audit import reconciliation
 from creditflow.audit.reconciliation import LedgerMismatchError
@@ -67,12 +67,14 @@ def scenario(target: Target) -> Iterator[Scenario]:
     cast = Cast(target, cleanup, lambda secret: None)
     cast.prices = PriceList({"GPT-3.5-turbo": 9, "GPT-4": 48})
     try:
-        bystanders = Bystanders.make(target, lambda remove: cleanup.owe("the bystanders", remove), lambda secret: None)
+        bystanders = Bystanders.make(
+            target, lambda remove: cleanup.add_finalizer("the bystanders", remove), lambda secret: None
+        )
         individual, admin = cast.person("individual", "professional", 500), cast.person("admin", "platform")
         organization = cast.organization("the organisation", admin, credits=1_000)
         member = cast.member("member", organization, 300)
-        answer = ask(target.ops_center, individual, Question("GPT-3.5-turbo", 100))
-        paid = ask(target.ops_center, member, Question("GPT-3.5-turbo", 100))
+        answer = send(target.ops_center, individual, LlmRequest("GPT-3.5-turbo", 100))
+        paid = send(target.ops_center, member, LlmRequest("GPT-3.5-turbo", 100))
         ids = {
             "individual": individual.id,
             "organization": organization.id,

@@ -14,7 +14,7 @@ import redis
 import requests
 
 from creditflow.actors.cast import Cast
-from creditflow.actors.llm_requests import Question, ask
+from creditflow.actors.llm_requests import LlmRequest, send
 from creditflow.actors.people import Person
 from creditflow.audit.watch import Logs, UnexpectedChangeError, Watch
 from creditflow.cleanup.cleanup import Cleanup
@@ -59,7 +59,7 @@ def test_a_scenario_that_removes_what_it_made_is_not_red(watch: Watch, target: T
     try:
         individual = cast.person("individual", "professional", 500)
         cast.organization("the organisation", individual, credits=10)
-        asked = ask(target.ops_center, cast.person("neighbour", "", 500), Question("GPT-3.5-turbo", 100))
+        asked = send(target.ops_center, cast.person("neighbour", "", 500), LlmRequest("GPT-3.5-turbo", 100))
         assert asked.arrived
         cast.provider_key()
     finally:

@@ -79,11 +79,11 @@ def bomb() -> Iterator[bytes]:
 
 
 BROKEN = {
-    "a chunked answer that is cut": (lambda: [CHUNKED + b'10\r\n{"a'], "broke off its answer"),
-    "a chunk without a size": (lambda: [CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"], "broke off its answer"),
-    "less than announced": (lambda: [OK + b'Content-Length: 100\r\n\r\n{"credits"'], "broke off its answer"),
-    "something else than HTTP": (lambda: [bytes(range(128, 256)) * 4], "answers with something else than HTTP"),
-    "nothing": (lambda: [], "answers with something else than HTTP"),
+    "a chunked answer that is cut": (lambda: [CHUNKED + b'10\r\n{"a'], "sent only a part of its answer"),
+    "a chunk without a size": (lambda: [CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"], "sent only a part of its answer"),
+    "less than announced": (lambda: [OK + b'Content-Length: 100\r\n\r\n{"credits"'], "sent only a part of its answer"),
+    "something else than HTTP": (lambda: [bytes(range(128, 256)) * 4], "does not answer in HTTP"),
+    "nothing": (lambda: [], "does not answer in HTTP"),
     "a heading that never ends": (for_ever(OK, b"X-Word: word\r\n"), f"did not .*answer within {DEADLINE_S:g} s"),
     "a first line that never ends": (for_ever(b"HTTP/1.1 200 ", b"O"), f"did not .*answer within {DEADLINE_S:g} s"),
     "a body that trickles": (
@@ -93,7 +93,7 @@ BROKEN = {
     "chunks that trickle": (for_ever(CHUNKED, b"1\r\n1\r\n"), f"did not end its answer within {DEADLINE_S:g} s"),
     "a body that is huge": (huge, "answers with more than 50 MB, which is not read"),
     "a small body that is huge once unpacked": (bomb, "answers with more than 50 MB, which is not read"),
-    "a packing that is none": (lambda: [OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone"], "broke off"),
+    "a packing that is none": (lambda: [OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone"], "sent only"),
     "an event stream that never ends": (for_ever(STREAMED, EVENT), f"did not end its answer within {DEADLINE_S:g} s"),
 }  # fmt: skip
 
@@ -236,12 +236,12 @@ def test_a_service_that_was_late_has_less_time_until_it_answers_again() -> None:
 
     with server(now_and_then) as address:
         http = Http("Lago", f"http://{address}", 2.0)
-        for seconds in (2, request_timeout.LEAST_S):
+        for seconds in (2, request_timeout.SHORTEST_S):
             with pytest.raises(ServiceUnavailableError, match=f"did not answer within {seconds:g} s"):
                 http.send("GET", "/health")
         late.clear()
         assert http.send("GET", "/health").status == 200
-        assert http._patience.seconds == 2.0
+        assert http._timeout.seconds == 2.0
         http.close()
 
 

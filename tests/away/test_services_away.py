@@ -187,7 +187,7 @@ def runs(deployment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         pool.shutdown(cancel_futures=True)
     target = Target(load({}, {**deployment, "JOURNAL_DIR": str(folder / "journals")}))
     try:
-        assert sweep.sweep(target, tell=lambda line: None).left == ()
+        assert sweep.sweep(target, report=lambda line: None).left == ()
     finally:
         target.close()
 

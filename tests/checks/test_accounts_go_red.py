@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from creditflow.actors.cast import Cast
-from creditflow.actors.llm_requests import Answer, Question, ask
+from creditflow.actors.llm_requests import Answer, LlmRequest, send
 from creditflow.actors.people import Organization, Person
 from creditflow.checks import diagnosis
 from creditflow.checks.accounts import Accounts, HistoryEntry
@@ -69,8 +69,8 @@ def books(target: Target) -> Iterator[Books]:
         neighbour = cast.person("neighbour", "professional", 500)
         organization = cast.organization("the organisation", cast.person("admin", "platform"), credits=10_000)
         member = cast.member("member", organization, 2_500)
-        answer = ask(target.ops_center, individual, Question("GPT-3.5-turbo", 100))
-        paid = ask(target.ops_center, member, Question("GPT-3.5-turbo", 100))
+        answer = send(target.ops_center, individual, LlmRequest("GPT-3.5-turbo", 100))
+        paid = send(target.ops_center, member, LlmRequest("GPT-3.5-turbo", 100))
         assert answer.arrived
         assert paid.arrived
         ids = {
@@ -428,7 +428,7 @@ def test_a_real_provider_s_own_count_moves_the_figures_by_the_feature_s_price_an
 ) -> None:
     """The stand-in answers with 100 tokens where 200 were announced, as a provider that counts itself would."""
     person = cast.person("individual", "professional", 10_000)
-    answer = ask(cast.target.ops_center, person, Question("GPT-3.5-turbo", 200, text="Hello, this is a test."))
+    answer = send(cast.target.ops_center, person, LlmRequest("GPT-3.5-turbo", 200, text="Hello, this is a test."))
     assert answer.reported_tokens == 100
     real = Target(load({}, {k: v for k, v in deployment.items() if k not in ("PROVIDER_URL", "UNICORN_DB_URL")}))
     try:
@@ -453,8 +453,8 @@ def test_a_real_provider_s_own_count_moves_the_figures_by_the_feature_s_price_an
 
 def test_a_repetition_on_a_real_provider_moves_the_figures_once(cast: Cast, deployment: dict[str, str]) -> None:
     person = cast.person("individual", "professional", 10_000)
-    question = Question("GPT-3.5-turbo", 200, key="once-and-again", text="Hello, this is a test.")
-    first, again = (ask(cast.target.ops_center, person, question) for _ in range(2))
+    request = LlmRequest("GPT-3.5-turbo", 200, key="once-and-again", text="Hello, this is a test.")
+    first, again = (send(cast.target.ops_center, person, request) for _ in range(2))
     assert (first.reply.status, again.reply.status) == (200, 200)
     real = Target(load({}, {k: v for k, v in deployment.items() if k not in ("PROVIDER_URL", "UNICORN_DB_URL")}))
     try:

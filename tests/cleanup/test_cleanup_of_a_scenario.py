@@ -1,4 +1,4 @@
-"""Removal: the last made first, side by side where no order is needed, and all of it even when part fails."""
+"""Finalizers run in reverse order, side by side where no order is needed, and all of them even if some fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def noting(removed: list[str], name: str) -> Callable[[], None]:
 def test_removals_that_stand_alone_run_in_the_reverse_order() -> None:
     cleanup, removed = Cleanup(), list[str]()
     for name in ("first", "second", "third"):
-        cleanup.owe(name, noting(removed, name), alone=True)
+        cleanup.add_finalizer(name, noting(removed, name), alone=True)
     cleanup.carry_out()
     assert removed == ["third", "second", "first"]
 
@@ -25,10 +25,10 @@ def test_removals_that_stand_alone_run_in_the_reverse_order() -> None:
 def test_what_stands_alone_waits_for_the_later_and_is_waited_for_by_the_earlier() -> None:
     cleanup, removed = Cleanup(), list[str]()
     for name in ("user 1", "user 2"):
-        cleanup.owe(name, noting(removed, name))
-    cleanup.owe("organisation", noting(removed, "organisation"), alone=True)
+        cleanup.add_finalizer(name, noting(removed, name))
+    cleanup.add_finalizer("organisation", noting(removed, "organisation"), alone=True)
     for name in ("member 1", "member 2"):
-        cleanup.owe(name, noting(removed, name))
+        cleanup.add_finalizer(name, noting(removed, name))
     cleanup.carry_out()
     assert sorted(removed[:2]) == ["member 1", "member 2"]
     assert removed[2] == "organisation"
@@ -39,7 +39,7 @@ def test_removals_that_need_no_order_run_side_by_side() -> None:
     cleanup = Cleanup()
     meeting = threading.Barrier(3, timeout=60)
     for name in ("a", "b", "c"):
-        cleanup.owe(name, meeting.wait)
+        cleanup.add_finalizer(name, meeting.wait)
     cleanup.carry_out()
 
 
@@ -55,8 +55,8 @@ def test_two_that_stand_alone_are_not_taken_together() -> None:
         with lock:
             running.pop()
 
-    cleanup.owe("one", watched, alone=True)
-    cleanup.owe("two", watched, alone=True)
+    cleanup.add_finalizer("one", watched, alone=True)
+    cleanup.add_finalizer("two", watched, alone=True)
     cleanup.carry_out()
     assert most == [1, 1]
 
@@ -70,10 +70,10 @@ def test_all_of_it_is_removed_even_when_part_fails_and_what_is_left_is_named() -
     def gone() -> None:
         raise OSError("no route")
 
-    cleanup.owe("the first", noting(removed, "the first"))
-    cleanup.owe("the Keycloak user cf-1", refused)
-    cleanup.owe("the organisation", gone, alone=True)
-    cleanup.owe("the last", noting(removed, "the last"))
+    cleanup.add_finalizer("the first", noting(removed, "the first"))
+    cleanup.add_finalizer("the Keycloak user cf-1", refused)
+    cleanup.add_finalizer("the organisation", gone, alone=True)
+    cleanup.add_finalizer("the last", noting(removed, "the last"))
     with pytest.raises(LeftBehindError) as left:
         cleanup.carry_out()
     assert removed == ["the last", "the first"]
@@ -83,13 +83,13 @@ def test_all_of_it_is_removed_even_when_part_fails_and_what_is_left_is_named() -
     )
 
 
-def test_what_was_carried_out_is_no_longer_owed() -> None:
+def test_a_finalizer_runs_only_once() -> None:
     cleanup, removed = Cleanup(), list[str]()
-    cleanup.owe("once", noting(removed, "once"))
+    cleanup.add_finalizer("once", noting(removed, "once"))
     cleanup.carry_out()
     cleanup.carry_out()
     assert removed == ["once"]
 
 
-def test_nothing_owed_is_nothing_done() -> None:
+def test_without_finalizers_nothing_happens() -> None:
     Cleanup().carry_out()

@@ -1,4 +1,4 @@
-"""The journal says what a run owes, whatever became of the run and of the file."""
+"""The clean-up journal lists what a run left, whatever happened to the run and to the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from creditflow.cleanup import resources
 from creditflow.cleanup.cleanup import Cleanup, LeftBehindError
-from creditflow.cleanup.journal import Journal, Journalled, alive, earlier, over, parse
+from creditflow.cleanup.journal import Journal, JournalContent, finished, leftovers, live_runs, parse
 from creditflow.cleanup.resources import (
     KINDS,
     Calls,
@@ -45,7 +45,7 @@ from pathlib import Path
 from creditflow.cleanup.journal import Journal
 from creditflow.cleanup.resources import KeycloakUser
 journal = Journal.begin(Path(sys.argv[1]), "{TARGET}", False)
-numbers = [journal.owe(KeycloakUser(f"cf-abc123-{{n}}")) for n in range(1, 51)]
+numbers = [journal.register(KeycloakUser(f"cf-abc123-{{n}}")) for n in range(1, 51)]
 for number in numbers[:20]:
     journal.gone(number)
 print(len(numbers), flush=True)
@@ -58,14 +58,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "journals"
 
 
-def again(journal: Journal) -> Journalled:
+def again(journal: Journal) -> JournalContent:
     return parse(journal.path, journal.path.read_bytes())
 
 
 def text_of(folder: Path) -> bytes:
-    """A journal in which every kind is owed, and the first is gone."""
+    """Return a clean-up journal with a resource of each kind; the first is removed."""
     journal = Journal.begin(folder, TARGET, sandbox=False)
-    numbers = [journal.owe(resource) for resource in EACH]
+    numbers = [journal.register(resource) for resource in EACH]
     journal.gone(numbers[0])
     return journal.path.read_bytes()
 
@@ -73,7 +73,7 @@ def text_of(folder: Path) -> bytes:
 def test_every_kind_is_read_as_it_was_written() -> None:
     assert {type(resource) for resource in EACH} == set(KINDS)
     for resource in EACH:
-        assert resources.read(json.loads(json.dumps(resource.written()))) == resource
+        assert resources.from_dict(json.loads(json.dumps(resource.as_dict()))) == resource
 
 
 @pytest.mark.parametrize(
@@ -81,28 +81,28 @@ def test_every_kind_is_read_as_it_was_written() -> None:
     [{}, {"kind": "Realm", "name": "uchub"}, {"kind": "KeycloakUser"}, {"kind": "KeycloakUser", "name": 7},
      {"kind": "KeycloakUser", "name": "cf-abc123-1", "more": "x"}, {"kind": None}, {"kind": ["KeycloakUser"]}],
 )  # fmt: skip
-def test_what_is_no_thing_is_refused(written: dict[str, object]) -> None:
+def test_data_of_no_resource_is_refused(written: dict[str, object]) -> None:
     with pytest.raises(NotAResourceError):
-        resources.read(written)
+        resources.from_dict(written)
 
 
-def test_it_is_for_its_owner_alone_and_says_whose_it_is(folder: Path) -> None:
+def test_only_its_owner_can_read_it_and_it_names_its_run(folder: Path) -> None:
     journal = Journal.begin(folder, TARGET, sandbox=True)
     for place in (folder, journal.path.parent):
         assert stat.S_IMODE(place.stat().st_mode) == 0o700
     assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
     read = again(journal)
     assert (read.run, read.target, read.sandbox, read.left) == (RUN, TARGET, True, ())
-    assert read.began.endswith("Z")
+    assert json.loads(journal.path.read_bytes())["at"].endswith("Z")
     journal.end()
 
 
-def test_a_thing_is_written_before_it_is_made_and_when_it_is_gone(folder: Path) -> None:
+def test_a_resource_is_written_before_its_creation_and_after_its_removal(folder: Path) -> None:
     journal, seen = Journal.begin(folder, TARGET, sandbox=False), list[tuple[Resource, ...]]()
     cleanup = Cleanup(journal)
-    cleanup.owe(EACH[0], lambda: seen.append(again(journal).left))
+    cleanup.add_finalizer(EACH[0], lambda: seen.append(again(journal).left))
     assert again(journal).left == (EACH[0],)
-    cleanup.owe("what is no thing", lambda: None)
+    cleanup.add_finalizer("what is no resource", lambda: None)
     assert again(journal).left == (EACH[0],)
     cleanup.carry_out()
     assert seen == [(EACH[0],)], "it was written as gone before it was"
@@ -111,36 +111,36 @@ def test_a_thing_is_written_before_it_is_made_and_when_it_is_gone(folder: Path) 
     assert not journal.path.exists()
 
 
-def test_what_could_not_be_removed_stays_and_is_told(folder: Path) -> None:
-    journal, told = Journal.begin(folder, TARGET, sandbox=False), list[str]()
+def test_what_could_not_be_removed_stays_and_is_reported(folder: Path) -> None:
+    journal, reported = Journal.begin(folder, TARGET, sandbox=False), list[str]()
     cleanup = Cleanup(journal)
 
     def refuse() -> None:
         raise RuntimeError("Keycloak answered 500")
 
-    cleanup.owe(EACH[0], refuse)
-    cleanup.owe(EACH[1], lambda: None)
+    cleanup.add_finalizer(EACH[0], refuse)
+    cleanup.add_finalizer(EACH[1], lambda: None)
     with pytest.raises(LeftBehindError) as left:
         cleanup.carry_out()
     assert str(left.value) == (
         "This could not be removed and is still on the target: the Keycloak user cf-abc123-1 (Keycloak answered 500). "
-        f"It is journalled in {journal.path}: `make sweep` removes what is left."
+        f"It is listed in {journal.path}: `make sweep` removes what is left."
     )
-    journal.end(told.append)
-    assert told == [f"1 thing left, as {journal.path} says: `make sweep` removes what is left."]
+    journal.end(reported.append)
+    assert reported == [f"1 resource left, listed in {journal.path}: `make sweep` removes what is left."]
     assert again(journal).left == (EACH[0],)
 
 
 def test_a_killed_process_loses_no_line(folder: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, folder, "dies"], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    (found,) = over(folder)
+    (found,) = finished(folder)
     assert [str(resource) for resource in found.left] == [f"the Keycloak user cf-abc123-{n}" for n in range(21, 51)]
-    assert alive(folder) == set()
-    assert earlier(folder, TARGET) == (
-        f"An earlier run ({found.run}) left 30 things on this target: `make sweep` removes them."
+    assert live_runs(folder) == set()
+    assert leftovers(folder, TARGET) == (
+        f"An earlier run ({found.run}) left 30 resources on this target: `make sweep` removes them."
     )
-    assert earlier(folder, "http://another.example") == ""
+    assert leftovers(folder, "http://another.example") == ""
 
 
 def test_the_journal_of_a_run_that_lives_is_not_counted(folder: Path) -> None:
@@ -148,12 +148,12 @@ def test_the_journal_of_a_run_that_lives_is_not_counted(folder: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"50\n"
         try:
-            assert list(over(folder)) == []
-            assert earlier(folder, TARGET) == ""
-            assert len(alive(folder)) == 1
+            assert list(finished(folder)) == []
+            assert leftovers(folder, TARGET) == ""
+            assert len(live_runs(folder)) == 1
         finally:
             process.kill()
-    assert len(list(over(folder))) == 1
+    assert len(list(finished(folder))) == 1
 
 
 def test_the_journal_of_a_sandbox_that_has_ended_is_removed(folder: Path) -> None:
@@ -161,9 +161,9 @@ def test_the_journal_of_a_sandbox_that_has_ended_is_removed(folder: Path) -> Non
     (folder / "target").mkdir(parents=True)
     for number, sandbox in enumerate((True, False)):
         head = {"version": 1, "run": f"cf-dead0{number}", "target": "http://127.0.0.1:9", "sandbox": sandbox}
-        owed = {"owe": 1, **EACH[0].written()}
-        (folder / "target" / f"{number}.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(owed)}\n")
-    assert earlier(folder, TARGET) == ""
+        line = {"owe": 1, **EACH[0].as_dict()}
+        (folder / "target" / f"{number}.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(line)}\n")
+    assert leftovers(folder, TARGET) == ""
     assert [path.name for path in folder.glob("*/*")] == ["1.jsonl"]
 
 
@@ -174,7 +174,7 @@ def test_an_empty_folder_of_a_target_is_removed_when_nobody_has_been_there_for_a
     (folder / "in-use" / "1.jsonl").write_text("")
     for name in ("empty", "in-use"):
         os.utime(folder / name, (day, day))
-    earlier(folder, TARGET)
+    leftovers(folder, TARGET)
     assert sorted(path.name for path in folder.iterdir()) == ["in-use", "new"]
 
 
@@ -198,26 +198,30 @@ def test_doubled_and_unknown_lines_change_nothing_of_the_others(folder: Path) ->
     assert (read.left, read.unread) == (EACH[1:], len(strange) - 1)
 
 
-def test_another_version_is_told_and_left_alone(folder: Path) -> None:
+def test_another_version_is_reported_and_not_changed(folder: Path) -> None:
     text = text_of(folder).replace(b'"version": 1', b'"version": 2')
     read = parse(Path("x"), text)
     assert read.of_another_version
     assert (read.left, read.target) == ((), "")
     journal = next(folder.rglob("*.jsonl")).with_name("cf-abc123.1.jsonl")
     journal.write_bytes(text)
-    then = "can't be read whole: `make sweep` finds what else was left by its name, then remove the file."
-    assert earlier(folder, TARGET).endswith(f"{journal} {then}")
+    then = (
+        "can't be read completely: run `make sweep`, which also finds resources by their names, then remove the file."
+    )
+    assert leftovers(folder, TARGET).endswith(f"{journal} {then}")
     assert journal.exists()
-    assert earlier(folder, "http://127.0.0.1:10") == ""
+    assert leftovers(folder, "http://127.0.0.1:10") == ""
 
 
-def test_a_folder_that_can_not_be_written_ends_the_run_before_anything_is_made(tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_written_ends_the_run_before_anything_is_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotRunError, match=r"can't be written in .*file.* set JOURNAL_DIR to another"):
         Journal.begin(tmp_path / "file", TARGET, sandbox=False)
 
 
-def test_a_thing_costs_two_short_writes_and_no_wait_for_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resource_costs_two_short_writes_and_no_wait_for_the_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written: list[bytes] = []
     write = os.write
 
@@ -230,7 +234,7 @@ def test_a_thing_costs_two_short_writes_and_no_wait_for_the_disk(folder: Path, m
         monkeypatch.setattr(os, sync, lambda *_: pytest.fail("the journal waits for the disk"))
     journal = Journal.begin(folder, TARGET, sandbox=False)
     for _ in range(1_000):
-        journal.gone(journal.owe(EACH[1]))
+        journal.gone(journal.register(EACH[1]))
     journal.end()
     assert len(written) == 1 + 2 * 1_000
     assert len(written[-2]) <= len(written[1]) + len("000"), "a line grows with what was written before it"

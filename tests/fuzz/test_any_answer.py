@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from creditflow.actors import llm_requests
 from creditflow.actors.cast import Cast
-from creditflow.actors.llm_requests import Answer, Question
+from creditflow.actors.llm_requests import Answer, LlmRequest
 from creditflow.actors.people import Organization, Person
 from creditflow.audit import history, reconciliation
 from creditflow.audit.ledger import judge
@@ -137,7 +137,7 @@ def nowhere(nothing_set: None) -> Iterator[Target]:
 @example(Reply(200, {}, '{"choices": [{"message": null}]}', 1.0), False)
 @example(Reply(200, {}, '{"usage": {"total_tokens": "nine"}}', 1.0), False)
 def test_any_answer_to_a_question_is_read(reply: Reply, stream: bool) -> None:
-    answer = Answer(somebody(), Question("GPT-4", 100, stream=stream), reply)
+    answer = Answer(somebody(), LlmRequest("GPT-4", 100, stream=stream), reply)
     tokens = answer.reported_tokens
     assert tokens is None or type(tokens) is int
     understood(
@@ -291,7 +291,7 @@ def test_any_answer_of_any_service_is_understood_or_told(
     person, organization = cast.subject("the individual"), cast.find_organization("the organisation")
     organization.id = "22222222-2222-4222-8222-222222222222"
     reply = Http("Ops-Center", answering.settings.ops_center_url, 2).send if not missing else None
-    answer = Answer(person, Question("GPT-4", 100), Reply(200, {"X-Request-Id": person.id}, "{}", 1.0))
+    answer = Answer(person, LlmRequest("GPT-4", 100), Reply(200, {"X-Request-Id": person.id}, "{}", 1.0))
     accounts, billing, center = Accounts(answering, cast), Billing(answering), answering.ops_center
     parties = reconciliation.Parties.of(cast, None)
     past = reconciliation.history_of(answering, parties, [])

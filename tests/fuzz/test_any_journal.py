@@ -1,4 +1,4 @@
-"""Whatever stands in the file of a journal, what can be read is read, and what can't be is counted and never raised."""
+"""In any file of a clean-up journal, readable lines are read and other lines are counted; nothing is raised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from creditflow.cleanup import journal
-from creditflow.cleanup.journal import VERSION, Journalled, earlier, over, parse
+from creditflow.cleanup.journal import VERSION, JournalContent, finished, leftovers, parse
 from creditflow.cleanup.resources import KINDS, KeycloakUser, Resource
 
 PATH = Path("cf-abc123.1.jsonl")
@@ -23,10 +23,10 @@ HEAD: dict[str, Any] = {
 
 
 def lines_of(resources: list[Resource], gone: set[int]) -> list[bytes]:
-    """A journal as a run writes it: a head, each thing when it is owed, and those that are gone."""
-    owed = [{"at": HEAD["at"], "owe": number, **resource.written()} for number, resource in enumerate(resources, 1)]
+    """Return the lines that a run writes: a head, the created resources, and the removed ones."""
+    created = [{"at": HEAD["at"], "owe": number, **resource.as_dict()} for number, resource in enumerate(resources, 1)]
     ended = [{"at": HEAD["at"], "gone": number} for number in sorted(gone) if number <= len(resources)]
-    return [json.dumps(line).encode() + b"\n" for line in (HEAD, *owed, *ended)]
+    return [json.dumps(line).encode() + b"\n" for line in (HEAD, *created, *ended)]
 
 
 words = st.text(alphabet='cf-abc123 é\n"\\', min_size=1, max_size=12)
@@ -72,7 +72,7 @@ def test_doubled_and_disordered_lines_say_the_same(resources: list[Resource], en
 
 
 @given(resources=made, version=st.integers() | st.none() | st.text(max_size=3) | st.floats() | st.just([]))
-def test_of_another_version_nothing_is_taken_for_known(resources: list[Resource], version: Any) -> None:
+def test_a_file_of_another_version_contains_nothing_known(resources: list[Resource], version: Any) -> None:
     lines = lines_of(resources, set())
     lines[0] = json.dumps({**HEAD, "version": version}).encode() + b"\n"
     read = parse(PATH, b"".join(lines))
@@ -109,18 +109,16 @@ def test_garbage_between_the_lines_is_counted_and_loses_nothing_else(
 
 
 @given(text=st.binary(max_size=200) | st.lists(garbage | st.just(b"\n"), max_size=8).map(b"".join))
-def test_of_any_file_something_is_said_and_nothing_raised(
-    tmp_path_factory: pytest.TempPathFactory, text: bytes
-) -> None:
+def test_any_file_is_read_and_nothing_is_raised(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
     folder = tmp_path_factory.getbasetemp() / "journals"
     folder.mkdir(exist_ok=True)
     (folder / "cf-abc123.1.jsonl").write_bytes(text)
-    (read,) = over(folder)
-    assert isinstance(read, Journalled)
-    assert isinstance(earlier(folder, TARGET), str)
-    assert journal.alive(folder) == set()
+    (read,) = finished(folder)
+    assert isinstance(read, JournalContent)
+    assert isinstance(leftovers(folder, TARGET), str)
+    assert journal.live_runs(folder) == set()
 
 
-def test_every_kind_of_thing_is_among_those_that_were_tried() -> None:
+def test_all_kinds_of_resources_are_tried() -> None:
     assert KeycloakUser in KINDS
     assert len(KINDS) > 5

@@ -78,7 +78,7 @@ class Running:
         return self.process.wait()
 
     @property
-    def journal(self) -> journal.Journalled:
+    def journal(self) -> journal.JournalContent:
         """What its journal says, the one in its folder."""
         (path,) = self.journals.glob("*/*.jsonl")
         return journal.parse(path, path.read_bytes())

@@ -115,7 +115,7 @@ def cases(deployment: dict[str, str], silent: str) -> dict[str, Case]:
                 "UNICORN_DB_URL": other_database(database, "postgres"),
                 "UNICORN_DB_READ_URL": other_database(reading, "postgres"),
             },
-            ("unicorn_db is up but empty, none of the tables organizations, ", "has Ops-Center created them?"),
+            ("unicorn_db is up but has none of the tables organizations, ", "has Ops-Center created them?"),
         ),
         "a wrong database password": Case(
             {"UNICORN_DB_URL": wrong_password(database), "UNICORN_DB_READ_URL": wrong_password(reading)},
@@ -170,11 +170,11 @@ def services_in_trouble(deployment: dict[str, str]) -> dict[str, Case]:
         ),
         "a Lago database that is empty": Case(
             {"LAGO_DB_READ_URL": other_database(lago_db, "postgres")},
-            ("lago is up but empty, none of the tables customers, ", "has Lago migrated its database?"),
+            ("lago is up but has none of the tables customers, ", "has Lago migrated its database?"),
         ),
         "a Lago that is something else": Case(
             {"LAGO_API_URL": deployment["OPS_CENTER_URL"]},
-            (f"Lago at {deployment['OPS_CENTER_URL']} says that it is not healthy (status 404)", "LAGO_API_URL"),
+            (f"Lago at {deployment['OPS_CENTER_URL']} reports that it is not healthy (status 404)", "LAGO_API_URL"),
         ),
         "a client that nobody knows": Case(
             {"KEYCLOAK_CLIENT_ID": "nobody"},
@@ -339,15 +339,15 @@ def test_a_target_that_is_right_is_told_with_its_versions_and_no_secret(
     )
     assert len(lines) == 1
     assert lines[0].startswith("Services: Ops-Center ")
-    assert all(f"{h.service} {h.says}" in lines[0] for h in found)
-    shown = " ".join([*lines, *(f"{h.address} {h.says}" for h in found)])
+    assert all(f"{h.service} {h.message}" in lines[0] for h in found)
+    shown = " ".join([*lines, *(f"{h.address} {h.message}" for h in found)])
     assert not [secret for secret in secrets if secret in shown]
 
 
 def test_a_service_that_is_not_named_is_neither_up_nor_down(deployment: dict[str, str]) -> None:
     target = Target(load({}, {name: value for name, value in deployment.items() if "REDIS" not in name}))
     try:
-        states = {h.service: (h.state, h.says) for h in health.services(target)}
+        states = {h.service: (h.state, h.message) for h in health.services(target)}
         session.check(target, lambda line: None)
     finally:
         target.close()

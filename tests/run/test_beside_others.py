@@ -263,7 +263,7 @@ def test_the_sweep_leaves_alone_what_a_run_that_lives_has_made(
         before = crowd.snapshot()
         assert not sweep(target).removed
         assert crowd.snapshot() == before
-        assert journal.alive(tmp_path / "journals") == {DEAD}
+        assert journal.live_runs(tmp_path / "journals") == {DEAD}
         session.close()
         polling.soon(lambda: holds(LIVING not in target.unicorn.runs(), "its session is still there"), 60)
         assert set(sweep(target).removed) >= {KeycloakUser(elsewhere), Rows(ids[0], elsewhere)}
@@ -284,7 +284,7 @@ def test_what_could_not_be_removed_is_named_and_its_journal_stays(target: Target
     known = target.settings.model_copy(update={"provider_url": "", "journal_dir": folder})
     swept = sweep(without := Target(known))
     without.close()
-    assert swept.left == (f"the provider account {'0' * 16} (it can't be looked for: set PROVIDER_URL)",)
+    assert swept.left == (f"the provider account {'0' * 16} (can't search for it: set PROVIDER_URL)",)
     assert file.exists()
     assert sweep(target).left == ()
     assert not file.exists()
@@ -302,16 +302,16 @@ def test_without_the_databases_an_organisation_goes_as_its_admin_would_remove_it
     admin = cast.person("admin", "platform")
     organization = cast.organization("the organisation", admin)
     told = list[str]()
-    assert sweep(without, tell=told.append).removed == (), "what a run that lives has made"
+    assert sweep(without, report=told.append).removed == (), "what a run that lives has made"
     journalled.end(told.append)
     assert target.unicorn.organization(organization.id) is not None
     target.keycloak.set_password(admin.name, "another-password")
-    swept = sweep(without, tell=told.append)
+    swept = sweep(without, report=told.append)
     assert f"the organisation {organization.name}" in map(str, swept.removed)
     assert swept.left == ()
-    assert any("can't be told without UNICORN_DB_URL" in line for line in told)
+    assert any("Without UNICORN_DB_URL the live runs" in line for line in told)
     assert target.unicorn.organization(organization.id) is None
     assert target.keycloak.find_user(admin.name) is None
-    target.made.own(admin.id, admin.name)
+    target.writable.add(admin.id, admin.name)
     target.grants.remove_person(admin.id)
     without.close()

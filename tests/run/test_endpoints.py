@@ -282,15 +282,15 @@ def test_a_missing_endpoint_is_not_asked_and_is_an_error_in_a_group_of_its_own()
     ("status", "says"),
     [
         (Said(200, "<html>", HTML), "answered 200 with text/html when asked for its status, not as Ops-Center does"),
-        (Said(302, "", HTML, LOGIN), "answered 302 and leads to sso.example when asked for its status"),
-        (NOT_FOUND, "answered 404 when asked for its status, not as Ops-Center does: see that OPS_CENTER_URL names"),
+        (Said(302, "", HTML, LOGIN), "answered 302 and redirects to sso.example when asked for its status"),
+        (NOT_FOUND, "answered 404 when asked for its status, not as Ops-Center does: check that OPS_CENTER_URL is"),
     ],
 )
 def test_the_health_of_another_product_is_told(status: Said, says: str) -> None:
     with product(always(status)) as (url, _), target_at(url) as target:
         (found,) = [health for health in services(target) if health.service == "Ops-Center"]
     assert found.state == "down"
-    assert says in found.says
+    assert says in found.message
 
 
 @pytest.mark.usefixtures("no_settings")
@@ -298,7 +298,10 @@ def test_an_ops_center_that_only_does_not_tell_its_status_is_up() -> None:
     refused = Said(401, {"detail": "no"}, PROBLEM, (("WWW-Authenticate", "Bearer"),))
     with product(without(refused, "EP1")) as (url, _), target_at(url) as target:
         (found,) = [health for health in services(target) if health.service == "Ops-Center"]
-    assert (found.state, found.says) == ("up", "does not say how its services are (404 at /api/v1/system/status)")
+    assert (found.state, found.message) == (
+        "up",
+        "does not report the state of its services (404 at /api/v1/system/status)",
+    )
 
 
 @pytest.fixture

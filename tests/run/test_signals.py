@@ -84,7 +84,7 @@ def test_a_second_signal_ends_the_removal_and_says_what_is_left_and_how_to_remov
     status, message = results(run)["waits in the removal"]
     assert status == "broken"
     assert message.startswith("This could not be removed and is still on the target: what takes long to remove, ")
-    assert "(the removal was interrupted). It is journalled in " in message
+    assert "(the removal was interrupted). It is listed in " in message
     for thing in ("the Keycloak user ", "the organisation ", "the rows of ", "the Lago customer ", "provider account"):
         assert thing in message
     left = run.journal.left
@@ -108,7 +108,7 @@ def test_the_next_run_says_that_an_earlier_one_left_something_until_it_is_swept(
     run.kill()
     left = len(run.journal.left)
     run_name = run.journal.run
-    told = f"An earlier run ({run_name}) left {left} things on this target: `make sweep` removes them."
+    told = f"An earlier run ({run_name}) left {left} resources on this target: `make sweep` removes them."
 
     after = start(WAITING, "-n", "comes after", settings={"WAITS_S": "0"})
     assert after.end() == 0, after.said

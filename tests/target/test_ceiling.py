@@ -1,4 +1,4 @@
-"""A run sends no more LLM requests than it says, and spends no more money."""
+"""A run sends no more LLM requests, and spends no more money, than it announces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from creditflow.actors.llm_requests import Question, ask_in_turn
+from creditflow.actors.llm_requests import LlmRequest, send_in_turn
 from creditflow.checks.response_shapes import every_endpoint
 from creditflow.target.ceiling import Ceiling, CeilingReachedError
 from creditflow.target.settings import PROJECT, Settings, load
@@ -28,7 +28,7 @@ HUNDRED = {"messages": [{"content": "two words"}], "max_tokens": 98}
 
 @pytest.fixture
 def service(no_settings: None) -> Iterator[tuple[str, list[str]]]:
-    """The address of a service that answers every request with the same completion, and the paths it was asked for."""
+    """A service that answers each request with the same completion: its address, and the requested paths."""
     asked: list[str] = []
 
     class Completion(BaseHTTPRequestHandler):
@@ -52,12 +52,12 @@ def service(no_settings: None) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.usefixtures("no_settings")
-def test_of_many_requests_at_once_exactly_those_that_fit_are_sent() -> None:
+def test_of_many_simultaneous_requests_exactly_those_that_fit_are_sent() -> None:
     ceiling = Ceiling(load({**STAND_IN, "MAX_REQUESTS": "100"}))
 
     def passes(_: int) -> bool:
         try:
-            ceiling.ask(HUNDRED)
+            ceiling.count_request(HUNDRED)
         except CeilingReachedError:
             return False
         return True
@@ -101,7 +101,7 @@ def test_a_load_run_stops_at_the_ceiling_and_does_not_go_round_it(
     somebody._token, somebody._until = "a-token", float("inf")
     try:
         with pytest.raises(CeilingReachedError, match="MAX_REQUESTS"):
-            ask_in_turn(target.ops_center, somebody, lambda: Question("GPT-4", 100), 10_000)
+            send_in_turn(target.ops_center, somebody, lambda: LlmRequest("GPT-4", 100), 10_000)
     finally:
         target.close()
     assert len(asked) == 20
@@ -112,11 +112,11 @@ def test_a_load_run_stops_at_the_ceiling_and_does_not_go_round_it(
 def test_a_real_provider_is_paid_no_more_than_the_ceiling(budget: int, price: int, fit: int) -> None:
     ceiling = Ceiling(load({**NAMED, "MAX_PROVIDER_COST": str(budget), "PROVIDER_PRICE": str(price)}))
     for _ in range(fit):
-        ceiling.ask(HUNDRED)
+        ceiling.count_request(HUNDRED)
     with pytest.raises(
         CeilingReachedError, match=rf"ceiling of {budget} US cents .*{price} cents per 1,000.*MAX_PROVIDER_COST"
     ):
-        ceiling.ask(HUNDRED)
+        ceiling.count_request(HUNDRED)
     assert ceiling.requests == fit
     assert ceiling.cost <= budget
 
@@ -124,20 +124,20 @@ def test_a_real_provider_is_paid_no_more_than_the_ceiling(budget: int, price: in
 @pytest.mark.usefixtures("no_settings")
 def test_what_a_provider_reports_beyond_the_announced_is_paid_too(reply: MakeReply) -> None:
     ceiling = Ceiling(load({**NAMED, "MAX_PROVIDER_COST": "6", "PROVIDER_PRICE": "6"}))
-    ceiling.ask(HUNDRED)
-    ceiling.answered(HUNDRED, reply(200, {"usage": {"total_tokens": 50}}))
+    ceiling.count_request(HUNDRED)
+    ceiling.count_reply(HUNDRED, reply(200, {"usage": {"total_tokens": 50}}))
     assert ceiling.cost == 1
-    ceiling.answered(HUNDRED, reply(200, {"usage": {"total_tokens": 950}}))
+    ceiling.count_reply(HUNDRED, reply(200, {"usage": {"total_tokens": 950}}))
     assert ceiling.cost == 6
     with pytest.raises(CeilingReachedError, match="950 tokens so far"):
-        ceiling.ask(HUNDRED)
+        ceiling.count_request(HUNDRED)
 
 
 @pytest.mark.usefixtures("no_settings")
 def test_with_a_stand_in_nobody_pays() -> None:
     ceiling = Ceiling(load({**STAND_IN, "MAX_PROVIDER_COST": "0"}))
     for _ in range(1_000):
-        ceiling.ask(HUNDRED)
+        ceiling.count_request(HUNDRED)
     assert ceiling.cost == 0
 
 
@@ -145,9 +145,9 @@ def test_with_a_stand_in_nobody_pays() -> None:
 def test_once_reached_the_run_is_over_for_what_would_still_fit() -> None:
     ceiling = Ceiling(load({**NAMED, "MAX_PROVIDER_COST": "1", "PROVIDER_PRICE": "6"}))
     with pytest.raises(CeilingReachedError):
-        ceiling.ask({"messages": [], "max_tokens": 128_000})
+        ceiling.count_request({"messages": [], "max_tokens": 128_000})
     with pytest.raises(CeilingReachedError):
-        ceiling.ask({"messages": [], "max_tokens": 1})
+        ceiling.count_request({"messages": [], "max_tokens": 1})
 
 
 def test_the_default_is_above_what_the_opt_in_run_states() -> None:

@@ -1,4 +1,4 @@
-"""A run writes to no system that nobody meant: not to another machine, and not to what looks like production."""
+"""The write guard allows only this machine and the allowed targets, and no production without a second permission."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from creditflow.run import session
 from creditflow.target import guard
-from creditflow.target.guard import NotAllowedError, System, addresses, announced, is_here, require_allowed, systems
+from creditflow.target.guard import NotAllowedError, System, addresses, announcement, is_here, require_allowed, systems
 from creditflow.target.settings import PROJECT, Settings, SettingsError, load
 
 pytestmark = pytest.mark.usefixtures("no_settings")
@@ -38,24 +38,24 @@ ELSEWHERE = "192.0.2.7"
 
 
 def resolve(host: str) -> list[str]:
-    """Names as a name server of a company would know them."""
+    """Resolve names as a company's name server does."""
     known = {"localhost": ["127.0.0.1", "::1"], "half.example": ["127.0.0.1", ELSEWHERE]}
     return known.get(host, [host] if host in ("127.0.0.1", "::1") else [ELSEWHERE])
 
 
 def refusal(**settings: str) -> str:
-    """Why a run on these settings is refused."""
+    """Return the message with which the guard refuses these settings."""
     with pytest.raises(NotAllowedError) as refused:
         require_allowed(load({**HERE, **settings}), resolve)
-    told = str(refused.value)
+    message = str(refused.value)
     assert refused.value.exit_status == 2
-    assert told.endswith(".")
-    assert "\n" not in told
-    assert "the-password" not in told
-    return told
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert "the-password" not in message
+    return message
 
 
-def test_a_target_on_this_machine_needs_no_word() -> None:
+def test_a_target_on_this_machine_is_allowed() -> None:
     require_allowed(load(HERE), resolve)
     require_allowed(load(HERE))
 
@@ -75,23 +75,25 @@ def test_a_target_on_this_machine_needs_no_word() -> None:
     ],
 )
 def test_any_one_system_elsewhere_is_refused_until_its_host_is_named(setting: str, value: str, system: str) -> None:
-    told = refusal(**{setting: value})
+    message = refusal(**{setting: value})
     host = system.split(" at ")[1]
-    assert told.startswith(f"{system} ({setting}) is not on this machine")
-    assert f"ALLOWED_TARGETS={host}," in told
+    assert message.startswith(f"{system} ({setting}) is not on this machine")
+    assert f"ALLOWED_TARGETS={host}," in message
     require_allowed(load({**HERE, setting: value, "ALLOWED_TARGETS": f" {host.upper()} , other.example"}), resolve)
     assert refusal(**{setting: value, "ALLOWED_TARGETS": "other.example"})
 
 
-def test_every_system_elsewhere_is_told_at_once_with_the_setting_that_would_allow_them() -> None:
-    told = refusal(
+def test_one_message_names_all_systems_elsewhere_and_the_setting_that_allows_them() -> None:
+    message = refusal(
         OPS_CENTER_URL="http://ops.example",
         KEYCLOAK_URL="http://sso.example",
         LAGO_API_URL="http://ops.example:3000",
         ALLOWED_TARGETS="sso.example",
     )
-    assert told.startswith("Ops-Center at ops.example (OPS_CENTER_URL) and Lago at ops.example (LAGO_API_URL) are not")
-    assert "ALLOWED_TARGETS=sso.example,ops.example," in told
+    assert message.startswith(
+        "Ops-Center at ops.example (OPS_CENTER_URL) and Lago at ops.example (LAGO_API_URL) are not"
+    )
+    assert "ALLOWED_TARGETS=sso.example,ops.example," in message
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_what_only_looks_like_this_machine_is_refused(setting: str, value: str) 
     assert f"({setting}) is not on this machine" in refusal(**{setting: value})
 
 
-def test_an_address_that_the_environment_gives_to_libpq_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_in_libpqs_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGHOSTADDR", ELSEWHERE)
     assert f"PostgreSQL at {ELSEWHERE} (UNICORN_DB_URL)" in refusal()
 
@@ -128,7 +130,7 @@ def test_the_machines_own_addresses_are_this_machine_and_its_neighbours_are_not(
     assert addresses("no-such-name.invalid") == []
 
 
-def test_a_name_server_that_says_nothing_ends_in_a_refusal_and_not_in_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_name_server_ends_in_a_refusal_and_not_in_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "LOOK_UP_S", 0.2)
     over, answered = threading.Event(), threading.Event()
 
@@ -155,32 +157,32 @@ def test_a_name_server_that_says_nothing_ends_in_a_refusal_and_not_in_a_wait(mon
         ("LITELLM_URL", "http://llm.live.example", "llm.live.example", "the host llm.live.example is like 'live'"),
     ],
 )
-def test_what_looks_like_production_needs_a_second_yes_that_names_its_host(
+def test_what_looks_like_production_needs_a_second_permission_with_its_host(
     setting: str, value: str, host: str, why: str
 ) -> None:
     changed = {setting: value, "ALLOWED_TARGETS": host}
-    told = refusal(**changed)
-    assert f"at {host} ({setting if setting != 'KEYCLOAK_REALM' else 'KEYCLOAK_URL'}) looks like production" in told
-    assert why in told
-    assert f"ALLOW_PRODUCTION={host}." in told
+    message = refusal(**changed)
+    assert f"at {host} ({setting if setting != 'KEYCLOAK_REALM' else 'KEYCLOAK_URL'}) looks like production" in message
+    assert why in message
+    assert f"ALLOW_PRODUCTION={host}." in message
     for no in ("yes", "true", "1", "other.example"):
         assert refusal(**changed, ALLOW_PRODUCTION=no)
     require_allowed(load({**HERE, **changed, "ALLOW_PRODUCTION": f"other.example,{host}"}), resolve)
 
 
-def test_the_second_yes_does_not_take_the_place_of_the_first() -> None:
+def test_the_second_permission_does_not_replace_the_first() -> None:
     host = "ops.prod.example"
     changed = {"OPS_CENTER_URL": f"http://{host}", "ALLOW_PRODUCTION": host}
     assert "is not on this machine" in refusal(**changed)
     require_allowed(load({**HERE, **changed, "ALLOWED_TARGETS": host}), resolve)
 
 
-def test_what_looks_like_production_can_be_said_otherwise_but_not_nothing() -> None:
+def test_the_patterns_of_production_can_be_changed_but_not_emptied() -> None:
     realm = {"KEYCLOAK_REALM": "master-plan"}
     require_allowed(load({**HERE, **realm}), resolve)
     assert "is like 'mast*'" in refusal(**realm, PRODUCTION_PATTERNS="other, MAST*")
     require_allowed(load({**HERE, "KEYCLOAK_REALM": "prod", "PRODUCTION_PATTERNS": "other"}), resolve)
-    with pytest.raises(SettingsError, match="PRODUCTION_PATTERNS names no pattern"):
+    with pytest.raises(SettingsError, match="PRODUCTION_PATTERNS contains no pattern"):
         load({**HERE, "PRODUCTION_PATTERNS": " , "})
 
 
@@ -193,11 +195,11 @@ def test_an_ordinary_name_does_not_look_like_production(name: str) -> None:
 @pytest.mark.parametrize("setting", ["ALLOWED_TARGETS", "ALLOW_PRODUCTION"])
 @pytest.mark.parametrize("value", ["*", "http://ops.example", "ops.example/path", "a b"])
 def test_hosts_are_named_one_by_one(setting: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=f"{setting} names something that is no host"):
+    with pytest.raises(SettingsError, match=f"{setting} contains a part that is not a host"):
         load({**HERE, setting: value})
 
 
-def test_every_address_among_the_settings_is_looked_at() -> None:
+def test_the_guard_checks_all_addresses_of_the_settings() -> None:
     addressed = {name.upper() for name in Settings.model_fields if name.endswith("_url")}
     assert {system.setting for system in systems(load(HERE))} == addressed == set(HERE) & addressed
 
@@ -227,7 +229,7 @@ def test_behave_on_a_target_elsewhere_ends_with_status_2_and_one_sentence(tmp_pa
     assert "the-password" not in ran.stdout + ran.stderr
 
 
-def test_the_doctor_says_that_a_run_would_be_refused(deployment: dict[str, str]) -> None:
+def test_the_doctor_reports_that_a_run_would_be_refused(deployment: dict[str, str]) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "creditflow", "doctor"],
         cwd=PROJECT,
@@ -241,22 +243,24 @@ def test_the_doctor_says_that_a_run_would_be_refused(deployment: dict[str, str])
     assert "A run would be refused: Keycloak at 127.0.0.1 (KEYCLOAK_URL) looks like production" in ran.stdout
 
 
-def test_a_run_says_before_it_begins_what_it_makes_and_where() -> None:
-    said = "\n".join(announced(load(HERE), "cf-abcdef"))
+def test_a_run_announces_what_it_creates_and_where() -> None:
+    said = "\n".join(announcement(load(HERE), "cf-abcdef"))
     for what in (
         "cf-abcdef-...",
         "people in Keycloak at 127.0.0.1:8080, realm uchub",
         "organisations, members, purchases, allocations and provider keys in Ops-Center at localhost:8084",
-        "rows, in PostgreSQL at localhost:5432, database unicorn_db",
+        "rows with credits and past calls of these people in PostgreSQL at localhost:5432, database unicorn_db",
         "customers and subscriptions in Lago at 127.0.0.1:3000",
         "Redis at 127.0.0.1:6379",
-        "at most 15,000 LLM requests (MAX_REQUESTS); a stand-in answers them, and nobody pays",
+        "at most 15,000 LLM requests (MAX_REQUESTS); the provider stand-in answers them at no cost",
     ):
         assert what in said
     assert "the-password" not in said
 
 
-def test_a_run_on_a_real_provider_says_what_it_may_cost() -> None:
+def test_a_run_on_a_real_provider_announces_its_highest_cost() -> None:
     named = {name: value for name, value in HERE.items() if name != "PROVIDER_URL"}
-    said = announced(load({**named, "MAX_PROVIDER_COST": "250", "PROVIDER_PRICE": "3"}), "cf-abcdef")[-1]
-    assert re.search(r"at most 250 US cents \(MAX_PROVIDER_COST\), by an assumed 3 cents per 1,000 tokens", said)
+    said = announcement(load({**named, "MAX_PROVIDER_COST": "250", "PROVIDER_PRICE": "3"}), "cf-abcdef")[-1]
+    assert re.search(
+        r"at most 250 US cents for them \(MAX_PROVIDER_COST\), at an assumed 3 cents per 1,000 tokens", said
+    )

@@ -1,4 +1,4 @@
-"""Proxies: this machine is asked directly, every other address as the environment says, by every client alike."""
+"""All clients connect directly to this machine, and to other addresses through the proxy of the environment."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Counting(BaseHTTPRequestHandler):
-    """A proxy that answers everything itself and keeps what it was asked for."""
+    """A proxy that answers each request itself and stores its URL."""
 
     asked: ClassVar[list[str]]
 
@@ -53,7 +53,7 @@ class Counting(BaseHTTPRequestHandler):
 
 @contextmanager
 def counting() -> Iterator[tuple[str, list[str]]]:
-    """A server that is a proxy and a target too: its address, and the paths or URLs that it was asked for."""
+    """Start a server that is both proxy and target; yield its address and the requested paths or URLs."""
 
     class Handler(Counting):
         asked: ClassVar[list[str]] = []
@@ -64,7 +64,7 @@ def counting() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def ask_by_every_client(url: str) -> None:
+def use_all_clients(url: str) -> None:
     http = Http("Ops-Center", url, 5)
     http.send("GET", "/ops-center")
     http.close()
@@ -91,24 +91,24 @@ PATHS = [
 
 @pytest.mark.parametrize("value", [DEAD, "127.0.0.1:9", "socks5://127.0.0.1:9", "socks4://127.0.0.1:9", "no proxy"])
 @pytest.mark.parametrize(("name", "host"), [("HTTP_PROXY", "127.0.0.1"), ("all_proxy", "localhost")])
-def test_this_machine_is_asked_directly_by_every_client(
+def test_all_clients_connect_directly_to_this_machine(
     monkeypatch: pytest.MonkeyPatch, host: str, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
     with counting() as (url, asked):
-        ask_by_every_client(url.replace("127.0.0.1", host))
+        use_all_clients(url.replace("127.0.0.1", host))
     assert [path.partition("?")[0] for path in asked] == PATHS
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
-def test_another_machine_is_asked_by_the_proxy_by_every_client(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_all_clients_use_the_proxy_for_another_machine(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with counting() as (proxy, asked):
         monkeypatch.setenv(name, proxy)
-        ask_by_every_client("http://ops.example:8084")
+        use_all_clients("http://ops.example:8084")
     assert [path.partition("?")[0] for path in asked] == [f"http://ops.example:8084{path}" for path in PATHS]
 
 
-def test_a_proxy_that_is_away_is_named_by_every_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_clients_name_a_proxy_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://somebody:a-pass-word@127.0.0.1:9")
     url = "http://ops.example"
     through = "can't be reached through the proxy http://127.0.0.1:9"
@@ -159,26 +159,24 @@ def test_the_proxy_of_an_address(
 @pytest.mark.parametrize(
     "value", ["socks4://127.0.0.1:9", "ftp://proxy.example", "http://", "http://proxy.example:word"]
 )
-def test_what_is_no_proxy_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_unusable_proxy_is_one_sentence(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", value)
-    with pytest.raises(CannotRunError, match=r"^HTTP_PROXY names no proxy that can be used: write an address such as "):
-        proxies.told({"Ops-Center": "http://ops.example"})
+    with pytest.raises(CannotRunError, match=r"^HTTP_PROXY has no usable proxy address: write an address such as "):
+        proxies.summary({"Ops-Center": "http://ops.example"})
 
 
-def test_the_proxies_are_told_with_the_services_that_they_are_used_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_summary_names_the_proxies_and_the_services_that_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
     services = {"Ops-Center": "http://ops.example", "Keycloak": "https://id.example", "Lago": "http://127.0.0.1:3000"}
-    assert proxies.told(services) == ""
+    assert proxies.summary(services) == ""
     monkeypatch.setenv("http_proxy", "http://somebody:a-pass-word@proxy.example:3128")
-    assert proxies.told(services) == (
+    assert proxies.summary(services) == (
         "A proxy is set (http_proxy): http://proxy.example:3128 is used for Ops-Center. "
-        "Asked directly: Keycloak, Lago, PostgreSQL, Redis."
+        "Direct connections: Keycloak, Lago, PostgreSQL, Redis."
     )
-    assert proxies.told({"Lago": "http://127.0.0.1:3000"}) == (
-        "A proxy is set (http_proxy). It is used for none of the services."
-    )
+    assert proxies.summary({"Lago": "http://127.0.0.1:3000"}) == ("A proxy is set (http_proxy). No service uses it.")
 
 
-def test_doctor_says_that_a_proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_that_a_proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     with counting() as (proxy, asked):
         monkeypatch.setenv("HTTP_PROXY", proxy.replace("//", "//somebody:a-pass-word@"))
         for name, value in {"OPS_CENTER_URL": "http://ops.example", "KEYCLOAK_URL": "http://id.example",
@@ -190,7 +188,7 @@ def test_doctor_says_that_a_proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> Non
     assert any(path.startswith("http://ops.example/api/v1/") for path in asked)
 
 
-def test_a_session_of_requests_follows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_of_requests_connects_directly_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", DEAD)
     with counting() as (url, asked):
         assert requests.get(f"{url}/plain", timeout=60).status_code == 200

@@ -1,4 +1,4 @@
-"""The settings: where they are read, which wins, and how a wrong one is told."""
+"""The settings: their sources, the order of the sources, and the messages about wrong values."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ PASSWORDS = ("grants-password", "reading-password", "lago-password", "redis-pass
 
 
 def dotenv(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
-    """Have `.env` read from this folder."""
+    """Use a `.env` in this folder."""
     file = folder / ".env"
     file.write_text(text, "utf-8")
     monkeypatch.setitem(Settings.model_config, "env_file", file)
 
 
 def sentence_of(userdata: dict[str, str]) -> str:
-    """What the user reads, which is always one sentence that a full stop ends."""
+    """Return the error message; require that it is one sentence with a full stop."""
     with pytest.raises(SettingsError) as refused:
         load(userdata)
-    told = str(refused.value)
+    message = str(refused.value)
     assert refused.value.exit_status == 2
-    assert told.endswith(".")
-    assert not re.search(r"\. |\n", told.replace(".env", "")), f"more than one sentence: {told}"
-    return told
+    assert message.endswith(".")
+    assert not re.search(r"\. |\n", message.replace(".env", "")), f"more than one sentence: {message}"
+    return message
 
 
-def test_what_was_typed_wins_over_the_environment_that_over_dotenv_that_over_the_default(
+def test_the_command_line_wins_over_the_environment_then_dotenv_then_the_default(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert load().keycloak_realm == "uchub"
@@ -66,7 +66,7 @@ def test_a_value_of_dotenv_ends_at_its_line_end_only(monkeypatch: pytest.MonkeyP
     assert load().lago_api_key.get_secret_value() == "a\u2028b\x85c"
 
 
-def test_an_empty_variable_of_the_environment_names_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_empty_variable_of_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     dotenv(monkeypatch, tmp_path, "KEYCLOAK_REALM=from-dotenv\n")
     monkeypatch.setenv("KEYCLOAK_REALM", "")
     monkeypatch.setenv("OPS_CENTER_URL", "")
@@ -85,7 +85,7 @@ def test_the_description_of_a_sandbox_wins_over_what_is_set_but_not_over_the_dea
     assert (settings.http_timeout_s, settings.poll_timeout_s) == (3.0, 4.0)
 
 
-def test_words_of_behave_that_are_no_settings_are_left_alone() -> None:
+def test_userdata_that_is_no_setting_is_ignored() -> None:
     assert load({"report": "yes", "opt_in": "no"}) == load()
 
 
@@ -105,10 +105,10 @@ def test_a_slash_at_the_end_of_an_address_means_nothing() -> None:
 @pytest.mark.parametrize(
     "value", ["localhost:8084", "8084", "ftp://localhost", "http://", "http://:8084", "http://h:99999", "http://[::1"]
 )
-def test_a_malformed_address_is_told_with_its_setting_its_place_and_the_cure(name: str, value: str) -> None:
-    told = sentence_of({**NAMED, name: value})
-    assert told.startswith(f"{name} is not an ")
-    assert "correct it in the environment, in .env or with behave -D" in told
+def test_the_message_about_a_malformed_address_names_its_setting_and_the_cure(name: str, value: str) -> None:
+    message = sentence_of({**NAMED, name: value})
+    assert message.startswith(f"{name} is not an ")
+    assert "correct it in the environment, in .env or with behave -D" in message
 
 
 @pytest.mark.parametrize(
@@ -120,30 +120,30 @@ def test_a_malformed_address_is_told_with_its_setting_its_place_and_the_cure(nam
     ]
     + [("REDIS_URL", value, "redis://localhost:6379/0") for value in ("http://h:6379", "h:6379", "redis:///0")],
 )
-def test_a_malformed_database_address_is_told_by_example_and_never_repeated(
+def test_the_message_about_a_malformed_database_address_has_an_example_and_never_the_value(
     name: str, value: str, example: str
 ) -> None:
-    told = sentence_of({**NAMED, name: value})
-    assert told.startswith(f"{name} is not an address such as {example}; correct it ")
-    assert "the-password" not in told
-    assert value not in told
+    message = sentence_of({**NAMED, name: value})
+    assert message.startswith(f"{name} is not an address such as {example}; correct it ")
+    assert "the-password" not in message
+    assert value not in message
 
 
 def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
-    told = sentence_of({**NAMED, "LAGO_API_URL": "http://somebody:the-password@lago.example"})
-    assert told.startswith("LAGO_API_URL carries a user or password; put credentials in their own setting")
-    assert "the-password" not in told
+    message = sentence_of({**NAMED, "LAGO_API_URL": "http://somebody:the-password@lago.example"})
+    assert message.startswith("LAGO_API_URL contains a user or password; put credentials in their own setting")
+    assert "the-password" not in message
 
 
 @pytest.mark.parametrize("name", ["HTTP_TIMEOUT_S", "POLL_TIMEOUT_S"])
 @pytest.mark.parametrize("value", ["soon", "0", "-1", "301", "nan"])
-def test_a_deadline_that_is_none_is_told(name: str, value: str) -> None:
-    told = sentence_of({**NAMED, name: value})
-    assert told.startswith(f"{name} is not usable (")
-    assert "correct it in the environment, in .env or with behave -D" in told
+def test_an_invalid_deadline_is_reported(name: str, value: str) -> None:
+    message = sentence_of({**NAMED, name: value})
+    assert message.startswith(f"{name} is not valid (")
+    assert "correct it in the environment, in .env or with behave -D" in message
 
 
-def test_every_malformed_setting_is_told_at_once() -> None:
+def test_all_malformed_settings_are_reported_together() -> None:
     with pytest.raises(SettingsError) as refused:
         load({**NAMED, "REDIS_URL": "nowhere", "LAGO_API_URL": "nowhere"})
     assert "REDIS_URL is not " in str(refused.value)
@@ -158,52 +158,42 @@ def test_every_malformed_setting_is_told_at_once() -> None:
         (("KEYCLOAK_URL", "KEYCLOAK_CLIENT_SECRET"), "KEYCLOAK_URL and KEYCLOAK_CLIENT_SECRET are not set: set them"),
     ],
 )
-def test_a_deployment_without_what_every_scenario_needs_is_told(left_out: tuple[str, ...], says: str) -> None:
-    told = sentence_of({name: value for name, value in NAMED.items() if name not in left_out})
-    assert "OPS_CENTER_URL names the deployment at http://localhost:8084" in told
-    assert f"{says} in the environment or in .env, or unset OPS_CENTER_URL to run on a sandbox" in told
+def test_a_deployment_without_a_required_setting_is_reported(left_out: tuple[str, ...], says: str) -> None:
+    message = sentence_of({name: value for name, value in NAMED.items() if name not in left_out})
+    assert "OPS_CENTER_URL names the deployment at http://localhost:8084" in message
+    assert f"{says} in the environment or in .env, or unset OPS_CENTER_URL to run on a sandbox" in message
 
 
 def test_a_keycloak_without_an_ops_center_is_a_contradiction_and_no_sandbox() -> None:
-    told = sentence_of({"KEYCLOAK_URL": "http://localhost:8080"})
-    assert told.startswith("KEYCLOAK_URL is set but OPS_CENTER_URL is not")
-    assert "set OPS_CENTER_URL too, or unset KEYCLOAK_URL" in told
+    message = sentence_of({"KEYCLOAK_URL": "http://localhost:8080"})
+    assert message.startswith("KEYCLOAK_URL is set but OPS_CENTER_URL is not")
+    assert "set OPS_CENTER_URL too, or unset KEYCLOAK_URL" in message
 
 
 def test_no_secret_is_in_what_the_settings_print_of_themselves() -> None:
     settings = load({**NAMED, **SECRETS})
-    shown = " ".join([repr(settings), str(settings), *settings.redacted().values(), settings.model_dump_json()])
+    shown = " ".join([repr(settings), str(settings), settings.model_dump_json()])
     for secret in (*SECRETS.values(), *PASSWORDS):
         assert secret not in shown
 
 
-def test_a_secret_is_shown_as_set_and_an_address_without_its_password() -> None:
-    shown = load({**NAMED, **SECRETS}).redacted()
-    assert shown["OPS_CENTER_URL"] == "http://localhost:8084"
-    assert shown["LAGO_API_KEY"] == "set"
-    assert shown["UNICORN_DB_URL"] == "postgresql://db.example:5432/unicorn_db"
-    assert shown["REDIS_URL"] == "redis://cache.example:6379/0"
-    assert set(shown) == {name.upper() for name in Settings.model_fields}
-    assert load(NAMED).redacted()["LAGO_API_KEY"] == ""
-
-
-@pytest.mark.parametrize(("mode", "told"), [(0o644, True), (0o640, True), (0o604, True), (0o600, False)])
-def test_an_env_file_that_others_can_read_is_told_with_the_cure(
-    mode: int, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, True), (0o604, True), (0o600, False)])
+def test_an_env_file_that_others_can_read_is_reported_with_the_cure(
+    mode: int, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / ".env"
     file.write_text("LAGO_API_KEY=one-that-is-secret\n")
     file.chmod(mode)
     monkeypatch.setitem(Settings.model_config, "env_file", file)
-    expected = f".env can be read by others on this machine: chmod 600 {file}" if told else ""
+    expected = f"Other users of this machine can read .env: run chmod 600 {file}" if warned else ""
     assert readable_by_others() == expected
 
 
-def test_no_env_file_is_no_trouble() -> None:
+def test_without_an_env_file_there_is_no_warning() -> None:
     assert readable_by_others() == ""
 
 
-def test_the_redactor_is_given_every_secret_and_the_passwords_inside_of_addresses() -> None:
+def test_the_secrets_include_the_passwords_in_addresses() -> None:
     assert set(load({**NAMED, **SECRETS}).secrets()) == {*SECRETS.values(), *PASSWORDS}
 
 

@@ -1,1 +1,1 @@
-"""The drivers: how each system of the target is spoken to, one module a system; none knows what is right or wrong."""
+"""The drivers: one module for each system of the target. They send requests and return replies, and judge nothing."""

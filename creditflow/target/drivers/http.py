@@ -1,4 +1,4 @@
-"""HTTP as the drivers use it: one session a thread, a deadline on every request, answers as plain values."""
+"""HTTP for the drivers: one session for each thread, a deadline for each request, replies as plain values."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from httpx_sse import EventSource
 from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.wait_statistics import waits
 from creditflow.target.drivers import proxies
-from creditflow.target.drivers.request_timeout import LARGEST, Limit, Patience
+from creditflow.target.drivers.request_timeout import LARGEST, Limit, RequestTimeout
 
 STREAM = 4
-"""How many times the deadline of a request a whole stream has."""
+"""A whole stream has this many times the deadline of a request."""
 
-BROKEN = "broke off its answer"
+BROKEN = "sent only a part of its answer"
 
 EVENT_STREAM = "text/event-stream"
 
@@ -32,7 +32,7 @@ _CUT_SHORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: HTTP status, headers (any case), the body as text and JSON, and the milliseconds it took."""
+    """A reply: HTTP status, headers (in any case), body, duration in ms, and the server-sent events of a stream."""
 
     status: int
     headers: Mapping[str, str]
@@ -42,12 +42,12 @@ class Reply:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The body as a JSON object; an empty one where the body is no JSON object."""
+        """The body as a JSON object; empty if it is anything else."""
         return an_object(self._value)
 
     @property
     def items(self) -> list[Any]:
-        """The body as a JSON list; an empty one where the body is no list."""
+        """The body as a JSON list; empty if it is anything else."""
         return self._value if isinstance(self._value, list) else []
 
     @property
@@ -59,33 +59,33 @@ class Reply:
 
 
 def an_object(value: Any) -> dict[str, Any]:
-    """What an answer has where an object is due; an empty one where it has something else."""
+    """Return the value if it is an object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """What an answer has where a list of objects is due: each, and an empty one for each that is something else."""
+    """Return the list of objects; what is not an object becomes an empty one, and what is not a list an empty list."""
     return [an_object(part) for part in value] if isinstance(value, list) else []
 
 
 def whole(value: Any) -> int | None:
-    """What an answer has where a whole number is due; None where it has something else."""
+    """Return the value if it is a whole number, else None."""
     return value if type(value) is int else None
 
 
 class Http:
-    """One system's HTTP interface, safe to use from several threads.
+    """One system's HTTP interface; several threads may use it.
 
     Args:
-        service: the system's name, as failures name it.
+        service: the system's name, as error messages name it.
         url: its address, without a trailing slash.
-        timeout_s: the deadline of one request and its whole answer, in seconds; a stream must bring its next event
-            within it, and end within `STREAM` times as much.
+        timeout_s: the deadline of a request and its whole reply, in seconds. In a stream each event has this deadline,
+            and the whole stream has `STREAM` times as much.
     """
 
     def __init__(self, service: str, url: str, timeout_s: float) -> None:
         self.service, self.url = service, url
-        self._patience = Patience(timeout_s)
+        self._timeout = RequestTimeout(timeout_s)
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
 
@@ -99,34 +99,37 @@ class Http:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> Reply:
-        """Send one request and read its whole answer; server-sent events are read to their end.
+        """Send a request and read the whole reply, also if it is a stream.
 
         Raises:
-            ServiceUnavailableError: no connection, or no whole answer of usual size within the deadline.
+            ServiceUnavailableError: no connection, no complete reply within the deadline, or a reply that is too large.
         """
         started = time.monotonic()
         with (
             waits.on(self.service),
-            self._patience.limit() as limit,
+            self._timeout.http() as limit,
             self._open(limit, method, path, token, body, headers, params) as response,
         ):
             if _is_stream(response):
                 limit.lengthen(STREAM)
             content = self._read(limit, method, path, response)
-        self._patience.kept()
+        self._timeout.met()
         milliseconds = (time.monotonic() - started) * 1000
         events = tuple(_events([content])) if _is_stream(response) else ()
         return Reply(response.status_code, response.headers, _text(content), milliseconds, events)
 
     def leave_early(self, path: str, *, token: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
-        """Ask for a stream, read its first event and go away; the reply holds what was read until then.
+        """Send a request for a stream, read the first event, and close the connection; the reply has only that event.
 
-        An answer that is no stream is read whole, so that a refusal can be understood.
+        A reply that is not a stream is read completely, because it explains a refusal.
+
+        Raises:
+            ServiceUnavailableError: no connection, or no first event within the deadline.
         """
         started = time.monotonic()
         with (
             waits.on(self.service),
-            self._patience.limit() as limit,
+            self._timeout.http() as limit,
             self._open(limit, "POST", path, token, body, headers, None) as response,
         ):
             if _is_stream(response):
@@ -152,7 +155,7 @@ class Http:
         try:
             events = tuple(itertools.islice(_events(parts()), 1))
         except _CUT_SHORT:
-            raise self._away("POST", path, limit.said or BROKEN) from None
+            raise self._unavailable("POST", path, limit.message or BROKEN) from None
         return bytes(content), events
 
     def _read(self, limit: Limit, method: str, path: str, response: requests.Response) -> bytes:
@@ -163,7 +166,7 @@ class Http:
                 if len(content) > LARGEST:
                     limit.read(len(content))
         except _CUT_SHORT:
-            raise self._away(method, path, limit.said or BROKEN) from None
+            raise self._unavailable(method, path, limit.message or BROKEN) from None
         return bytes(content)
 
     def _open(
@@ -190,30 +193,30 @@ class Http:
             )
         except requests.Timeout:
             limit.late()
-            raise self._away(method, path, f"did not answer within {limit.seconds:g} s") from None
+            raise self._unavailable(method, path, f"did not answer within {limit.seconds:g} s") from None
         except requests.RequestException as error:
-            raise self._away(method, path, limit.said or _why(error) + proxies.through(self.url)) from None
+            raise self._unavailable(method, path, limit.message or _why(error) + proxies.through(self.url)) from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
-            session.trust_env = False  # a .netrc must not give anybody a password
+            session.trust_env = False  # do not take passwords from a .netrc
             session.proxies.update(proxies.for_requests(self.url))
             self._sessions.append(session)
         return session
 
-    def _away(self, method: str, path: str, what: str) -> ServiceUnavailableError:
+    def _unavailable(self, method: str, path: str, what: str) -> ServiceUnavailableError:
         return ServiceUnavailableError(self.service, self.url, f"{what} ({method} {path})")
 
 
 def _why(error: requests.RequestException) -> str:
-    """What kept an answer from coming, as far as its reader can do something about it."""
+    """Return the reason why no reply came, in words that follow the system's name."""
     if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
-        return f"can't be asked so: {error}"
+        return f"can't be sent this request: {error}"
     cause = getattr(error.args[0] if error.args else None, "reason", None) or (error.args[0] if error.args else None)
     broken = isinstance(cause, urllib3.exceptions.ProtocolError)
-    return "broke off the connection or answers with something else than HTTP" if broken else "can't be reached"
+    return "closed the connection, or does not answer in HTTP" if broken else "can't be reached"
 
 
 def _is_stream(response: requests.Response) -> bool:
@@ -225,11 +228,11 @@ def _text(content: bytes) -> str:
 
 
 def _events(parts: Iterable[bytes]) -> Iterator[Any]:
-    """The data of each server-sent event, as JSON where it is JSON.
+    """Yield the data of each server-sent event, parsed if it is JSON.
 
-    Lines end at CR, LF and CRLF only; an event that no empty line ends is none (WHATWG HTML, "Server-sent events").
+    A line ends with CR, LF or CRLF, and an event with an empty line (WHATWG HTML, "Server-sent events").
     """
-    # `utf-8-sig` leaves out a byte order mark, which httpx-sse does not.
+    # httpx-sse keeps a byte order mark; `utf-8-sig` removes it.
     stream = httpx.Response(
         200, headers={"Content-Type": EVENT_STREAM}, content=iter(parts), default_encoding="utf-8-sig"
     )

@@ -1,4 +1,4 @@
-"""Keycloak: people made, signed in and removed through the client's service account."""
+"""Keycloak: creates, finds and removes users through a client's service account, and signs them in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from creditflow.core.redaction import redactor
 from creditflow.core.wait_statistics import waits
 from creditflow.target.drivers import proxies
 from creditflow.target.drivers.http import an_object
-from creditflow.target.drivers.request_timeout import Patience
+from creditflow.target.drivers.request_timeout import RequestTimeout
 
 Client = TypeVar("Client", KeycloakAdmin, KeycloakOpenID)
 
@@ -31,17 +31,20 @@ class SignInRefusedError(Exception):
 
 
 class Keycloak:
-    """One realm of a Keycloak server, through a confidential client that may manage its users."""
+    """One realm of a Keycloak server, used through a confidential client that may manage users.
+
+    Each method raises `ServiceUnavailableError` if Keycloak does not answer, or answers with an error.
+    """
 
     def __init__(self, url: str, realm: str, client: str, secret: str, timeout_s: float) -> None:
         self.url, self.realm, self.client = url, realm, client
         self._secret, self._timeout = secret, max(1, round(timeout_s))
-        self._patience = Patience(timeout_s)
+        self._request_timeout = RequestTimeout(timeout_s)
         self._local = threading.local()
         self._ids: dict[str, str] = {}
 
     def create_user(self, username: str, email: str, password: str, attributes: dict[str, str]) -> str:
-        """Make a person who can sign in at once; returns the user id (a UUID)."""
+        """Create a user who can sign in immediately, and return the user id (a UUID)."""
         payload = {
             "username": username,
             "email": email,
@@ -58,23 +61,23 @@ class Keycloak:
         return user_id
 
     def remove_user(self, username: str) -> None:
-        """Remove the person of this name, if there is one."""
+        """Remove the user with this name, if there is one."""
         user_id = self._ids.pop(username, None) or self.find_user(username)
         if user_id is not None:
             self._as_admin("remove a user", "delete_user", user_id)
 
     def find_user(self, username: str) -> str | None:
-        """The id of the person of this name, None where the realm has none."""
+        """Return the id of the user with this name, or None."""
         found: str | None = self._as_admin("find a user", "get_user_id", username)
         return found
 
     def users(self, part: str) -> list[dict[str, Any]]:
-        """Everybody whose user name contains a text, with `id`, `username` and `email`."""
+        """Return the users that have a text in their name, with `id`, `username` and `email`."""
         found: list[dict[str, Any]] = self._as_admin("list users", "get_users", {"username": part})
         return found
 
     def user(self, user_id: str) -> dict[str, Any] | None:
-        """The `username` and `email` of an id, and what else is known; None where the realm has no such user."""
+        """Return the user with this id, with `username` and `email`, or None."""
         try:
             found: dict[str, Any] = self._as_admin("read a user", "get_user", user_id)
         except _UnknownError:
@@ -82,7 +85,7 @@ class Keycloak:
         return found
 
     def set_password(self, username: str, password: str) -> bool:
-        """Give the person of this name a password; whether there is one."""
+        """Set the password of the user with this name; return whether there is such a user."""
         user_id = self.find_user(username)
         if user_id is None:
             return False
@@ -90,20 +93,18 @@ class Keycloak:
         return True
 
     def token(self, username: str, password: str) -> dict[str, Any]:
-        """Sign a person in by password; the token endpoint's answer with `access_token` and `expires_in` (seconds).
+        """Sign a user in by password and return the answer with `access_token` and `expires_in` (seconds).
 
         Raises:
-            SignInRefusedError: Keycloak answered and said no.
-            ServiceUnavailableError: Keycloak did not answer.
+            SignInRefusedError: Keycloak refused the sign-in.
         """
         return self._sign_in(self._client(KeycloakOpenID), username, password)
 
     def token_elsewhere(self, host: str, username: str, password: str) -> str:
-        """The access token that a person gets where Keycloak is asked under another host name.
+        """Sign a user in under another host name of Keycloak and return the access token.
 
         Raises:
-            SignInRefusedError: Keycloak answered and said no.
-            ServiceUnavailableError: Keycloak did not answer.
+            SignInRefusedError: Keycloak refused the sign-in.
         """
         elsewhere = KeycloakOpenID(
             server_url=f"{self.url}/",
@@ -117,11 +118,10 @@ class Keycloak:
         return str(self._sign_in(elsewhere, username, password)["access_token"])
 
     def token_of(self, client: str, username: str, password: str) -> str:
-        """The access token that a person gets by signing in to another, public client of the realm.
+        """Sign a user in to another, public client of the realm and return the access token.
 
         Raises:
-            SignInRefusedError: Keycloak answered and said no, such as where the client allows no sign-in by password.
-            ServiceUnavailableError: Keycloak did not answer.
+            SignInRefusedError: Keycloak refused the sign-in, for example because the client allows none by password.
         """
         public = KeycloakOpenID(
             server_url=f"{self.url}/", realm_name=self.realm, client_id=client, timeout=self._timeout, max_retries=0
@@ -130,41 +130,41 @@ class Keycloak:
 
     def _sign_in(self, client: KeycloakOpenID, username: str, password: str) -> dict[str, Any]:
         try:
-            with self._asking("sign somebody in"):
+            with self._requesting("sign a user in"):
                 answer: Any = client.token(username, password)
         except KeycloakError as error:
             raise _refusal(error) from None
         if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            raise self._away("answered a sign-in without an access token")
+            raise self._unavailable("answered a sign-in without an access token")
         if not isinstance(answer.get("expires_in"), int):
-            raise self._away("answered a sign-in without saying in how many seconds its token ends")
+            raise self._unavailable("answered a sign-in without the lifetime of the token")
         redactor.learn(*(value for name, value in answer.items() if name.endswith("_token") and isinstance(value, str)))
         return answer
 
     def check(self) -> None:
-        """Make sure that the realm answers and that the client's secret opens it.
+        """Require that the realm answers and accepts the client's secret.
 
         Raises:
             ServiceUnavailableError: with the reason, such as an unknown realm or a wrong client secret.
         """
         try:
-            with self._asking("sign the client in"):
+            with self._requesting("sign the client in"):
                 self._client(KeycloakOpenID).token(grant_type="client_credentials")
         except KeycloakError as error:
             if error.response_code == 404:
-                raise self._away(
-                    f"has no realm {self.realm}", "correct KEYCLOAK_REALM, or KEYCLOAK_URL if this is no Keycloak"
+                raise self._unavailable(
+                    f"has no realm {self.realm}", "correct KEYCLOAK_REALM, or KEYCLOAK_URL if this is not Keycloak"
                 ) from None
-            raise self._away(
+            raise self._unavailable(
                 f"refuses the client {self.client}",
                 "correct KEYCLOAK_CLIENT_ID or KEYCLOAK_CLIENT_SECRET, and give the client a service account "
                 "that may manage users",
             ) from None
 
     def answers(self) -> bool:
-        """Whether the realm's public description can be read."""
+        """Return whether the realm's public description can be read."""
         try:
-            with waits.on("Keycloak"), self._patience.limit():
+            with waits.on("Keycloak"), self._request_timeout.http():
                 url = f"{self.url}/realms/{self.realm}/.well-known/openid-configuration"
                 return requests.get(url, timeout=self._timeout).status_code == 200
         except requests.RequestException:
@@ -172,38 +172,38 @@ class Keycloak:
 
     def _as_admin(self, what: str, method: str, *args: Any) -> Any:
         try:
-            with self._asking(what):
+            with self._requesting(what):
                 return getattr(self._client(KeycloakAdmin), method)(*args)
         except KeycloakError as error:
             self._local.KeycloakAdmin = None
             code = error.response_code
             if code == 404 and method == "get_user":
                 raise _UnknownError from None
-            raise self._away(f"answered {code} when asked to {what}") from None
+            raise self._unavailable(f"answered {code} when asked to {what}") from None
         except ServiceUnavailableError:
             self._local.KeycloakAdmin = None
             raise
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
-        """Ask within the deadline; the errors of the library that are an answer of Keycloak's are left as they are."""
-        with waits.on("Keycloak"), self._patience.limit() as limit:
+    def _requesting(self, what: str) -> Iterator[None]:
+        """Limit a request to the deadline; raise `ServiceUnavailableError` for all errors except status 4xx."""
+        with waits.on("Keycloak"), self._request_timeout.http() as limit:
             try:
                 yield
             except (KeycloakConnectionError, requests.RequestException):
-                said = limit.said or f"can't be reached{proxies.through(self.url)}"
-                raise self._away(f"{said} when asked to {what}") from None
+                problem = limit.message or f"can't be reached{proxies.through(self.url)}"
+                raise self._unavailable(f"{problem} when asked to {what}") from None
             except KeycloakError as error:
                 if (error.response_code or 500) >= 500:
-                    said = f"answered {error.response_code or 'what is no answer of Keycloak'}"
-                    raise self._away(f"{said} when asked to {what}") from None
+                    problem = f"answered {error.response_code or 'something that Keycloak does not'}"
+                    raise self._unavailable(f"{problem} when asked to {what}") from None
                 raise
             except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):
-                raise self._away(f"answered what can't be read when asked to {what}") from None
-            self._patience.kept()
+                raise self._unavailable(f"gave an answer that can't be read when asked to {what}") from None
+            self._request_timeout.met()
 
     def _client(self, kind: type[Client]) -> Client:
-        """One of a kind for each thread: python-keycloak's objects are not made to be shared."""
+        """Return this thread's object of a kind; threads must not share the objects of python-keycloak."""
         client: Client | None = getattr(self._local, kind.__name__, None)
         if client is None:
             client = kind(
@@ -217,16 +217,16 @@ class Keycloak:
             setattr(self._local, kind.__name__, client)
         return client
 
-    def _away(self, what: str, cure: str = "") -> ServiceUnavailableError:
+    def _unavailable(self, what: str, cure: str = "") -> ServiceUnavailableError:
         return ServiceUnavailableError("Keycloak", self.url, what, cure)
 
 
 def _refusal(error: KeycloakError) -> SignInRefusedError:
     try:
-        said = an_object(json.loads(error.response_body or b"{}"))
+        body = an_object(json.loads(error.response_body or b"{}"))
     except (ValueError, RecursionError):
-        said = {}
-    code, reason = said.get("error", f"status {error.response_code}"), said.get("error_description", "no reason")
+        body = {}
+    code, reason = body.get("error", f"status {error.response_code}"), body.get("error_description", "no reason")
     return SignInRefusedError(str(code), str(reason))
 
 

@@ -1,31 +1,41 @@
-"""LiteLLM: whether the proxy is alive and which models it serves."""
+"""LiteLLM: its health, its models, and requests that bypass Ops-Center."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from creditflow.core.errors import ServiceUnavailableError
-from creditflow.target.ceiling import Meter, Unmetered
-from creditflow.target.drivers.http import Http, objects
-from creditflow.target.drivers.record import Note, unnoted
+from creditflow.target.ceiling import Ceiling
+from creditflow.target.drivers.http import Http, Reply, objects
+from creditflow.target.drivers.record import Recorder, record_nothing
 
 
 class LiteLLM:
-    """The LiteLLM proxy as an operator sees it; requests of people go through Ops-Center."""
+    """The LiteLLM proxy as an operator sees it; people send their requests to Ops-Center.
 
-    def __init__(self, url: str, key: str, timeout_s: float, note: Note = unnoted, meter: Meter | None = None) -> None:
+    Args:
+        url: its address.
+        key: the master key.
+        timeout_s: the deadline of each request, in seconds.
+        record: receives each LLM request.
+        ceiling: counts each LLM request, and may forbid it.
+    """
+
+    def __init__(
+        self, url: str, key: str, timeout_s: float, record: Recorder = record_nothing, ceiling: Ceiling | None = None
+    ) -> None:
         self.http = Http("LiteLLM", url, timeout_s)
-        self._key, self._note, self._meter = key, note, meter or Unmetered()
+        self._key, self._record, self._ceiling = key, record, ceiling
 
     def alive(self) -> bool:
-        """Whether the proxy says that it is ready."""
+        """Return whether the proxy reports that it is ready."""
         return self.http.send("GET", "/health/readiness").status == 200
 
     def models(self) -> list[str]:
-        """The names of the models that the proxy serves; empty when the key is refused.
+        """Return the names of the models that the proxy serves; none if it refuses the key.
 
         Raises:
-            ServiceUnavailableError: it does not answer, or with an error of its own.
+            ServiceUnavailableError: it does not answer, or answers with a status of 500 or more.
         """
         reply = self.http.send("GET", "/v1/models", token=self._key)
         if reply.status >= 500:
@@ -33,14 +43,16 @@ class LiteLLM:
         return [str(model["id"]) for model in objects(reply.body.get("data")) if "id" in model]
 
     def chat(self, body: Any) -> int:
-        """Ask a model past Ops-Center, on the platform's key; the HTTP status."""
-        self._meter.ask(body)
-        reply = self.http.send("POST", "/v1/chat/completions", token=self._key, body=body)
-        self._meter.answered(body, reply)
-        self._note("chat_past_ops_center", None, reply, body=body)
+        """Send an LLM request with the platform's key, bypassing Ops-Center, and return the HTTP status."""
+
+        def send() -> Reply:
+            return self.http.send("POST", "/v1/chat/completions", token=self._key, body=body)
+
+        reply = self._ceiling.send(body, send) if self._ceiling else send()
+        self._record("chat_past_ops_center", None, reply, body=body)
         return reply.status
 
     def version(self) -> str:
-        """The proxy's version, or an empty string where it does not tell."""
+        """Return the proxy's version, or an empty text if it does not report it."""
         reply = self.http.send("GET", "/health/readiness/details", token=self._key)
         return str(reply.body.get("litellm_version", ""))

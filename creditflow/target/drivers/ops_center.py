@@ -1,4 +1,4 @@
-"""The Ops-Center API: the endpoints of the plan's Appendix A, one method each, and not what they should say."""
+"""The Ops-Center API: one method for each endpoint of the plan's Appendix A. It judges no reply."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from creditflow.core.errors import EndpointMissingError, ServiceUnavailableError
-from creditflow.target.ceiling import Meter, Unmetered
+from creditflow.target.ceiling import Ceiling
 from creditflow.target.drivers.http import Http, Reply
-from creditflow.target.drivers.record import Note, unnoted
+from creditflow.target.drivers.record import Recorder, record_nothing
 
 BASE = "/api/v1"
 ENDPOINTS = {
@@ -32,38 +32,40 @@ ENDPOINTS = {
 
 
 class OpsCenter:
-    """Ops-Center as its users reach it. Every method takes the caller's access token and returns the raw reply.
+    """Ops-Center as its users reach it. Each method takes the caller's access token and returns the raw reply.
 
-    `token=None` sends no `Authorization` header at all.
+    Without a token (`None`) no `Authorization` header is sent.
 
     Args:
         url: its address, without /api/v1.
-        timeout_s: the deadline of one request, in seconds.
-        note: told of every request that may move credits or count, and of its answer.
-        meter: asked before every LLM request.
+        timeout_s: the deadline of a request, in seconds.
+        record: receives each request that can change credits or counters, with its reply.
+        ceiling: counts each LLM request, and may forbid it.
 
     Attributes:
-        missing: the endpoints that this Ops-Center does not have, by id, each with what it answered instead; asking one
-            raises `EndpointMissingError`.
+        missing: the endpoints that this Ops-Center does not have, by id, each with its actual answer; a request to one
+            of them raises `EndpointMissingError`.
     """
 
-    def __init__(self, url: str, timeout_s: float, note: Note = unnoted, meter: Meter | None = None) -> None:
+    def __init__(
+        self, url: str, timeout_s: float, record: Recorder = record_nothing, ceiling: Ceiling | None = None
+    ) -> None:
         self.http = Http("Ops-Center", url, timeout_s)
         self.missing: Mapping[str, str] = {}
-        self._note, self._meter = note, meter or Unmetered()
+        self._record, self._ceiling = record, ceiling
 
     def balance(self, token: str | None) -> Reply:
-        """EP1: the caller's individual credits and calls."""
+        """Get the caller's own credits and calls (EP1)."""
         return self._send("EP1", token)
 
     def organization_credits(self, token: str | None, organization: str) -> Reply:
-        """EP2: an organisation's total, allocated and unallocated credits."""
+        """Get an organisation's total, allocated and unallocated credits (EP2)."""
         return self._send("EP2", token, organization)
 
     def purchase(self, token: str | None, organization: str, amount: Any, key: str | None = None) -> Reply:
-        """EP3: buy credits for an organisation, with an idempotency key where one is given."""
+        """Purchase credits for an organisation, with an idempotency key if one is given (EP3)."""
         headers = {"Idempotency-Key": key} if key else None
-        return self._noted(
+        return self._recorded(
             "purchase",
             token,
             lambda: self._send("EP3", token, organization, body={"amount": amount}, headers=headers),
@@ -73,9 +75,9 @@ class OpsCenter:
         )
 
     def allocate(self, token: str | None, organization: str, email: str, amount: Any) -> Reply:
-        """EP4: allocate an organisation's credits to a member."""
+        """Allocate an organisation's credits to a member (EP4)."""
         body = {"user_email": email, "credits": amount}
-        return self._noted(
+        return self._recorded(
             "allocate",
             token,
             lambda: self._send("EP4", token, organization, body=body),
@@ -85,24 +87,24 @@ class OpsCenter:
         )
 
     def my_allocation(self, token: str | None, organization: str) -> Reply:
-        """EP5: the caller's own allocation in an organisation."""
+        """Get the caller's own allocation in an organisation (EP5)."""
         return self._send("EP5", token, organization)
 
     def usage_attribution(self, token: str | None, organization: str) -> Reply:
-        """EP6: an organisation's usage by member."""
+        """Get an organisation's usage by member (EP6)."""
         return self._send("EP6", token, organization)
 
     def usage(self, token: str | None) -> Reply:
-        """EP7: the caller's usage of the current period."""
+        """Get the caller's usage of the current period (EP7)."""
         return self._send("EP7", token)
 
     def history(self, token: str | None, limit: int = 50, offset: int = 0) -> Reply:
-        """EP8: the caller's past requests, a page at a time."""
+        """Get one page of the caller's past requests (EP8)."""
         return self._send("EP8", token, params={"limit": limit, "offset": offset})
 
     def chat(self, token: str | None, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
-        """EP9: an LLM request in OpenAI's shape, plain or streaming as the body says."""
-        return self._asked(
+        """Send an LLM request in OpenAI's shape; the body says whether the reply is a stream (EP9)."""
+        return self._chat(
             token,
             lambda: self._send("EP9", token, body=body, headers=headers),
             body=body,
@@ -110,8 +112,8 @@ class OpsCenter:
         )
 
     def chat_leaving_early(self, token: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
-        """EP9 as a stream whose reader goes away after the first event."""
-        return self._asked(
+        """Send an LLM request for a stream, and close the connection after the first event (EP9)."""
+        return self._chat(
             token,
             lambda: self.http.leave_early(self.path("EP9"), token=token, body=body, headers=headers),
             body=body,
@@ -120,22 +122,22 @@ class OpsCenter:
         )
 
     def models(self, token: str | None) -> Reply:
-        """EP10: the models on offer and their prices."""
+        """Get the models and their prices (EP10)."""
         return self._send("EP10", token)
 
     def create_organization(self, token: str | None, name: str, tier: str) -> Reply:
-        """EP11: create an organisation; the caller becomes its admin."""
+        """Create an organisation; the caller becomes its admin (EP11)."""
         body = {"name": name, "subscription_tier": tier}
-        return self._noted("create_organization", token, lambda: self._send("EP11", token, body=body))
+        return self._recorded("create_organization", token, lambda: self._send("EP11", token, body=body))
 
     def organization(self, token: str | None, organization: str) -> Reply:
-        """EP12: an organisation and its members."""
+        """Get an organisation and its members (EP12)."""
         return self._send("EP12", token, organization)
 
     def invite(self, token: str | None, organization: str, email: str, role: str) -> Reply:
-        """EP13: make somebody a member of an organisation, by e-mail."""
+        """Make somebody a member of an organisation, by e-mail (EP13)."""
         body = {"email": email, "role": role}
-        return self._noted(
+        return self._recorded(
             "invite",
             token,
             lambda: self._send("EP13", token, organization, body=body),
@@ -145,7 +147,7 @@ class OpsCenter:
 
     def remove_organization(self, token: str | None, organization: str) -> Reply:
         """Remove an organisation with its members and credits."""
-        return self._noted(
+        return self._recorded(
             "remove_organization",
             token,
             lambda: self.http.send("DELETE", f"{BASE}/org/{organization}", token=token),
@@ -153,12 +155,12 @@ class OpsCenter:
         )
 
     def store_key(self, token: str | None, provider: str, key: str) -> Reply:
-        """EP14: store the caller's own provider key."""
+        """Store the caller's own provider key (EP14)."""
         body = {"provider": provider, "api_key": key}
         return self._send("EP14", token, body=body)
 
     def keys(self, token: str | None) -> Reply:
-        """EP15: which provider keys the caller has stored, never the keys."""
+        """List the caller's stored provider keys, without the keys themselves (EP15)."""
         return self._send("EP15", token)
 
     def remove_key(self, token: str | None, provider: str) -> Reply:
@@ -166,35 +168,36 @@ class OpsCenter:
         return self.http.send("DELETE", f"{BASE}/settings/byok-keys/{provider}", token=token)
 
     def status(self) -> Reply:
-        """What Ops-Center itself says of the services it needs; open to everyone."""
+        """Get Ops-Center's own report about the services that it needs; no sign-in is needed."""
         return self.http.send("GET", f"{BASE}/system/status")
 
     def path(self, endpoint: str, organization: str = "") -> str:
-        """The path of an endpoint, by its id.
+        """Return the path of an endpoint, by its id.
 
         Raises:
             EndpointMissingError: this Ops-Center does not have it.
         """
         method, path = ENDPOINTS[endpoint]
-        if said := self.missing.get(endpoint):
-            raise EndpointMissingError(method, BASE + path.replace("{org}", "{org_id}"), endpoint, said)
+        if answer := self.missing.get(endpoint):
+            raise EndpointMissingError(method, BASE + path.replace("{org}", "{org_id}"), endpoint, answer)
         return BASE + path.format(org=organization)
 
     def _send(self, endpoint: str, token: str | None, organization: str = "", **more: Any) -> Reply:
         return self.http.send(ENDPOINTS[endpoint][0], self.path(endpoint, organization), token=token, **more)
 
-    def _asked(self, token: str | None, send: Callable[[], Reply], body: Any, **values: Any) -> Reply:
+    def _chat(self, token: str | None, send: Callable[[], Reply], body: Any, **values: Any) -> Reply:
         self.path("EP9")
-        self._meter.ask(body)
-        reply = self._noted("chat", token, send, body=body, **values)
-        self._meter.answered(body, reply)
-        return reply
 
-    def _noted(self, act: str, token: str | None, send: Callable[[], Reply], **values: Any) -> Reply:
+        def record() -> Reply:
+            return self._recorded("chat", token, send, body=body, **values)
+
+        return self._ceiling.send(body, record) if self._ceiling else record()
+
+    def _recorded(self, operation: str, token: str | None, send: Callable[[], Reply], **values: Any) -> Reply:
         try:
             reply = send()
         except ServiceUnavailableError:
-            self._note(act, token, None, **values)
+            self._record(operation, token, None, **values)
             raise
-        self._note(act, token, reply, **values)
+        self._record(operation, token, reply, **values)
         return reply

@@ -1,6 +1,6 @@
-"""The provider stand-in's control interface: its journal of calls, its keys, and troubles for one caller alone.
+"""The control interface of the provider stand-in: the provider's journal of calls, its accounts, and its troubles.
 
-Only a sandbox has one. On a deployment with a real provider there is no journal, and what needs it says so.
+Only a sandbox has a stand-in. A real provider has no journal, so checks that need one are not testable there.
 """
 
 from __future__ import annotations
@@ -11,46 +11,55 @@ from typing import Any
 
 from creditflow.core.errors import ServiceUnavailableError
 from creditflow.target.drivers.http import Http, Reply, objects
-from creditflow.target.drivers.record import Note, unnoted
+from creditflow.target.drivers.record import Recorder, record_nothing
 
 
 @dataclass(frozen=True)
 class ProviderCall:
-    """One call that reached the provider: who asked, which key paid (its fingerprint), and the tokens reported."""
+    """One call in the provider's journal.
+
+    Attributes:
+        caller: the first word of the LLM request, which is a user name.
+        request: the second word.
+        key_fingerprint: of the key that paid.
+        outcome: such as "answered".
+    """
 
     caller: str
     request: str
-    provider: str
-    model: str
     key_fingerprint: str
-    total_tokens: int
-    stream: bool
-    status: int
     outcome: str
 
 
 class Provider:
-    """The stand-in for OpenRouter and OpenAI, seen from its control interface."""
+    """The control interface of the stand-in for OpenRouter and OpenAI.
 
-    def __init__(self, url: str, token: str, timeout_s: float, note: Note = unnoted) -> None:
+    Args:
+        url: its address.
+        token: the token of the control interface.
+        timeout_s: the deadline of each request, in seconds.
+        record: receives each trouble.
+    """
+
+    def __init__(self, url: str, token: str, timeout_s: float, record: Recorder = record_nothing) -> None:
         self.http = Http("The provider stand-in", url, timeout_s)
-        self._token, self._note = token, note
+        self._token, self._record = token, record
 
     def calls(self, caller: str) -> list[ProviderCall]:
-        """The calls of one caller, oldest first."""
+        """Return one caller's calls, oldest first."""
         return self._read(self._control("GET", "/control/calls", params={"caller": caller}))
 
     def all_calls(self) -> list[ProviderCall]:
-        """The calls of everybody, oldest first."""
+        """Return the calls of all callers, oldest first."""
         return self._read(self._control("GET", "/control/calls"))
 
     def forget(self, caller: str) -> None:
-        """Remove one caller's calls from the journal."""
+        """Remove one caller's calls from the provider's journal."""
         self._control("DELETE", "/control/calls", params={"caller": caller})
 
     def trouble(self, caller: str, kind: str, seconds: float = 10) -> None:
-        """From now on, answer one caller with a trouble: `bad_key`, `server_error`, `slow`, `broken_stream`, ..."""
-        self._note("trouble", None, None, caller=caller)
+        """Answer one caller with a trouble from now on: `bad_key`, `server_error`, `slow`, `broken_stream`, ..."""
+        self._record("trouble", None, None, caller=caller)
         self._control("PUT", f"/control/troubles/{caller}", body={"kind": kind, "seconds": seconds})
 
     def end_trouble(self, caller: str) -> None:
@@ -58,27 +67,27 @@ class Provider:
         self._control("DELETE", f"/control/troubles/{caller}")
 
     def troubles(self) -> list[str]:
-        """The callers for whom there is a trouble; `*` stands for everybody."""
+        """Return the callers that get a trouble; `*` means all callers."""
         return list(self._control("GET", "/control/troubles").body["troubles"])
 
     def accounts(self) -> set[str]:
-        """The fingerprints of the keys that were made known."""
+        """Return the fingerprints of the known keys."""
         return set(self._control("GET", "/control/keys").body["keys"])
 
     def open_account(self, provider: str, key: str, state: str = "good") -> None:
-        """Make a key known to the provider; state `good` or `empty` (out of money)."""
+        """Make a key known to the provider; the state is `good` or `empty` (out of money)."""
         self._control(
             "PUT",
             f"/control/keys/{fingerprint(key)}",
             body={"provider": provider, "key": key, "state": state},
         )
 
-    def close_account(self, mark: str) -> None:
-        """Make the key of a fingerprint unknown again."""
-        self._control("DELETE", f"/control/keys/{mark}")
+    def close_account(self, fingerprint: str) -> None:
+        """Make the key with this fingerprint unknown again."""
+        self._control("DELETE", f"/control/keys/{fingerprint}")
 
     def check(self) -> None:
-        """Require that the control interface answers and takes the token.
+        """Require that the control interface answers and accepts the token.
 
         Raises:
             ServiceUnavailableError: it does not.
@@ -97,11 +106,11 @@ class Provider:
     def _read(self, reply: Reply) -> list[ProviderCall]:
         calls, names = reply.body.get("calls"), ProviderCall.__dataclass_fields__
         if not isinstance(calls, list) or not all(names.keys() <= call.keys() for call in objects(calls)):
-            what = f"gave a journal of calls that can't be read: {reply.text[:100]}"
+            what = f"returned a journal that can't be read: {reply.text[:100]}"
             raise ServiceUnavailableError(self.http.service, self.http.url, what)
         return [ProviderCall(**{name: call[name] for name in names}) for call in calls]
 
 
 def fingerprint(key: str) -> str:
-    """By which a provider key is told apart without showing it: the first 16 hex digits of its SHA-256."""
+    """Return the first 16 hex digits of a key's SHA-256, which identify the key and do not reveal it."""
     return hashlib.sha256(key.encode()).hexdigest()[:16]

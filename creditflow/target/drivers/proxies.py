@@ -1,8 +1,8 @@
-"""Which proxy leads to an address: none where it is of this machine itself, else the one that the environment names.
+"""The proxy for an address: none for this machine, else the proxy that the environment names.
 
 `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count, in capital or small letters, as requests reads them.
-httpx reads them otherwise, and neither knows every address of this machine. Importing this module gives both of them
-this one reading: the libraries that speak to Keycloak and Lago take no other.
+httpx reads them differently, and neither library knows all addresses of this machine. Importing this module makes both
+libraries use the rules of this module, because the clients of Keycloak and Lago accept no other configuration.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from creditflow.core.errors import CannotRunError
 from creditflow.core.redaction import redactor
 
 SCHEMES = ("http", "https", "socks5", "socks5h")
-"""The kinds of proxy that every client of the suite can use."""
+"""The kinds of proxy that all clients of the suite can use."""
 
 _NAMES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -29,10 +29,10 @@ _for_httpx: dict[str, str] = {}
 
 
 def of(url: str) -> str:
-    """The address of the proxy that leads to a URL; empty where it is asked directly.
+    """Return the address of the proxy for a URL; empty if the connection is direct.
 
     Raises:
-        CannotRunError: it is no address of a proxy that every client can use.
+        CannotRunError: the environment names no usable proxy.
     """
     proxy = requests.utils.select_proxy(url, for_requests(url)) or ""
     if not proxy:
@@ -45,19 +45,19 @@ def of(url: str) -> str:
         usable = False
     if not usable:
         raise CannotRunError(
-            f"{' and '.join(_set())} {'names' if len(_set()) == 1 else 'name'} no proxy that can be used: write an "
+            f"{' and '.join(_set())} {'has' if len(_set()) == 1 else 'have'} no usable proxy address: write an "
             f"address such as http://proxy.example:3128 or socks5://proxy.example:1080, or unset it."
         )
     return whole
 
 
 def for_requests(url: str, no_proxy: str | None = None) -> dict[str, str]:
-    """The proxies for a URL as a session of requests takes them; none where it is asked directly."""
+    """Return the proxies for a URL, in the form of a session of requests; none if the connection is direct."""
     return {} if is_this_machine(urlsplit(url).hostname or "") else _by_requests(url, no_proxy=no_proxy)
 
 
 def use_in_httpx(url: str) -> None:
-    """Let every client of httpx that is opened from now on reach a URL by its proxy."""
+    """Make all httpx clients opened from now on use the proxy for a URL."""
     pattern = urlsplit(url)._replace(path="", query="", fragment="").geturl()
     _for_httpx.pop(pattern, None)
     if proxy := of(url):
@@ -65,7 +65,7 @@ def use_in_httpx(url: str) -> None:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host is a loopback address or one of the names that stand for it (RFC 6761, section 6.3)."""
+    """Return whether a host is a loopback address or a name for one (RFC 6761, section 6.3)."""
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -76,23 +76,23 @@ def is_this_machine(host: str) -> bool:
 
 
 def address_of(text: str) -> IPv4Address | IPv6Address:
-    """An IP address; one of IPv4 in IPv6's spelling as that of IPv4, whose loopback Python knows only from 3.13 on.
+    """Return an IP address; IPv4 in IPv6 form becomes IPv4, because Python before 3.13 does not see its loopback form.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not an IP address.
     """
     address = ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def through(url: str) -> str:
-    """What a failure to reach a URL adds about its proxy; empty where there is none."""
+    """Return the words about the proxy for an error message; empty without a proxy."""
     proxy = of(url)
     return f" through the proxy {shown(proxy)}" if proxy else ""
 
 
 def shown(proxy: str) -> str:
-    """The address of a proxy without its user and password, which no report may show from now on."""
+    """Return a proxy's address without user and password, and make the redactor hide both from now on."""
     parts = urlsplit(proxy)
     for secret in (parts.password, parts.username):
         redactor.learn(secret, unquote(secret or ""))
@@ -100,14 +100,14 @@ def shown(proxy: str) -> str:
     return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
 
 
-def told(services: Mapping[str, str]) -> str:
-    """One sentence or two on the proxies that are set and on the services that they are used for; else empty.
+def summary(services: Mapping[str, str]) -> str:
+    """Return a sentence or two about the proxies and the services that use them; empty if no proxy is set.
 
     Args:
-        services: the services that speak HTTP, by name, each with its address.
+        services: the addresses of the HTTP services, by name.
 
     Raises:
-        CannotRunError: a proxy that would be used can't be.
+        CannotRunError: the environment names no usable proxy.
     """
     if not _set():
         return ""
@@ -117,14 +117,14 @@ def told(services: Mapping[str, str]) -> str:
             used.setdefault(shown(proxy), []).append(service)
     names = f"A proxy is set ({', '.join(_set())})"
     if not used:
-        return f"{names}. It is used for none of the services."
+        return f"{names}. No service uses it."
     uses = "; ".join(f"{proxy} is used for {', '.join(by)}" for proxy, by in used.items())
     direct = [service for service in services if not any(service in by for by in used.values())]
-    return f"{names}: {uses}. Asked directly: {', '.join([*direct, 'PostgreSQL', 'Redis'])}."
+    return f"{names}: {uses}. Direct connections: {', '.join([*direct, 'PostgreSQL', 'Redis'])}."
 
 
 def _set() -> list[str]:
-    """The variables that name a proxy, as they are written."""
+    """Return the environment variables that name a proxy."""
     return [name for part in _NAMES for name in (part, part.upper()) if os.environ.get(name)]
 
 

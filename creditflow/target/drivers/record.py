@@ -1,6 +1,6 @@
-"""The record of what a scenario did: every request that was sent and every answer that came, kept by the drivers.
+"""The record of a scenario: each operation on the target with its reply, added by the drivers.
 
-It holds what happened and judges nothing; `creditflow.audit.history` reads it, `creditflow.audit.ledger` judges.
+The record judges nothing. `creditflow.audit.history` reads it, and `creditflow.audit.ledger` judges.
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ from creditflow.target.drivers.http import Reply
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One act.
+    """One operation.
 
     Attributes:
-        act: what was done, named after the driver's method, such as "purchase".
-        token: the access token of who did it; None where nobody signed in for it.
+        operation: named after the driver's method, such as "purchase".
+        token: the caller's access token; None if the operation needs no sign-in.
         values: what was sent.
-        reply: what came back; None when no answer came, or where none is given.
+        reply: None if no reply came, or if the operation has none.
     """
 
-    act: str
+    operation: str
     token: str | None = field(repr=False)
     values: Mapping[str, Any]
     reply: Reply | None
 
 
-class Note(Protocol):
-    """Takes one act into a record."""
+class Recorder(Protocol):
+    """Adds one operation to a record."""
 
-    def __call__(self, act: str, token: str | None, reply: Reply | None, **values: Any) -> None:
-        """Keep it."""
+    def __call__(self, operation: str, token: str | None, reply: Reply | None, **values: Any) -> None:
+        """Add it."""
 
 
 class Record:
-    """The acts in the order in which they ended; safe to note from several threads."""
+    """The operations in the order in which they ended. Several threads may add to it."""
 
     def __init__(self) -> None:
         self.entries: list[RecordedRequest] = []
 
-    def note(self, act: str, token: str | None, reply: Reply | None, **values: Any) -> None:
-        """Keep one act."""
-        self.entries.append(RecordedRequest(act, token, values, reply))
+    def add(self, operation: str, token: str | None, reply: Reply | None, **values: Any) -> None:
+        """Add one operation."""
+        self.entries.append(RecordedRequest(operation, token, values, reply))
 
     def take(self) -> list[RecordedRequest]:
-        """The acts so far, which the record then no longer holds."""
+        """Return the operations so far, and empty the record."""
         taken, self.entries = self.entries, []
         return taken
 
 
-def unnoted(act: str, token: str | None, reply: Reply | None, **values: Any) -> None:
-    """Keep nothing: for a driver that is used without a record."""
+def record_nothing(operation: str, token: str | None, reply: Reply | None, **values: Any) -> None:
+    """Do nothing: the recorder of a driver that is used without a record."""

@@ -1,8 +1,11 @@
-"""How long a system is waited for: a deadline on the whole of a question, however its answer trickles in.
+"""A deadline for a whole request, however slowly its answer arrives.
 
-A library's own timeout is one of each read, so that a byte now and then keeps it waiting for ever. Here three ways lead
-to a deadline on the whole: `within` asks in a thread that can be left, `limit` holds every HTTP connection of urllib3
-(that is of `requests` and `python-keycloak`) to one, and `wait_for_postgresql` every connection of psycopg2.
+A library's own timeout limits each read, so a server that sends a byte now and then can block it for ever. There are
+three ways to limit the whole request:
+
+- `RequestTimeout.call` runs the request in a thread, which is abandoned at the deadline.
+- `RequestTimeout.http` limits the HTTP answers of urllib3, which `requests` and `python-keycloak` use.
+- `RequestTimeout.postgresql` limits the queries of psycopg2.
 """
 
 from __future__ import annotations
@@ -22,119 +25,123 @@ from urllib3.connection import HTTPConnection
 
 T = TypeVar("T")
 
-AGAIN = 10
-"""The part of the deadline that a system gets which has just let the whole of it pass."""
+REDUCED_BY = 10
+"""After a missed deadline the next one is shorter by this factor."""
 
-LEAST_S = 1.0
-"""Seconds that it gets at least."""
+SHORTEST_S = 1.0
+"""The shortest reduced deadline, in seconds."""
 
 LARGEST = 50_000_000
-"""Bytes of one answer; what is larger is not read."""
+"""Bytes of the largest answer that is read."""
 
 _GRACE_S = 0.25
-"""Seconds for PostgreSQL to say itself that a statement took too long."""
+"""Seconds in which PostgreSQL can still report its own timeout of a statement."""
 
 
-class Patience:
-    """The deadline of one system's questions.
+class RequestTimeout:
+    """The deadline of the requests to one system.
 
-    A system that let it pass has less time for the next ones until it answers again, so that a run in which it hangs
-    ends soon, and whatever comes after it is back is judged.
+    After a missed deadline the next ones are shorter, until the system answers again. So a run in which a system hangs
+    ends soon.
 
     Args:
-        full: the deadline in seconds, of the whole of a question.
+        full: the usual deadline of a whole request, in seconds.
     """
 
     def __init__(self, full: float) -> None:
         self.full = full
-        self._lost = False
+        self._missed = False
 
     @property
     def seconds(self) -> float:
-        """The deadline of the next question, in seconds."""
-        return min(self.full, max(LEAST_S, self.full / AGAIN)) if self._lost else self.full
+        """The deadline of the next request, in seconds."""
+        return min(self.full, max(SHORTEST_S, self.full / REDUCED_BY)) if self._missed else self.full
 
-    def lost(self) -> None:
-        """Note that a deadline passed."""
-        self._lost = True
+    def missed(self) -> None:
+        """Shorten the next deadlines: the system missed one."""
+        self._missed = True
 
-    def kept(self) -> None:
-        """Note that the system answered."""
-        self._lost = False
+    def met(self) -> None:
+        """Use the full deadline again: the system answered."""
+        self._missed = False
 
-    def within(self, question: Callable[[], T]) -> T:
-        """Ask in a thread of its own, which is left where it does not come to its end.
+    def call(self, request: Callable[[], T]) -> T:
+        """Call a function in a thread of its own, and abandon the thread at the deadline.
 
         Raises:
             TimeoutError: the deadline passed.
-            BaseException: whatever the question raised.
+            BaseException: anything that the function raised.
         """
-        seconds, said, ended = self.seconds, _Said(), threading.Event()
+        seconds, outcome, ended = self.seconds, _Outcome(), threading.Event()
 
-        def ask() -> None:
+        def run() -> None:
             try:
-                said.answer = question()
+                outcome.answer = request()
             except BaseException as error:
-                said.error = error
+                outcome.error = error
             finally:
                 ended.set()
 
-        threading.Thread(target=ask, daemon=True).start()
+        threading.Thread(target=run, daemon=True).start()
         if not ended.wait(seconds):
-            self.lost()
+            self.missed()
             raise TimeoutError(f"did not answer within {seconds:g} s")
-        if said.error is not None:
-            raise said.error
-        self.kept()
-        answer: T = said.answer
+        if outcome.error is not None:
+            raise outcome.error
+        self.met()
+        answer: T = outcome.answer
         return answer
 
     @contextmanager
-    def limit(self) -> Iterator[Limit]:
-        """Hold this thread's HTTP answers to the deadline and to `LARGEST`; what was wrong stands in the limit."""
-        limit = _here.limit = Limit(self.seconds)
+    def http(self) -> Iterator[Limit]:
+        """Limit the HTTP answers of this thread to the deadline and to `LARGEST`; the `Limit` has the error message."""
+        limit = _this_thread.limit = Limit(self.seconds)
         try:
             yield limit
         finally:
-            _here.limit = None
+            _this_thread.limit = None
             if limit.passed:
-                self.lost()
+                self.missed()
 
     @contextmanager
-    def of_postgresql(self) -> Iterator[None]:
-        """Hold what this thread asks of PostgreSQL to the deadline."""
-        before, _here.postgresql = _here.postgresql, Limit(self.seconds)
-        limit = _here.postgresql
+    def postgresql(self) -> Iterator[None]:
+        """Limit the queries of this thread to the deadline."""
+        before, _this_thread.postgresql = _this_thread.postgresql, Limit(self.seconds)
+        limit = _this_thread.postgresql
         try:
             yield
         finally:
-            _here.postgresql = before
+            _this_thread.postgresql = before
             if limit.passed:
-                self.lost()
-        self.kept()
+                self.missed()
+        self.met()
 
 
 class Limit:
-    """Of one question by HTTP.
+    """The limit of one request.
 
     Attributes:
-        seconds: the deadline.
-        said: what was wrong with the answer, in words that follow the system's name; empty while nothing was.
-        passed: whether it was the deadline.
-        until: when it passes, by `time.monotonic`.
+        seconds: from the start to the deadline.
+        message: the error, in words that follow the system's name; empty if there is none.
+        passed: whether the deadline passed.
+        until: the deadline, as `time.monotonic` counts.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self.said, self.passed = seconds, "", False
+        self.seconds, self.message, self.passed = seconds, "", False
         self.until = time.monotonic() + seconds
         self._bytes = 0
 
     def lengthen(self, times: int) -> None:
-        """Give the whole of a stream that much more time; each of its events still has to come within the deadline."""
+        """Multiply the time of a whole stream; each of its events still has the usual deadline."""
         self.until += self.seconds * (times - 1)
 
     def left(self) -> float:
-        """Seconds that the next read may take."""
+        """Return the seconds that the next read may take.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+        """
         left = min(self.until - time.monotonic(), self.seconds)
         if left <= 0:
             self.late()
@@ -142,33 +149,37 @@ class Limit:
         return left
 
     def late(self) -> None:
-        """Note that the deadline passed."""
+        """Set the message: the deadline passed."""
         what = "end its answer" if self._bytes else "answer"
-        self.passed, self.said = True, f"did not {what} within {self.seconds:g} s"
+        self.passed, self.message = True, f"did not {what} within {self.seconds:g} s"
 
     def read(self, count: int) -> None:
-        """Note that so many bytes came."""
+        """Count received bytes.
+
+        Raises:
+            OSError: the answer is larger than `LARGEST`.
+        """
         self._bytes += count
         if self._bytes > LARGEST:
-            self.said = f"answers with more than {LARGEST // 1_000_000} MB, which is not read"
-            raise OSError(self.said)
+            self.message = f"answers with more than {LARGEST // 1_000_000} MB, which is not read"
+            raise OSError(self.message)
 
 
-class _Said:
+class _Outcome:
     answer: Any = None
     error: BaseException | None = None
 
 
-class _Here(threading.local):
+class _Limits(threading.local):
     limit: Limit | None = None
     postgresql: Limit | None = None
 
 
-_here = _Here()
+_this_thread = _Limits()
 
 
 class _Reader(io.RawIOBase):
-    """Reads an HTTP answer from its socket, as long as the limit of the thread allows."""
+    """Reads an HTTP answer from its socket, within the limit of the thread."""
 
     def __init__(self, sock: Any, raw: io.RawIOBase) -> None:
         self._sock, self._raw = sock, raw
@@ -177,7 +188,7 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        limit = _here.limit
+        limit = _this_thread.limit
         if limit is None:
             return self._raw.readinto(buffer)
         self._sock.settimeout(limit.left())
@@ -203,24 +214,24 @@ class _Answer(http.client.HTTPResponse):
 HTTPConnection.response_class = _Answer
 
 
-class LateError(psycopg2.OperationalError):
-    """PostgreSQL let the deadline pass; what it says follows the system's name."""
+class PostgresTimeoutError(psycopg2.OperationalError):
+    """PostgreSQL missed the deadline; the message follows the system's name."""
 
 
 def wait_for_postgresql(connection: Any) -> None:
-    """Wait until a connection has got what it needs; psycopg2 calls it, and a signal breaks into it.
+    """Wait until a connection is ready; psycopg2 calls this function, and a signal can interrupt it.
 
     Raises:
-        Late: the deadline of the thread passed; psycopg2 closes the connection then.
+        PostgresTimeoutError: the deadline of the thread passed; psycopg2 then closes the connection.
     """
-    limit = _here.postgresql
+    limit = _this_thread.postgresql
     while (state := connection.poll()) != extensions.POLL_OK:
         left = max(0.0, limit.until + _GRACE_S - time.monotonic()) if limit else None
         number = [connection.fileno()]
         reading, writing = (number, []) if state == extensions.POLL_READ else ([], number)
         if not any(select.select(reading, writing, [], left)) and limit:
             limit.late()
-            raise LateError(f"did not answer within {limit.seconds:g} s")
+            raise PostgresTimeoutError(f"did not answer within {limit.seconds:g} s")
 
 
 extensions.set_wait_callback(wait_for_postgresql)

@@ -23,15 +23,15 @@ def _removed() -> None:
 def has_to_be_removed(context: Context) -> None:
     cleanup = Cleanup()
     context.add_cleanup(cleanup.carry_out)
-    cleanup.owe("the thing", _removed)
+    cleanup.add_finalizer("the thing", _removed)
 
 
 @given("something whose removal never ends")
 def is_never_removed(context: Context) -> None:
     cleanup = Cleanup()
     context.add_cleanup(cleanup.carry_out)
-    cleanup.owe("the first thing", _removed, alone=True)
-    cleanup.owe("the last thing", threading.Event().wait)
+    cleanup.add_finalizer("the first thing", _removed, alone=True)
+    cleanup.add_finalizer("the last thing", threading.Event().wait)
 
 
 @when("Keycloak is waited for {seconds:g} s")

@@ -227,8 +227,8 @@ def removal_exits(context: Any) -> None:
     from creditflow.cleanup.cleanup import Cleanup  # noqa: PLC0415 - it brings every driver, which takes a second
 
     cleanup = Cleanup()
-    cleanup.owe("the organisation Acme", lambda: sys.exit(0), lane="one")
-    cleanup.owe("the user", lambda: print("removed"), lane="one")
+    cleanup.add_finalizer("the organisation Acme", lambda: sys.exit(0), lane="one")
+    cleanup.add_finalizer("the user", lambda: print("removed"), lane="one")
     context.add_cleanup(cleanup.carry_out)
 
 

@@ -24,7 +24,7 @@ def step_waits(context: Context) -> None:
 
 @given("a removal that waits")
 def removal_waits(context: Context) -> None:
-    context.cast._cleanup.owe("what takes long to remove", _wait, alone=True)
+    context.cast._cleanup.add_finalizer("what takes long to remove", _wait, alone=True)
 
 
 def _wait() -> None:
