@@ -40,7 +40,7 @@ def invoice_is_missing() -> None:
 @fault("T9", "Lago's invoices for the individual are draft, expected finalized")
 def invoice_stays_a_draft() -> None:
     """The invoice of a plan paid in advance is written and never sent."""
-    rewrite(billing._insert, "%(type)s, 1,", "%(type)s, 0,")
+    rewrite(billing._insert, "%(term)s, 0, 1,", "%(term)s, 0, 0,")
 
 
 @fault("T9", "Lago's invoices for the individual are 2 times finalized, expected finalized")
@@ -48,9 +48,10 @@ def invoice_is_made_twice() -> None:
     """Whoever takes a plan that is paid in advance is asked to pay for it twice."""
     rewrite(
         billing.make_starting_invoice,
-        "period = current_period(subscription)",
-        "period = current_period(subscription); await make_credit_invoice(connection, subscription['customer_id'],"
-        " subscription['amount_cents'], subscription['amount_currency'])",
+        "period = current_period()",
+        "period = current_period(); await _insert(connection, customer_id=subscription['customer_id'],"
+        " amount_cents=subscription['amount_cents'], currency=subscription['amount_currency'],"
+        " subscription_id=subscription['id'])",
     )
 
 
@@ -73,7 +74,7 @@ def customer_has_another_id_than_in_keycloak() -> None:
 @fault("T8", "the subscription of the individual is none, expected active")
 def subscription_stays_pending() -> None:
     """Whoever subscribed today waits for a plan that never begins."""
-    rewrite(lifecycle._start, '"status": PENDING if pending else ACTIVE', '"status": PENDING')
+    rewrite(lifecycle._start, '"status": ACTIVE', '"status": PENDING')
 
 
 @fault("T8", "the subscriptions in lago have the status 2 times 1, expected 1")

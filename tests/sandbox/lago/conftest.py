@@ -48,13 +48,12 @@ class Api:
         assert answer.status_code == 200, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
-    def subscribe(self, customer: str, plan: str, external_id: str | None = None, **more: Any) -> dict[str, Any]:
+    def subscribe(self, customer: str, plan: str, external_id: str | None = None) -> dict[str, Any]:
         """Subscribe a customer, by default under their own id; returns the subscription."""
         wanted = {
             "external_customer_id": customer,
             "plan_code": plan,
             "external_id": external_id or customer,
-            **more,
         }
         subscription: dict[str, Any] = self.ok("POST", "/api/v1/subscriptions", {"subscription": wanted})[
             "subscription"
@@ -85,7 +84,7 @@ class Api:
 
     @staticmethod
     def eventually(check: Callable[[], T]) -> T:
-        """The result of a check, which is asked again until its assertions hold or 10 s are over."""
+        """Return the result of a check, repeated until its assertions hold or the deadline has passed."""
         retrying = Retrying(
             stop=stop_after_delay(DEADLINE_SECONDS),
             wait=wait_fixed(0.05),
