@@ -52,7 +52,7 @@ def identity_token_accepted() -> None:
 def challenge_missing() -> None:
     """A client that is turned away can't tell that it has to sign in: the 401 has no `WWW-Authenticate`."""
     without = '{name: value for name, value in self.headers.items() if name != "WWW-Authenticate"}'
-    rewrite(problems.Problem.response, "self.headers", without)
+    rewrite(problems.ProblemError.response, "self.headers", without)
 
 
 @fault("I1", "the models, asked without a token, is answered with 200")
@@ -151,7 +151,7 @@ def unknown_organization_called_foreign() -> None:
 
 @fault("EP9", "the member got the status 200, expected 403")
 def foreign_organization_as_payer_overlooked() -> None:
-    """A member who names an organisation that is not theirs is not told so, and another purse pays."""
+    """A member who names an organisation that is not theirs is not told so, and another account pays."""
     rewrite(payers.choose, "raise organizations.not_a_member()", "return memberships[0] if memberships else None")
 
 

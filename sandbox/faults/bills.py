@@ -6,7 +6,7 @@ from uuid import uuid4
 from sandbox.faults import fault, replace, rewrite
 from sandbox.ops_center import lago_events, reservations, tiers
 from sandbox.ops_center.database import Row
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.quota import Standing
 from sandbox.ops_center.reservations import Call
 from sandbox.ops_center.services import Services
@@ -77,7 +77,7 @@ def refused_calls_are_billed() -> None:
     async def reserve(services: Services, call: Call, credits: int, standing: Standing) -> Standing:
         try:
             return await before(services, call, credits, standing)
-        except Problem:
+        except ProblemError:
             async with services.database.connection() as db:
                 await db.execute(
                     """INSERT INTO lago_events

@@ -2,7 +2,7 @@
 
 from sandbox.faults import fault, replace, rewrite
 from sandbox.ops_center import chat, credits, litellm, pricing, reservations
-from sandbox.ops_center.purses import Individual
+from sandbox.ops_center.credit_accounts import Individual
 
 
 @fault("F1.E1", "credits in the API, expected 9,995")
@@ -91,19 +91,17 @@ def estimate_is_charged() -> None:
 def whoever_holds_too_little_is_answered() -> None:
     """The check before the provider is called is left out: somebody with 8 credits gets an answer for 9."""
     rewrite(
-        Individual.hold, "credits_reserved + %(credits)s", "credits_reserved + LEAST(%(credits)s, credits_remaining)"
+        Individual.reserve, "credits_reserved + %(credits)s", "credits_reserved + LEAST(%(credits)s, credits_remaining)"
     )
-    rewrite(Individual.hold, "credits_remaining - credits_reserved >= %(credits)s", "credits_remaining > 0")
-    rewrite(
-        Individual.pay, 'purse["credits_remaining"] - purse["credits_reserved"] + held', 'purse["credits_remaining"]'
-    )
+    rewrite(Individual.reserve, "credits_remaining - credits_reserved >= %(credits)s", "credits_remaining > 0")
+    rewrite(Individual.pay, 'row["credits_remaining"] - row["credits_reserved"] + reserved', 'row["credits_remaining"]')
     rewrite(Individual.pay, "credits_reserved = credits_reserved - %s", "credits_reserved = 0 * %s")
 
 
 @fault("F1.S5", "got no answer: status 402")
 def last_credits_can_not_be_spent() -> None:
     """A request that costs exactly what the user holds is refused: the last credits are lost to them."""
-    rewrite(Individual.hold, ">= %(credits)s", "> %(credits)s")
+    rewrite(Individual.reserve, ">= %(credits)s", "> %(credits)s")
 
 
 @fault("A11", "got the status 200, expected 402")
@@ -120,19 +118,17 @@ def estimate_ignores_the_length_asked_for() -> None:
 
 @fault("C5.S4", "12 answers arrived, expected 10")
 def credits_are_checked_and_deducted_later() -> None:
-    """Nothing is held while the provider works: twelve requests at once are answered on the credits of ten."""
-    rewrite(Individual.hold, "credits_reserved + %(credits)s", "credits_reserved")
+    """Nothing is reserved while the provider works: twelve requests at once are answered on the credits of ten."""
+    rewrite(Individual.reserve, "credits_reserved + %(credits)s", "credits_reserved")
     rewrite(Individual.release, "credits_reserved - %s", "credits_reserved - 0 * %s")
     rewrite(Individual.pay, "credits_reserved = credits_reserved - %s", "credits_reserved = 0 * %s")
-    rewrite(
-        Individual.pay, 'purse["credits_remaining"] - purse["credits_reserved"] + held', 'purse["credits_remaining"]'
-    )
+    rewrite(Individual.pay, 'row["credits_remaining"] - row["credits_reserved"] + reserved', 'row["credits_remaining"]')
 
 
 @fault("I5", "9,991 credits in the API, expected 10,000")
 def charge_is_not_given_back_after_a_failure() -> None:
     """Credits are taken before the provider is called and stay taken when it fails: users pay for nothing."""
-    rewrite(reservations.fail, "await _release(db, call)", "if call.purse: await _pay(db, call, call.purse, 9)")
+    rewrite(reservations.fail, "await _release(db, call)", "if call.account: await _pay(db, call, call.account, 9)")
 
 
 @fault("I5", "9,991 credits in the API, expected 10,000", "1 charge of 9")
@@ -143,13 +139,13 @@ def failed_request_is_charged_and_booked() -> None:
 
 @fault("I5", "the individual has 9 credits held in unicorn_db, expected 0")
 def failed_request_stays_reserved() -> None:
-    """What was held for a request that failed is never released: users can't spend what they still see."""
+    """What was reserved for a request that failed is never released: users can't spend what they still see."""
     rewrite(reservations.fail, "await _release(db, call)", "pass")
 
 
 @fault("F1.S5", "the individual has 9 credits held in unicorn_db, expected 0")
 def answered_request_stays_reserved() -> None:
-    """What was held for an answered request stays held beside its charge, and the user runs dry too early."""
+    """What was reserved for an answered request stays reserved beside its charge, and the user runs dry too early."""
     rewrite(Individual.pay, "credits_reserved = credits_reserved - %s", "credits_reserved = credits_reserved - 0 * %s")
 
 
@@ -181,7 +177,7 @@ def streamed_answer_is_charged_twice() -> None:
         chat._relay,
         "    text = await settle(services, order, tokens, STREAM, whole)",
         "    async with services.database.transaction() as db:\n"
-        "        await order.call.purse.pay(db, 0, pricing.charge(order.question.model, tokens))\n"
+        "        await order.call.account.pay(db, 0, pricing.charge(order.question.model, tokens))\n"
         "    text = await settle(services, order, tokens, STREAM, whole)",
     )
 
@@ -273,12 +269,12 @@ def everybody_pays_for_one() -> None:
     """The charge is taken from everybody's credits: a condition is missing where the balance is changed."""
     rewrite(
         Individual.pay,
-        '    return Payment(credits, purse["credits_remaining"] - credits)',
+        '    return Payment(credits, row["credits_remaining"] - credits)',
         "    await db.execute(\n"
         '        "UPDATE user_credits SET credits_remaining = credits_remaining - %s "\n'
         '        "WHERE user_id <> %s AND credits_remaining - credits_reserved >= %s",\n'
         "        (credits, self.user_id, credits))\n"
-        '    return Payment(credits, purse["credits_remaining"] - credits)',
+        '    return Payment(credits, row["credits_remaining"] - credits)',
     )
 
 
@@ -291,4 +287,4 @@ def balance_shows_what_was_granted() -> None:
 @fault("F1.S5", "reads in the answer that 10,000 credits are left, expected 9,991")
 def answer_says_what_was_left_before() -> None:
     """The answer shows the credits from before its own charge: users believe that they have more than they do."""
-    rewrite(Individual.pay, 'purse["credits_remaining"] - credits)', 'purse["credits_remaining"])')
+    rewrite(Individual.pay, 'row["credits_remaining"] - credits)', 'row["credits_remaining"])')

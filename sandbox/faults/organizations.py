@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from sandbox.faults import fault, rewrite
-from sandbox.ops_center import credits, organizations, payers, purses, reservations
+from sandbox.ops_center import credit_accounts, credits, organizations, payers, reservations
+from sandbox.ops_center.credit_accounts import Allocation
 from sandbox.ops_center.credits import NewAllocation, Purchase
 from sandbox.ops_center.organizations import Invitation
-from sandbox.ops_center.purses import Allocation
 
 _ADMIN = "require_admin(db, org_id, caller)"
 _MEMBER = "require_member(db, org_id, caller)"
@@ -16,7 +16,7 @@ _CHOICE = "membership = choose(await organizations.memberships(services.database
 @fault("F2.P5", "the member has 691 credits in the API, expected 700")
 def member_spends_their_own_credits_first() -> None:
     """A member who holds credits of their own pays what their organisation should pay."""
-    rewrite(payers.purse_of, _CHOICE, _CHOICE + _own_purse_if("user_credits", "credits_remaining > 0"))
+    rewrite(payers.account_of, _CHOICE, _CHOICE + _own_credits_if("user_credits", "credits_remaining > 0"))
 
 
 @fault("F2.S7", "the member got no answer: status 402", "insufficient_credits")
@@ -27,7 +27,7 @@ def member_is_charged_individually() -> None:
 
 @fault("F2.E1", "the admin got no answer: status 402", "insufficient_credits")
 def admin_is_charged_individually() -> None:
-    """An admin's own requests are not paid from their allocation but from their own purse."""
+    """An admin's own requests are not paid from their allocation but from their own account."""
     rewrite(
         payers.choose,
         "memberships[0] if memberships else None",
@@ -38,15 +38,15 @@ def admin_is_charged_individually() -> None:
 @fault("F2.M1", "12 answers arrived, expected 10")
 def allocation_is_checked_and_deducted_later() -> None:
     """The allocation is checked in one transaction and deducted in another: ten tabs at once outrun it."""
-    _hold_nothing()
+    _reserve_nothing()
 
 
 @fault("F2.S10", "the member got the status 200, expected 402")
 def what_was_allocated_is_compared_and_not_what_is_left() -> None:
     """A request is let through while it costs less than was ever allocated, however much of it is used."""
-    _hold_nothing()
+    _reserve_nothing()
     rewrite(
-        purses.refusal_of_allocation,
+        credit_accounts.refusal_of_allocation,
         'member["allocated_credits"] - member["used_credits"] - member["reserved_credits"]',
         'member["allocated_credits"]',
     )
@@ -56,7 +56,7 @@ def what_was_allocated_is_compared_and_not_what_is_left() -> None:
 def what_was_used_is_compared_and_not_what_is_left() -> None:
     """A request is refused as soon as it costs more than was used before: new members are never answered."""
     rewrite(
-        purses.refusal_of_allocation,
+        credit_accounts.refusal_of_allocation,
         'member["allocated_credits"] - member["used_credits"] - member["reserved_credits"]',
         'member["used_credits"]',
     )
@@ -121,7 +121,7 @@ def second_allocation_replaces_the_first() -> None:
 @fault("F2.E2", "got the status 200, expected 409")
 def more_can_be_allocated_than_there_is() -> None:
     """An admin hands out credits that the organisation does not have: two members are promised the same ones."""
-    rewrite(credits.refuse_more_than_unallocated, "credits > unallocated(purse)", "False")
+    rewrite(credits.refuse_more_than_unallocated, "credits > unallocated(row)", "False")
     rewrite(
         credits.allocate,
         "allocated_credits = allocated_credits + %s",
@@ -132,7 +132,7 @@ def more_can_be_allocated_than_there_is() -> None:
 @fault("F2.E2", "the member has 9,999 credits of their allocation left in the API, expected 10,000")
 def last_credit_can_not_be_allocated() -> None:
     """The last unallocated credit is refused to the members, and stays with the organisation for ever."""
-    rewrite(credits.refuse_more_than_unallocated, "credits > unallocated(purse)", "credits >= unallocated(purse)")
+    rewrite(credits.refuse_more_than_unallocated, "credits > unallocated(row)", "credits >= unallocated(row)")
 
 
 @fault("R1", "10 succeeded, expected 6")
@@ -178,7 +178,7 @@ def purchase_replaces_what_was_there() -> None:
 def purchase_shows_the_credits_from_before() -> None:
     """The answer to a purchase shows the old total: the admin believes that it failed, and buys again."""
     rewrite(
-        credits._purchase, '"total_credits": purse["total_credits"]', '"total_credits": purse["total_credits"] - amount'
+        credits._purchase, '"total_credits": row["total_credits"]', '"total_credits": row["total_credits"] - amount'
     )
 
 
@@ -301,13 +301,13 @@ def organization_of_others_can_be_named() -> None:
 @fault("C4.S1", "the member got the status 402, expected 403", "insufficient_credits")
 def member_without_an_allocation_pays_alone() -> None:
     """A member to whom nothing was allocated yet is charged individually and never learns what is missing."""
-    rewrite(payers.purse_of, _CHOICE, _CHOICE + _own_purse_if("organization_members", "allocated_credits = 0"))
+    rewrite(payers.account_of, _CHOICE, _CHOICE + _own_credits_if("organization_members", "allocated_credits = 0"))
 
 
 @fault("C4.S1", "the member got the status 402, expected 403", "allocation_exhausted")
 def missing_allocation_is_called_an_exhausted_one() -> None:
     """A new member is told that their allocation is used up, although nobody ever gave them one."""
-    rewrite(purses.refusal_of_allocation, 'member["allocated_credits"] == 0', "False")
+    rewrite(credit_accounts.refusal_of_allocation, 'member["allocated_credits"] == 0', "False")
 
 
 @fault("EP12", "the organisation is still there after its removal")
@@ -371,7 +371,7 @@ def page_of_the_organization_is_stale() -> None:
 @fault("EP2", "the field unallocated_credits is 10,000, expected 7,500")
 def allocated_credits_are_shown_as_free() -> None:
     """The organisation's page offers credits to allocate that members hold already."""
-    rewrite(credits.organization_balance, "unallocated(purse)", 'purse["total_credits"]')
+    rewrite(credits.organization_balance, "unallocated(row)", 'row["total_credits"]')
 
 
 @fault("EP12", "the individual got the status 500, expected 422")
@@ -411,19 +411,19 @@ def allocation_to_a_stranger_is_a_server_error() -> None:
 @fault("C1.S3", "the member got the code allocation_exhausted, expected insufficient_organization_credits")
 def shortage_of_the_organization_is_blamed_on_the_member() -> None:
     """The organisation has run dry, and the member is told to ask for an allocation that the admin can't give."""
-    rewrite(purses.refusal_of_allocation, "available < credits", "False")
+    rewrite(credit_accounts.refusal_of_allocation, "available < credits", "False")
 
 
 @fault("F2.S9", "the breakdown gives the member 0 credits, expected 18")
 def counted_call_does_not_name_the_organization() -> None:
     """A member's calls are recorded without their organisation: the admin's breakdown stays empty."""
-    rewrite(reservations.reserve, "call.purse and call.purse.org_id", "None")
+    rewrite(reservations.reserve, "call.account and call.account.org_id", "None")
 
 
 @fault("F2.S7", "the movements of the organisation add up to 10,000 credits")
 def charge_does_not_name_the_organization() -> None:
     """A member's charge is booked without the organisation that paid it, as if the member had paid."""
-    rewrite(reservations.settle, "call.purse and call.purse.org_id", "None")
+    rewrite(reservations.settle, "call.account and call.account.org_id", "None")
 
 
 @fault("F2.S5", "the member got no answer: status 402", "insufficient_credits")
@@ -435,9 +435,9 @@ def invited_member_is_not_recognized() -> None:
 @fault("F2.E4", "the member got no answer: status 402")
 def blocked_member_stays_blocked() -> None:
     """A member who had used their allocation up is refused after the admin gave them more."""
-    vars(purses)["_blocked"] = {}
+    vars(credit_accounts)["_blocked"] = {}
     rewrite(
-        Allocation.hold,
+        Allocation.reserve,
         "if refusal:",
         "refusal = _blocked.get(self.member_id, refusal)\n    if refusal:\n        _blocked[self.member_id] = refusal",
     )
@@ -469,15 +469,15 @@ def invitation_is_confirmed_for_another_role() -> None:
     rewrite(organizations.invite, '"role": invitation.role}', '"role": "admin"}')
 
 
-def _hold_nothing() -> None:
+def _reserve_nothing() -> None:
     """Let an allocation be looked at before the provider is called, and touched only afterwards."""
-    rewrite(Allocation.hold, "await self._move(db, held=credits)", "pass")
-    rewrite(Allocation.release, "held=-held", "held=0")
-    rewrite(Allocation.pay, "held=-held", "held=0")
-    rewrite(Allocation.pay, 'left - member["reserved_credits"] + held', "left")
+    rewrite(Allocation.reserve, "await self._move(db, reserved=credits)", "pass")
+    rewrite(Allocation.release, "reserved=-reserved", "reserved=0")
+    rewrite(Allocation.pay, "reserved=-reserved", "reserved=0")
+    rewrite(Allocation.pay, 'left - member["reserved_credits"] + reserved', "left")
 
 
-def _own_purse_if(table: str, condition: str) -> str:
+def _own_credits_if(table: str, condition: str) -> str:
     """The lines that let the caller pay individually when they have such a row."""
     return (
         "    async with services.database.connection() as db:\n"

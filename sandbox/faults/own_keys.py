@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import byok, chat, credits, litellm, payers, purses
+from sandbox.ops_center import byok, chat, credit_accounts, credits, litellm, payers
 from sandbox.ops_center.byok import OwnKey
 from sandbox.ops_center.services import Services
 from sandbox.ops_center.settings import Settings
@@ -24,7 +24,7 @@ def refused_key_retried_with_the_platforms() -> None:
         "completion = await services.litellm.complete(order.body())",
         "try:\n"
         "        completion = await services.litellm.complete(order.body())\n"
-        "    except Problem:\n"
+        "    except ProblemError:\n"
         "        completion = await services.litellm.complete(order.question.model_dump(exclude_unset=True))",
     )
 
@@ -37,15 +37,15 @@ def missing_key_replaced_by_credits() -> None:
         _LOOKED_UP,
         "try:\n"
         f"            {_LOOKED_UP}\n"
-        "        except Problem:\n"
-        "            purse = await payers.purse_of(services, caller, None)",
+        "        except ProblemError:\n"
+        "            account = await payers.account_of(services, caller, None)",
     )
 
 
 @fault("H4", "got the status 200, expected 400", "once with the platform's key", "no credits were deducted")
 def missing_key_lets_the_platform_pay() -> None:
     """Anybody asks for free by sending X-Use-BYOK: without a stored key the platform's is used and nobody charged."""
-    rewrite(chat.answer, _LOOKED_UP, f"try:\n            {_LOOKED_UP}\n        except Problem:\n            pass")
+    rewrite(chat.answer, _LOOKED_UP, f"try:\n            {_LOOKED_UP}\n        except ProblemError:\n            pass")
 
 
 @fault("H4", "does not say that no key is stored")
@@ -62,7 +62,7 @@ def missing_key_not_named() -> None:
 @fault("F3.S6", "the answer says that it cost 9 credits, expected 0", "1 charge of 9")
 def own_key_charged_as_well() -> None:
     """Who brings a key pays twice: the provider for the key, and credits for the same request."""
-    rewrite(chat.answer, _LOOKED_UP, f"{_LOOKED_UP}\n        purse = await payers.purse_of(services, caller, None)")
+    rewrite(chat.answer, _LOOKED_UP, f"{_LOOKED_UP}\n        account = await payers.account_of(services, caller, None)")
 
 
 @fault("A7", "the organisation has 9,991 credits in the API, expected 10,000")
@@ -72,8 +72,8 @@ def own_key_of_a_member_charged_to_the_organization() -> None:
         chat.answer,
         _LOOKED_UP,
         f"{_LOOKED_UP}\n"
-        "        payer = await payers.purse_of(services, caller, None)\n"
-        "        purse = payer if payer.org_id else None",
+        "        payer = await payers.account_of(services, caller, None)\n"
+        "        account = payer if payer.org_id else None",
     )
 
 
@@ -83,7 +83,9 @@ def own_key_needs_credits() -> None:
 
     async def refuse_without_credits(services: Services, caller: Person) -> None:
         if await credits.remaining(services, caller.user_id) == 0:
-            raise purses.insufficient_credits(purses.Individual(caller.user_id, services.settings.public_url), 1)
+            raise credit_accounts.insufficient_credits(
+                credit_accounts.Individual(caller.user_id, services.settings.public_url), 1
+            )
 
     chat.__dict__["refuse_without_credits"] = refuse_without_credits
     rewrite(chat.answer, _LOOKED_UP, f"await refuse_without_credits(services, caller)\n        {_LOOKED_UP}")

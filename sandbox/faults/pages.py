@@ -143,12 +143,12 @@ def balance_is_no_whole_number() -> None:
 @fault("EP1", "Ops-Center answered 500 where 200 is due")
 def balance_of_nothing_is_an_error() -> None:
     """Whoever was never given credits gets a server error in place of a zero."""
-    rewrite(credits.remaining, 'purse["credits_remaining"] if purse else 0', 'purse["credits_remaining"]')
+    rewrite(credits.remaining, 'row["credits_remaining"] if row else 0', 'row["credits_remaining"]')
 
 
 @fault("F1.S5", "the individual has 91 credits in the API, expected 43")
 def balance_is_a_minute_old() -> None:
-    """Whoever looks after a request still reads what they held before it."""
+    """Whoever looks after a request still reads what they had before it."""
     before = credits.remaining
     seen: dict[UUID, int] = {}
 

@@ -40,22 +40,22 @@ def quota_does_not_hold_for_own_keys() -> None:
     rewrite(
         reservations.reserve,
         "call.user_id, standing)",
-        "call.user_id, standing if call.purse else quota.replace(standing, limit=None))",
+        "call.user_id, standing if call.account else quota.replace(standing, limit=None))",
     )
 
 
 @fault("F3.S7", "X-RateLimit-Remaining is 10,000, expected 9,999")
 def own_key_calls_are_not_counted() -> None:
     """A call on the user's own key is left out of the counter of the month."""
-    rewrite(reservations.reserve, "standing = await", "standing = standing if call.purse is None else await")
+    rewrite(reservations.reserve, "standing = await", "standing = standing if call.account is None else await")
 
 
 @fault("F1.E2", "the trial user has used 1 calls in the usage, expected 0")
 def refused_calls_are_counted() -> None:
     """Whoever is refused for lack of credits loses a call of the month all the same."""
-    hold = "if call.purse:\n                await _hold(db, call, call.purse, credits)\n"
+    reserve = "if call.account:\n                await _reserve_credits(db, call, call.account, credits)\n"
     take = "            standing = await quota.take(services, db, call.user_id, standing)\n"
-    rewrite(reservations.reserve, hold + take, take.lstrip() + "            " + hold)
+    rewrite(reservations.reserve, reserve + take, take.lstrip() + "            " + reserve)
 
 
 @fault("F1.E2", "the trial user has used 0 calls in the usage, expected 1")
@@ -104,7 +104,7 @@ def quota_is_shared_by_the_organisation() -> None:
     rewrite(
         reservations.reserve,
         "db, call.user_id, standing)",
-        "db, call.purse.org_id or call.user_id if call.purse else call.user_id, standing)",
+        "db, call.account.org_id or call.user_id if call.account else call.user_id, standing)",
     )
 
 

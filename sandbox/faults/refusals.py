@@ -1,14 +1,14 @@
 """Faults of what a refused user gets: status, code, sentence, links, headers, and what was done all the same."""
 
 from sandbox.faults import fault, rewrite
-from sandbox.ops_center import app, chat, litellm, problems, purses, quota
+from sandbox.ops_center import app, chat, credit_accounts, litellm, problems, quota
 
 
 @fault("C3.S3", "the individual got the status 500, expected 402")
 def lack_of_credits_crashes() -> None:
     """Whoever has spent everything sees a server error, calls support, and learns nothing of buying more."""
     rewrite(
-        purses.Individual.hold,
+        credit_accounts.Individual.reserve,
         "raise insufficient_credits(self, credits)",
         'raise RuntimeError("the update hit 0 rows")',
     )
@@ -17,14 +17,14 @@ def lack_of_credits_crashes() -> None:
 @fault("C1.S3", "the member got the status 500, expected 402")
 def lack_of_the_organizations_credits_crashes() -> None:
     """A member whose organisation has run dry sees a server error, and nobody buys more."""
-    rewrite(purses.Allocation.hold, "raise refusal", "raise RuntimeError(refusal.detail)")
+    rewrite(credit_accounts.Allocation.reserve, "raise refusal", "raise RuntimeError(refusal.detail)")
 
 
 @fault("C4.S4", "the member got the status 500, expected 403")
 def missing_allocation_crashes() -> None:
     """A new member's first request is a server error: nobody thought of an allocation of nothing."""
     rewrite(
-        purses.refusal_of_allocation,
+        credit_accounts.refusal_of_allocation,
         "return no_credit_allocation(organization)",
         'raise ZeroDivisionError("share of an allocation of 0")',
     )
@@ -33,14 +33,14 @@ def missing_allocation_crashes() -> None:
 @fault("C4.S4", "the member got the status 402, expected 403")
 def missing_allocation_told_as_lack_of_credits() -> None:
     """A new member is told to pay, though the organisation has credits that its admin only has to allocate."""
-    rewrite(purses.no_credit_allocation, "403,", "402,")
+    rewrite(credit_accounts.no_credit_allocation, "403,", "402,")
 
 
 @fault("C1.S3", "the member got the status 403, expected 402")
 def lack_of_the_organizations_credits_forbidden() -> None:
     """A member whose organisation has run dry believes that they were locked out: 403 instead of 402."""
     rewrite(
-        purses.refusal_of_allocation,
+        credit_accounts.refusal_of_allocation,
         '402,\n            "insufficient_organization_credits"',
         '403,\n            "insufficient_organization_credits"',
     )
@@ -61,22 +61,22 @@ def provider_in_trouble_told_as_own_crash() -> None:
 @fault("A11", "the refusal carries no upgrade link")
 def upgrade_link_missing() -> None:
     """Whoever has spent everything finds no way to buy more: the refusal has no `upgrade_url`."""
-    rewrite(purses.insufficient_credits, "        upgrade_url=purse.upgrade_url,\n", "")
+    rewrite(credit_accounts.insufficient_credits, "        upgrade_url=account.upgrade_url,\n", "")
 
 
 @fault("C1.S4", "the refusal carries no upgrade link")
 def upgrade_link_for_the_organization_missing() -> None:
     """A member has nothing to pass on to the admin: the refusal has no `upgrade_url`."""
-    rewrite(purses.refusal_of_allocation, "            upgrade_url=purse.upgrade_url,\n", "")
+    rewrite(credit_accounts.refusal_of_allocation, "            upgrade_url=account.upgrade_url,\n", "")
 
 
 @fault("C1.S4", "the upgrade link is not the organisation's own")
 def upgrade_link_of_another_organization() -> None:
     """The admin buys credits for somebody else's organisation: the link names another one."""
     rewrite(
-        purses.refusal_of_allocation,
-        "            upgrade_url=purse.upgrade_url,\n",
-        "            upgrade_url=purse.upgrade_url.replace(str(purse.org_id), str(purse.member_id)),\n",
+        credit_accounts.refusal_of_allocation,
+        "            upgrade_url=account.upgrade_url,\n",
+        "            upgrade_url=account.upgrade_url.replace(str(account.org_id), str(account.member_id)),\n",
     )
 
 
@@ -84,8 +84,8 @@ def upgrade_link_of_another_organization() -> None:
 def upgrade_not_spoken_of() -> None:
     """Whoever reads the sentence and not the JSON learns nothing of buying more."""
     rewrite(
-        purses.insufficient_credits,
-        'f"Buy credits or upgrade your plan at {purse.upgrade_url}, or ask for a shorter answer."',
+        credit_accounts.insufficient_credits,
+        'f"Buy credits or upgrade your plan at {account.upgrade_url}, or ask for a shorter answer."',
         '"The request was not sent to the provider."',
     )
 
@@ -99,13 +99,13 @@ def reset_date_not_named() -> None:
 @fault("A11", "the message does not say that the organisation's admin can help")
 def admin_not_spoken_of() -> None:
     """A member without an allocation does not learn who could give them one."""
-    rewrite(purses.no_credit_allocation, " Ask its admin to allocate credits to you.", " Try again later.")
+    rewrite(credit_accounts.no_credit_allocation, " Ask its admin to allocate credits to you.", " Try again later.")
 
 
 @fault("H3", "the message does not say that nothing was purchased")
 def missing_purchase_not_spoken_of() -> None:
     """A member asks for an allocation that their admin can't give: nobody is told that nothing was purchased yet."""
-    rewrite(purses.no_credit_allocation, '(empty if organization["total_credits"] == 0 else "")', '""')
+    rewrite(credit_accounts.no_credit_allocation, '(empty if organization["total_credits"] == 0 else "")', '""')
 
 
 @fault("A11", "the message does not say that nothing was charged")
@@ -117,38 +117,38 @@ def charge_of_a_failure_left_open() -> None:
 @fault("A11", "it reads 'Payment Required'")
 def detail_says_nothing() -> None:
     """Every refused user reads "Forbidden" or "Payment Required", and not what to do."""
-    rewrite(problems.Problem.body, '"detail": self.detail', '"detail": HTTPStatus(self.status).phrase')
+    rewrite(problems.ProblemError.body, '"detail": self.detail', '"detail": HTTPStatus(self.status).phrase')
 
 
 @fault("A11", "the refusal has no title")
 def title_missing() -> None:
     """A page that shows a refusal's title shows an empty line."""
-    rewrite(problems.Problem.body, '        "title": self.code.replace("_", " ").capitalize(),\n', "")
+    rewrite(problems.ProblemError.body, '        "title": self.code.replace("_", " ").capitalize(),\n', "")
 
 
 @fault("A11", "got the code none, expected insufficient_credits")
 def code_missing() -> None:
     """A client can't tell one refusal from another: the problem has no `code`."""
-    rewrite(problems.Problem.body, '        "code": self.code,\n', "")
+    rewrite(problems.ProblemError.body, '        "code": self.code,\n', "")
 
 
 @fault("A11", "the problem's own status is 400, expected 402")
 def wrong_status_in_the_problem() -> None:
     """A client that reads the problem and not the HTTP status takes every refusal for a mistake of its own."""
-    rewrite(problems.Problem.body, '"status": self.status', '"status": 400')
+    rewrite(problems.ProblemError.body, '"status": self.status', '"status": 400')
 
 
 @fault("A11", "the refusal's media type is application/json, expected application/problem+json")
 def media_type_of_an_answer() -> None:
     """A client takes a refusal for an answer: it comes as `application/json`."""
-    rewrite(problems.Problem.response, ", media_type=MEDIA_TYPE", "")
+    rewrite(problems.ProblemError.response, ", media_type=MEDIA_TYPE", "")
 
 
 @fault("A11", "the refusal gives internals away", "Traceback")
 def trace_in_the_refusal() -> None:
     """Any refused user reads the service's files and lines: a debugging aid was left in."""
     rewrite(
-        problems.Problem.body,
+        problems.ProblemError.body,
         "    return {",
         "    import traceback\n"
         '    trace = "Traceback (most recent call last):" + "".join(traceback.format_stack(limit=2))\n'
@@ -160,7 +160,7 @@ def trace_in_the_refusal() -> None:
 def sql_in_the_refusal() -> None:
     """Any user without credits reads how the tables are called: the refusal repeats the statement."""
     rewrite(
-        purses.insufficient_credits,
+        credit_accounts.insufficient_credits,
         'f"This request may cost {credits} credits, more than you have available. "',
         'f"UPDATE user_credits SET credits_reserved = credits_reserved + {credits} changed no row. "',
     )
@@ -186,7 +186,7 @@ def refused_request_sent_all_the_same() -> None:
         "    standing = await reservations.reserve(services, call, estimate, standing)\n",
         "    try:\n"
         "        standing = await reservations.reserve(services, call, estimate, standing)\n"
-        "    except Problem:\n"
+        "    except ProblemError:\n"
         "        await services.litellm.complete(Order(call, question, own_key, claim).body())\n"
         "        raise\n",
     )

@@ -1,10 +1,10 @@
 """Faults of how an LLM request is taken, repeated and answered."""
 
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import chat, idempotency, litellm, purses, tokens
+from sandbox.ops_center import chat, credit_accounts, idempotency, litellm, tokens
 from sandbox.ops_center.chat import ChatRequest, Order
+from sandbox.ops_center.credit_accounts import Allocation, Individual
 from sandbox.ops_center.litellm import LiteLLM
-from sandbox.ops_center.purses import Allocation, Individual
 
 _CLAIM = "await idempotency.claim(services.database, caller.user_id, request)"
 
@@ -27,9 +27,9 @@ def replay_is_charged() -> None:
     rewrite(
         chat.complete,
         "            return _replayed(",
-        "            purse = await payers.purse_of(services, caller, payers.named_organization(request))\n"
+        "            account = await payers.account_of(services, caller, payers.named_organization(request))\n"
         "            async with services.database.transaction() as db:\n"
-        "                await purse.pay(db, 0, 9)\n"
+        "                await account.pay(db, 0, 9)\n"
         "            return _replayed(",
     )
 
@@ -237,11 +237,11 @@ def request_is_judged_before_its_sender() -> None:
 @fault("EP9", "the individual got no answer: status 402")
 def whoever_was_refused_stays_refused() -> None:
     """Somebody who ran out of credits is remembered as such, and is refused after they got new ones."""
-    vars(purses)["_broke"] = set()
+    vars(credit_accounts)["_broke"] = set()
     rewrite(
-        Individual.hold,
-        "if held.rowcount == 0:",
-        "if held.rowcount == 0 or self.user_id in _broke:\n        _broke.add(self.user_id)",
+        Individual.reserve,
+        "if reserved.rowcount == 0:",
+        "if reserved.rowcount == 0 or self.user_id in _broke:\n        _broke.add(self.user_id)",
     )
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.ops_center import byok, chat, credits, organizations, problems, status, tokens, usage
-from sandbox.ops_center.problems import Problem, Unavailable
+from sandbox.ops_center.problems import ProblemError, UnavailableError
 from sandbox.ops_center.services import Services
 from sandbox.ops_center.settings import Settings
 
@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         services = Services(settings)
         try:
             await services.open()
-        except (psycopg.Error, Unavailable):
+        except (psycopg.Error, UnavailableError):
             log.critical("PostgreSQL can't be used: see that it is up, and what OPS_DATABASE_URL says")
             raise
         app.state.services = services
@@ -77,13 +77,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(EveryAnswer)
     for endpoints in ENDPOINTS:
         app.include_router(endpoints.router, prefix=PREFIX)
-    app.exception_handler(Problem)(_problem)
+    app.exception_handler(ProblemError)(_problem)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_refused)
     return app
 
 
-async def _problem(_request: Request, problem: Problem) -> Response:
+async def _problem(_request: Request, problem: ProblemError) -> Response:
     return problem.response()
 
 
@@ -91,7 +91,7 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
     """422; but whoever has no good token learns that first, even if the body is not JSON."""
     try:
         await tokens.authenticate(request)
-    except Problem as problem:
+    except ProblemError as problem:
         return problem.response()
     return problems.invalid(error.errors()).response()
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from sandbox.ops_center import periods
 from sandbox.ops_center.database import Connection, Row
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.services import Services, Used
 from sandbox.ops_center.settings import Settings
 from sandbox.ops_center.tokens import Caller
@@ -142,19 +142,19 @@ def _bound_to(user_id: UUID, provider: str) -> bytes:
     return f"{user_id}:{provider}".encode()
 
 
-def bad_format(provider: Provider) -> Problem:
+def bad_format(provider: Provider) -> ProblemError:
     """422: this is no key of that provider."""
     begins = {"openrouter": "sk-or-", "openai": "sk-"}[provider]
-    return Problem(
+    return ProblemError(
         422,
         "invalid_byok_key_format",
         f"This does not look like a key of {provider}: one begins with {begins}. Copy it again from the provider.",
     )
 
 
-def missing(user_id: UUID, model: str) -> Problem:
+def missing(user_id: UUID, model: str) -> ProblemError:
     """400: X-Use-BYOK without a key that could serve the model."""
-    return Problem(
+    return ProblemError(
         400,
         "byok_key_missing",
         f"No API key that can serve {model} is stored for the user id {user_id}. Store one with "

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from sandbox.ops_center import byok, idempotency, litellm, payers, pricing, problems, quota, reservations
 from sandbox.ops_center.byok import OwnKey
+from sandbox.ops_center.credit_accounts import Payment
 from sandbox.ops_center.litellm import NotSentError
-from sandbox.ops_center.problems import Problem
-from sandbox.ops_center.purses import Payment
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.quota import Standing
 from sandbox.ops_center.reservations import Call
 from sandbox.ops_center.services import Services, Used
@@ -92,7 +92,9 @@ def read(body: bytes) -> ChatRequest:
     except ValidationError as error:
         raise problems.invalid(error.errors(include_input=False, include_url=False)) from error
     if question.model not in pricing.RATES:
-        raise Problem(422, "unknown_model", f"There is no such model here. Choose one of {', '.join(pricing.RATES)}.")
+        raise ProblemError(
+            422, "unknown_model", f"There is no such model here. Choose one of {', '.join(pricing.RATES)}."
+        )
     return question
 
 
@@ -145,7 +147,7 @@ async def complete(request: Request, caller: Caller, services: Used) -> Response
         except Exception as error:
             await idempotency.close(services.database, claim, error)
             raise
-    except Problem as problem:
+    except ProblemError as problem:
         problem.headers = {**quota.headers(standing), **problem.headers}
         raise
 
@@ -167,15 +169,15 @@ async def answer(
     claim: idempotency.Claim | None,
     standing: Standing,
 ) -> Response:
-    """Steps 4 to 9. Raises the `Problem` that the user sees; then nothing is charged or held."""
+    """Steps 4 to 9. Raises the `ProblemError` that the user sees; then nothing is charged or reserved."""
     if quota.used_up(standing):
         raise quota.exceeded(services, standing)
-    own_key = purse = None
+    own_key = account = None
     if payers.uses_own_key(request):
         own_key = await byok.key_for(services, caller.user_id, question.model)
     else:
-        purse = await payers.purse_of(services, caller, payers.named_organization(request))
-    call = Call(request.state.request_id, caller.user_id, question.model, purse)
+        account = await payers.account_of(services, caller, payers.named_organization(request))
+    call = Call(request.state.request_id, caller.user_id, question.model, account)
     estimate = pricing.estimate(question.model, question.prompt(), question.answer_tokens())
     standing = await reservations.reserve(services, call, estimate, standing)
     order = Order(call, question, own_key, claim)
@@ -186,7 +188,7 @@ async def answer(
     except NotSentError as error:
         await reservations.withdraw(services, call, standing)
         raise litellm.provider_error() from error
-    except Problem as problem:
+    except ProblemError as problem:
         problem.headers |= quota.headers(standing)
         await reservations.fail(services, call, problem.status)
         raise
@@ -242,7 +244,7 @@ async def _pump(
         if not begun.done():
             begun.set_exception(error)
             return
-        problem = error if isinstance(error, Problem) else problems.internal()
+        problem = error if isinstance(error, ProblemError) else problems.internal()
         log.warning("stream %s ended with %s", order.call.request_id, problem.code)
         await reservations.fail(services, order.call, problem.status)
         await idempotency.close(services.database, order.claim, problem)
@@ -267,7 +269,7 @@ async def _relay(
                 passed_on.append(_event(last))
                 parts.put_nowait(passed_on[-1])
             last = event | {"model": order.question.model}
-    except Problem:
+    except ProblemError:
         if tokens is None:
             raise
     if tokens is None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from sandbox.ops_center import idempotency, organizations, quota
 from sandbox.ops_center.database import Connection, Row
 from sandbox.ops_center.organizations import Email
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.services import Services, Used
 from sandbox.ops_center.tokens import Caller, Person
 
@@ -50,8 +50,8 @@ async def remaining(services: Services, user_id: UUID) -> int:
     """The credits of one's own; no row means none."""
     async with services.database.connection() as db:
         found = await db.execute("SELECT credits_remaining FROM user_credits WHERE user_id = %s", (user_id,))
-        purse = await found.fetchone()
-    return purse["credits_remaining"] if purse else 0
+        row = await found.fetchone()
+    return row["credits_remaining"] if row else 0
 
 
 @router.get("/organization/{org_id}")
@@ -60,14 +60,14 @@ async def organization_balance(org_id: UUID, caller: Caller, services: Used) -> 
     async with services.database.connection() as db:
         await organizations.require_member(db, org_id, caller)
         found = await db.execute("SELECT * FROM organization_credits WHERE org_id = %s", (org_id,))
-        purse = await found.fetchone()
-    if purse is None:
+        row = await found.fetchone()
+    if row is None:
         raise organizations.unknown()
     return {
         "org_id": org_id,
-        "total_credits": purse["total_credits"],
-        "allocated_credits": purse["allocated_credits"],
-        "unallocated_credits": unallocated(purse),
+        "total_credits": row["total_credits"],
+        "allocated_credits": row["allocated_credits"],
+        "unallocated_credits": unallocated(row),
     }
 
 
@@ -95,8 +95,8 @@ async def _purchase(
                WHERE org_id = %s RETURNING total_credits""",
             (amount, org_id),
         )
-        purse = await bought.fetchone()
-        if purse is None:
+        row = await bought.fetchone()
+        if row is None:
             raise organizations.unknown()
         await db.execute(
             """INSERT INTO credit_transactions (id, user_id, org_id, amount, transaction_type, description)
@@ -107,7 +107,7 @@ async def _purchase(
             {
                 "org_id": str(org_id),
                 "amount": amount,
-                "total_credits": purse["total_credits"],
+                "total_credits": row["total_credits"],
                 "transaction_id": str(transaction_id),
             },
             201,
@@ -122,11 +122,11 @@ async def allocate(org_id: UUID, wanted: NewAllocation, caller: Caller, services
     async with services.database.transaction() as db:
         await organizations.require_admin(db, org_id, caller)
         found = await db.execute("SELECT * FROM organization_credits WHERE org_id = %s FOR NO KEY UPDATE", (org_id,))
-        purse = await found.fetchone()
-        if purse is None:
+        row = await found.fetchone()
+        if row is None:
             raise organizations.unknown()
         member = await _add_to_allocation(db, org_id, wanted)
-        refuse_more_than_unallocated(purse, wanted.credits)
+        refuse_more_than_unallocated(row, wanted.credits)
         await db.execute(
             """UPDATE organization_credits
                SET allocated_credits = allocated_credits + %s, updated_at = LOCALTIMESTAMP
@@ -144,7 +144,7 @@ async def _add_to_allocation(db: Connection, org_id: UUID, wanted: NewAllocation
     )
     member = await changed.fetchone()
     if member is None:
-        raise Problem(
+        raise ProblemError(
             404,
             "member_not_found",
             f"{wanted.user_email} is no member of this organisation. Invite them first, then allocate.",
@@ -152,20 +152,20 @@ async def _add_to_allocation(db: Connection, org_id: UUID, wanted: NewAllocation
     return member
 
 
-def unallocated(purse: Row) -> int:
+def unallocated(row: Row) -> int:
     """What an organisation can still allocate."""
-    total: int = purse["total_credits"]
-    allocated: int = purse["allocated_credits"]
+    total: int = row["total_credits"]
+    allocated: int = row["allocated_credits"]
     return total - allocated
 
 
-def refuse_more_than_unallocated(purse: Row, credits: int) -> None:
+def refuse_more_than_unallocated(row: Row, credits: int) -> None:
     """Raises 409 when an organisation has fewer unallocated credits."""
-    if credits > unallocated(purse):
-        raise Problem(
+    if credits > unallocated(row):
+        raise ProblemError(
             409,
             "insufficient_unallocated_credits",
-            f"{credits} credits are more than the {unallocated(purse)} that are unallocated. "
+            f"{credits} credits are more than the {unallocated(row)} that are unallocated. "
             "Allocate fewer, or purchase more first.",
         )
 

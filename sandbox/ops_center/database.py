@@ -12,7 +12,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from sandbox.ops_center.problems import Problem, Unavailable
+from sandbox.ops_center.problems import ProblemError, UnavailableError
 
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
@@ -38,7 +38,7 @@ def _script(name: str) -> bytes:
 
 
 class Database:
-    """The pool of connections. Every unit of work has a deadline; PostgreSQL away raises `Unavailable`."""
+    """The pool of connections. Every unit of work has a deadline; PostgreSQL away raises `UnavailableError`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -74,7 +74,7 @@ class Database:
                 await db.execute(_script("recovery.sql"))
 
     async def _is_alone(self) -> bool:
-        """Whether no other Ops-Center works on these tables: what is held then belongs to nobody any more.
+        """Whether no other Ops-Center works on these tables: what is reserved then belongs to nobody any more.
 
         The lock lasts as long as its connection, so that a killed process gives it up.
         """
@@ -95,7 +95,7 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection on which every statement stands alone."""
         if time.monotonic() < self._rest_until:
-            raise Unavailable("The database")
+            raise UnavailableError("The database")
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 db = await self._living()
@@ -104,12 +104,12 @@ class Database:
                 finally:
                     await self._pool.putconn(db)
         except psycopg.errors.NumericValueOutOfRange as error:
-            raise Problem(422, "amount_too_large", "A balance can't grow beyond 2,147,483,647 credits.") from error
+            raise ProblemError(422, "amount_too_large", "A balance can't grow beyond 2,147,483,647 credits.") from error
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
             log.warning("PostgreSQL: %s", type(error).__name__)
             if isinstance(error, PoolTimeout):
                 self._rest_until = time.monotonic() + RETRY_SECONDS
-            raise Unavailable("The database") from error
+            raise UnavailableError("The database") from error
 
     async def _living(self) -> Connection:
         """A connection that PostgreSQL has not closed; the pool replaces those that it has."""
@@ -136,7 +136,7 @@ class Database:
         try:
             async with self.transaction() as db:
                 await work(db)
-        except Unavailable:
+        except UnavailableError:
             task = asyncio.create_task(self._until_done(work))
             self._later.add(task)
             task.add_done_callback(self._later.discard)
@@ -147,6 +147,6 @@ class Database:
             try:
                 async with self.transaction() as db:
                     await work(db)
-            except Unavailable:
+            except UnavailableError:
                 continue
             return

@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from sandbox.ops_center.database import Connection, Database, Row
-from sandbox.ops_center.problems import MEDIA_TYPE, Problem
+from sandbox.ops_center.problems import MEDIA_TYPE, ProblemError
 
 REPLAYED = "Idempotent-Replayed"
 
@@ -48,7 +48,7 @@ def key_of(request: Request) -> str | None:
         return None
     key = header.strip().removeprefix('"').removesuffix('"')
     if not 1 <= len(key) <= 255:
-        raise Problem(422, "invalid_request", "Give an Idempotency-Key of 1 to 255 characters, such as a UUID.")
+        raise ProblemError(422, "invalid_request", "Give an Idempotency-Key of 1 to 255 characters, such as a UUID.")
     return key
 
 
@@ -84,13 +84,13 @@ async def claim(database: Database, user_id: UUID, request: Request) -> Claim | 
 def kept(wanted: Claim, first: Row | None) -> Kept:
     """The answer of the first request with this key. Raises 422 for another body, 409 without an answer."""
     if first and first["body_hash"] != wanted.body_hash:
-        raise Problem(
+        raise ProblemError(
             422,
             "idempotency_key_reused",
             "This Idempotency-Key was used with another body. Send a new key with a new request.",
         )
     if first is None or first["status"] is None:
-        raise Problem(
+        raise ProblemError(
             409,
             "idempotency_key_in_progress",
             "The first request with this Idempotency-Key is still running. Wait, then try again.",
@@ -114,7 +114,7 @@ async def close(database: Database, claim: Claim | None, error: Exception) -> No
         return
 
     async def record(db: Connection) -> None:
-        if isinstance(error, Problem) and is_final(error.status):
+        if isinstance(error, ProblemError) and is_final(error.status):
             await keep(db, claim, error.status, MEDIA_TYPE, json.dumps(error.body()))
         else:
             await _free(db, claim)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sandbox.ops_center.database import Connection, Database, Row
 from sandbox.ops_center.lago import Lago, LagoError
-from sandbox.ops_center.problems import Unavailable
+from sandbox.ops_center.problems import UnavailableError
 
 CODE = "llm_requests"
 """Lago's billable metric."""
@@ -77,7 +77,7 @@ class Outbox:
             self._news.clear()
             try:
                 more = await self._send_due()
-            except (LagoError, Unavailable):
+            except (LagoError, UnavailableError):
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 continue

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource
 
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.settings import Settings
 
 
@@ -30,7 +30,7 @@ class LiteLLM:
         self._deadline = settings.litellm_seconds
 
     async def complete(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The provider's whole answer. Raises `NotSentError`, or the `Problem` that the user sees."""
+        """The provider's whole answer. Raises `NotSentError`, or the `ProblemError` that the user sees."""
         async with self._sent(body) as answer:
             completion: Any = json.loads(await answer.aread())
         if not isinstance(completion, dict) or "error" in completion or total_tokens(completion) is None:
@@ -41,7 +41,7 @@ class LiteLLM:
     async def stream(self, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         """The provider's events as they come; the body asks for a stream.
 
-        Raises `NotSentError`, or the `Problem` that the user sees.
+        Raises `NotSentError`, or the `ProblemError` that the user sees.
         """
         async with self._sent(body) as answer:
             yield _events(answer)
@@ -95,7 +95,7 @@ def total_tokens(answer: dict[str, Any]) -> int | None:
     return tokens if isinstance(tokens, int) else None
 
 
-def refused(status: int, *, own_key: bool) -> Problem:
+def refused(status: int, *, own_key: bool) -> ProblemError:
     """What LiteLLM's refusal means to the user."""
     if status == 401 and own_key:
         return invalid_key()
@@ -108,9 +108,9 @@ def refused(status: int, *, own_key: bool) -> Problem:
     return provider_error()
 
 
-def invalid_key() -> Problem:
+def invalid_key() -> ProblemError:
     """401: the provider does not take the user's own key."""
-    return Problem(
+    return ProblemError(
         401,
         "invalid_byok_key",
         "The provider refused your own API key. Store a working one with POST /api/v1/settings/byok-keys, "
@@ -118,11 +118,13 @@ def invalid_key() -> Problem:
     )
 
 
-def provider_error(detail: str = "The provider could not answer. Try again in a moment.") -> Problem:
+def provider_error(detail: str = "The provider could not answer. Try again in a moment.") -> ProblemError:
     """502: the provider, or the way to it, failed; nothing was charged."""
-    return Problem(502, "provider_error", f"{detail} Nothing was charged.")
+    return ProblemError(502, "provider_error", f"{detail} Nothing was charged.")
 
 
-def provider_timeout() -> Problem:
+def provider_timeout() -> ProblemError:
     """504: the provider took too long; nothing was charged."""
-    return Problem(504, "provider_timeout", "The provider took too long. Try again in a moment. Nothing was charged.")
+    return ProblemError(
+        504, "provider_timeout", "The provider took too long. Try again in a moment. Nothing was charged."
+    )

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, StringConstraints
 
 from sandbox.ops_center import periods, tiers
 from sandbox.ops_center.database import Connection, Database, Row
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.services import Used
 from sandbox.ops_center.tokens import Caller, Person
 
@@ -59,7 +59,9 @@ class Membership:
 async def create(new: NewOrganization, caller: Caller, services: Used) -> dict[str, Any]:
     """EP11: a new organisation, with the caller as its admin."""
     if caller.email is None:
-        raise Problem(422, "email_required", "Your account has no e-mail address. Add one to it and sign in again.")
+        raise ProblemError(
+            422, "email_required", "Your account has no e-mail address. Add one to it and sign in again."
+        )
     org_id = uuid4()
     async with services.database.transaction() as db:
         created = await db.execute(
@@ -105,7 +107,7 @@ async def invite(org_id: UUID, invitation: Invitation, caller: Caller, services:
                 (uuid4(), org_id, invitation.email, invitation.role),
             )
     except UniqueViolation as error:
-        raise Problem(
+        raise ProblemError(
             409, "already_a_member", f"{invitation.email} is a member already. Allocate credits instead."
         ) from error
     return {"org_id": org_id, "user_email": invitation.email, "role": invitation.role}
@@ -161,22 +163,22 @@ async def require_admin(db: Connection, org_id: UUID, caller: Person) -> Members
     """The caller's membership as an admin. Raises 404 or 403."""
     membership = await require_member(db, org_id, caller)
     if membership.role != "admin":
-        raise Problem(403, "admin_required", "Only an admin of the organisation may do this. Ask one of them.")
+        raise ProblemError(403, "admin_required", "Only an admin of the organisation may do this. Ask one of them.")
     return membership
 
 
-def not_a_member() -> Problem:
+def not_a_member() -> ProblemError:
     """403 for someone else's organisation."""
-    return Problem(
+    return ProblemError(
         403,
         "not_a_member",
         "You are no member of this organisation. Ask its admin to invite your e-mail address.",
     )
 
 
-def unknown() -> Problem:
+def unknown() -> ProblemError:
     """404 for an organisation that there is none of."""
-    return Problem(404, "organization_not_found", "There is no such organisation. Check the organisation's id.")
+    return ProblemError(404, "organization_not_found", "There is no such organisation. Check the organisation's id.")
 
 
 def _shown(organization: Row) -> dict[str, Any]:

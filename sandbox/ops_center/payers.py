@@ -5,9 +5,9 @@ from uuid import UUID
 from fastapi import Request
 
 from sandbox.ops_center import organizations
+from sandbox.ops_center.credit_accounts import Allocation, CreditAccount, Individual
 from sandbox.ops_center.organizations import Membership
-from sandbox.ops_center.problems import Problem
-from sandbox.ops_center.purses import Allocation, Individual, Purse
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.services import Services
 from sandbox.ops_center.tokens import Person
 
@@ -16,7 +16,9 @@ def uses_own_key(request: Request) -> bool:
     """Whether the user's own key is to be used. Raises 422 for anything but true and false."""
     value = request.headers.get("X-Use-BYOK", "false").strip().lower()
     if value not in ("true", "false"):
-        raise Problem(422, "invalid_request", "Send X-Use-BYOK: true to use your own key, or leave the header out.")
+        raise ProblemError(
+            422, "invalid_request", "Send X-Use-BYOK: true to use your own key, or leave the header out."
+        )
     return value == "true"
 
 
@@ -26,11 +28,13 @@ def named_organization(request: Request) -> UUID | None:
     try:
         return UUID(value) if value else None
     except ValueError as error:
-        raise Problem(422, "invalid_request", "Send the organisation's id, a UUID, as X-Organization-Id.") from error
+        raise ProblemError(
+            422, "invalid_request", "Send the organisation's id, a UUID, as X-Organization-Id."
+        ) from error
 
 
-async def purse_of(services: Services, caller: Person, org_id: UUID | None) -> Purse:
-    """The purse that pays when platform credits are used. Raises 400 `organization_required` or 403."""
+async def account_of(services: Services, caller: Person, org_id: UUID | None) -> CreditAccount:
+    """The account that pays when platform credits are used. Raises 400 `organization_required` or 403."""
     membership = choose(await organizations.memberships(services.database, caller), org_id)
     url = services.settings.public_url
     if membership is None:
@@ -48,7 +52,7 @@ def choose(memberships: list[Membership], org_id: UUID | None) -> Membership | N
                 return membership
         raise organizations.not_a_member()
     if len(memberships) > 1:
-        raise Problem(
+        raise ProblemError(
             400,
             "organization_required",
             "You are a member of several organisations. Name the one that pays: X-Organization-Id.",

@@ -14,7 +14,7 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
 
 
-class Problem(Exception):  # noqa: N818 - the RFC's word
+class ProblemError(Exception):
     """An answer that is no success: status, the contract's code, a sentence, members such as upgrade_url."""
 
     def __init__(
@@ -45,7 +45,7 @@ class Problem(Exception):  # noqa: N818 - the RFC's word
         return JSONResponse(self.body(), self.status, self.headers, media_type=MEDIA_TYPE)
 
 
-class Unavailable(Problem):
+class UnavailableError(ProblemError):
     """503: something that this answer can't do without is away for the moment."""
 
     def __init__(self, what: str) -> None:
@@ -57,17 +57,17 @@ class Unavailable(Problem):
         )
 
 
-def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
+def invalid(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
     """422 for pydantic's errors: where and what, never the value (it may be a key)."""
     faults = [f"{_place(error['loc'])}: {error['msg']}" for error in errors]
-    return Problem(422, "invalid_request", f"Correct the request and send it again. {'; '.join(faults)}.")
+    return ProblemError(422, "invalid_request", f"Correct the request and send it again. {'; '.join(faults)}.")
 
 
 def _place(loc: Sequence[str | int]) -> str:
     return ".".join(str(part) for part in loc if part not in ("body", "path", "query", "header")) or "body"
 
 
-def from_http_exception(error: HTTPException) -> Problem:
+def from_http_exception(error: HTTPException) -> ProblemError:
     """What the framework itself refuses: unknown routes, wrong methods."""
     details = {
         404: ("not_found", "There is nothing at this address. Check the path against the API reference."),
@@ -77,9 +77,9 @@ def from_http_exception(error: HTTPException) -> Problem:
         ),
     }
     code, detail = details.get(error.status_code, ("bad_request", "The request can't be understood. Check its form."))
-    return Problem(error.status_code, code, detail, headers=error.headers)
+    return ProblemError(error.status_code, code, detail, headers=error.headers)
 
 
-def internal() -> Problem:
+def internal() -> ProblemError:
     """500 for what nobody foresaw: the log has the trace, the user a sentence."""
-    return Problem(500, "internal_error", "Something went wrong here, not with your request. Try again later.")
+    return ProblemError(500, "internal_error", "Something went wrong here, not with your request. Try again later.")

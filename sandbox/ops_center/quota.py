@@ -11,7 +11,7 @@ from sandbox.ops_center import periods, tiers
 from sandbox.ops_center.cache import Cache, CacheError
 from sandbox.ops_center.database import Connection
 from sandbox.ops_center.periods import Period
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.services import Services
 
 NO_LIMIT = -1
@@ -55,11 +55,11 @@ def used_up(standing: Standing) -> bool:
     return standing.limit is not None and standing.used >= standing.limit
 
 
-def exceeded(services: Services, standing: Standing) -> Problem:
+def exceeded(services: Services, standing: Standing) -> ProblemError:
     """429: what was used, until when to wait, or where to upgrade."""
     reset = periods.iso(standing.period.end)
     url = f"{services.settings.public_url}/billing/upgrade"
-    return Problem(
+    return ProblemError(
         429,
         "quota_exceeded",
         f"All {standing.limit} API calls of this month's {standing.tier} quota are used. "
@@ -82,7 +82,7 @@ def _number(value: int | None) -> str:
 
 
 async def standing(services: Services, user_id: UUID) -> Standing:
-    """A user's tier, limit and calls so far. Raises `Unavailable`."""
+    """A user's tier, limit and calls so far. Raises `UnavailableError`."""
     period = periods.current()
     tier = await tiers.tier_of(services, user_id)
     return Standing(tier, tiers.quota_of(tier), await used(services, user_id, period), period)
@@ -145,7 +145,7 @@ async def _take_in_database(db: Connection, user_id: UUID, standing: Standing) -
 
 
 async def give_back(services: Services, user_id: UUID, period: Period) -> None:
-    """Count one call less; the user's lock is held, and its row is gone."""
+    """Count one call less; the caller has the user's lock, and its row is gone."""
     try:
         await services.cache.run(GIVE_BACK, counter(user_id, period))
     except CacheError:

@@ -91,7 +91,7 @@ CREATE TABLE IF NOT EXISTS user_byok_keys (
     UNIQUE (user_id, provider)
 );
 
--- What is held for calls that are under way: gone when they are settled or released.
+-- What is reserved for calls that are under way: gone when they are settled or released.
 CREATE TABLE IF NOT EXISTS credit_reservations (
     request_id uuid PRIMARY KEY,
     user_id uuid NOT NULL,

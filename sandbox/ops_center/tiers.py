@@ -36,7 +36,7 @@ def best(subscriptions: Sequence[Subscription]) -> Subscription | None:
 
 
 async def tier_of(services: Services, user_id: UUID) -> str:
-    """A user's tier: from Redis, from Lago, as last known, or trial. Raises `Unavailable`."""
+    """A user's tier: from Redis, from Lago, as last known, or trial. Raises `UnavailableError`."""
     key = f"tier:{user_id}"
     try:
         cached = await services.cache.get(key)

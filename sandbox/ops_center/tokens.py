@@ -10,7 +10,7 @@ import httpx
 import jwt
 from fastapi import Depends, Request
 
-from sandbox.ops_center.problems import Problem, Unavailable
+from sandbox.ops_center.problems import ProblemError, UnavailableError
 from sandbox.ops_center.settings import Settings
 
 REFETCH_SECONDS = 5.0
@@ -40,13 +40,13 @@ class KeySet:
         self._fetching = asyncio.Lock()
 
     async def find(self, kid: str) -> jwt.PyJWK | None:
-        """The key with this id, if the realm has it. Raises `Unavailable` when no key is known at all."""
+        """The key with this id, if the realm has it. Raises `UnavailableError` when no key is known at all."""
         if kid not in self._keys:
             async with self._fetching:
                 if kid not in self._keys and time.monotonic() >= self._rest_until:
                     await self._fetch()
         if not self._keys:
-            raise Unavailable("Keycloak, which vouches for your token,")
+            raise UnavailableError("Keycloak, which vouches for your token,")
         return self._keys.get(kid)
 
     async def _fetch(self) -> None:
@@ -64,12 +64,14 @@ async def authenticate(request: Request) -> Person:
     """The person who sends the request. Raises 401 without a good access token."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Problem(401, "unauthenticated", "Sign in and send the access token as Authorization: Bearer <token>.")
+        raise ProblemError(
+            401, "unauthenticated", "Sign in and send the access token as Authorization: Bearer <token>."
+        )
     services = request.app.state.services
     try:
         return person(await claims(token.strip(), services.keys, services.settings))
     except (jwt.PyJWTError, ValueError, AttributeError) as error:
-        raise Problem(
+        raise ProblemError(
             401,
             "invalid_token",
             "The access token is not valid here or has expired. Sign in again and send the new one.",
