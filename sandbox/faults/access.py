@@ -45,7 +45,7 @@ def signature_not_checked() -> None:
 @fault("I1", "asked with an identity token, is answered with 200")
 def identity_token_accepted() -> None:
     """The token that tells a web page who signed in opens the API too, though it is meant for nobody's eyes but its."""
-    rewrite(tokens.claims, 'said.get("typ") != "Bearer"', "False")
+    rewrite(tokens.claims, 'decoded.get("typ") != "Bearer"', "False")
 
 
 @fault("I1", "the balance, asked without a token, demands none, expected Bearer")
@@ -79,8 +79,8 @@ def caller_named_by_a_header() -> None:
     rewrite(
         tokens.authenticate,
         "return person(await claims(token.strip(), services.keys, services.settings))",
-        "said = await claims(token.strip(), services.keys, services.settings)\n"
-        '        return person(said | {"sub": request.headers.get("X-User-Id", said["sub"])})',
+        "decoded = await claims(token.strip(), services.keys, services.settings)\n"
+        '        return person(decoded | {"sub": request.headers.get("X-User-Id", decoded["sub"])})',
     )
 
 

@@ -30,7 +30,7 @@ log = logging.getLogger("ops_center")
 
 
 class Message(BaseModel):
-    """One message of a conversation; what else it has is passed on as it is."""
+    """One message of a conversation; its other fields are passed on unchanged."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -38,14 +38,14 @@ class Message(BaseModel):
     content: str | list[dict[str, JsonValue]] | None = None
 
     def text(self) -> str:
-        """Its words."""
+        """Return its text."""
         if isinstance(self.content, list):
             return " ".join(str(part["text"]) for part in self.content if "text" in part)
         return self.content or ""
 
 
 class ChatRequest(BaseModel):
-    """An OpenAI chat completion request. Only what is named here is passed on: no address, no key."""
+    """An OpenAI chat completion request. Only these fields are passed on: no address, no key."""
 
     model_config = ConfigDict(strict=True)
 
@@ -72,21 +72,21 @@ class ChatRequest(BaseModel):
     user: JsonValue = None
 
     def prompt(self) -> str:
-        """The words of all messages."""
+        """Return the text of all messages."""
         return " ".join(message.text() for message in self.messages)
 
     def answer_tokens(self) -> int | None:
-        """The most tokens that the answers may have together; None if the request does not say."""
+        """Return the most tokens that all answers may have together; None without a limit."""
         limits = [limit for limit in (self.max_tokens, self.max_completion_tokens) if limit is not None]
         return max(limits) * (self.n or 1) if limits else None
 
     def wants_usage(self) -> bool:
-        """Whether the client asked for the usage chunk of a stream."""
+        """Return whether the client asked for the usage chunk of a stream."""
         return bool((self.stream_options or {}).get("include_usage"))
 
 
 def read(body: bytes) -> ChatRequest:
-    """The request in a body. Raises 422."""
+    """Parse a body. Raises 422."""
     try:
         question = ChatRequest.model_validate_json(body)
     except ValidationError as error:
@@ -100,7 +100,7 @@ def read(body: bytes) -> ChatRequest:
 
 @dataclass(frozen=True)
 class Order:
-    """A request that is ready to be sent: the call, what was asked, with which key, and under which claim."""
+    """A request that is ready to be sent, with the user's own key and the claim of its Idempotency-Key, if any."""
 
     call: Call
     question: ChatRequest
@@ -108,7 +108,7 @@ class Order:
     claim: idempotency.Claim | None
 
     def body(self) -> dict[str, Any]:
-        """What LiteLLM is sent: with the platform's key, or with the user's."""
+        """Return the body for LiteLLM: with the platform's key, or with the user's."""
         body = self.question.model_dump(exclude_unset=True)
         if self.own_key:
             body |= {"model": self.own_key.litellm_model, "api_key": self.own_key.api_key}
@@ -117,7 +117,7 @@ class Order:
         return body
 
     def costs(self, payment: Payment) -> dict[str, Any]:
-        """What the answer says about its price."""
+        """Return the fields of the answer about its price."""
         return {
             "model": self.question.model,
             "cost_credits": payment.credits,
@@ -128,14 +128,14 @@ class Order:
 
 @router.get("/models")
 async def models(_caller: Caller) -> dict[str, Any]:
-    """EP10: the models and their prices."""
+    """List the models and their prices (EP10)."""
     data = [{"id": model, "object": "model", "credits_per_100_tokens": rate} for model, rate in pricing.RATES.items()]
     return {"object": "list", "data": data}
 
 
 @router.post("/chat/completions")
 async def complete(request: Request, caller: Caller, services: Used) -> Response:
-    """EP9: an answer from a model, paid for once."""
+    """Answer a question with a model, and charge for it once (EP9)."""
     standing = await quota.standing(services, caller.user_id)
     try:
         question = read(await request.body())
@@ -169,7 +169,7 @@ async def answer(
     claim: idempotency.Claim | None,
     standing: Standing,
 ) -> Response:
-    """Steps 4 to 9. Raises the `ProblemError` that the user sees; then nothing is charged or reserved."""
+    """Do the contract's steps 4 to 9. Raises the `ProblemError` for the user; then nothing is charged or reserved."""
     if quota.used_up(standing):
         raise quota.exceeded(services, standing)
     own_key = account = None
@@ -209,7 +209,7 @@ async def _whole(services: Services, order: Order, standing: Standing) -> Respon
 async def settle(
     services: Services, order: Order, tokens: int, media_type: str, render: Callable[[Payment], str]
 ) -> str:
-    """Charge for what the provider reported and keep the answer, in one transaction; the answer as text."""
+    """Charge for the tokens that the provider reported and keep the answer, in one transaction; return its text."""
     async with services.database.transaction() as db:
         payment = await reservations.settle(db, order.call, tokens, pricing.charge(order.question.model, tokens))
         text = render(payment)
@@ -219,7 +219,7 @@ async def settle(
 
 
 async def _stream(services: Services, order: Order, standing: Standing) -> Response:
-    """The answer as it comes. It is read to its end, and paid, even if nobody listens any more."""
+    """Stream the answer. It is read to its end, and charged, even if the client has gone."""
     parts: asyncio.Queue[str | None] = asyncio.Queue()
     begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     services.run(_pump(services, order, parts, begun))
@@ -235,7 +235,7 @@ async def _each(parts: asyncio.Queue[str | None]) -> AsyncIterator[str]:
 async def _pump(
     services: Services, order: Order, parts: asyncio.Queue[str | None], begun: asyncio.Future[None]
 ) -> None:
-    """Move the provider's events to the client; a trouble before the first comes through `begun`."""
+    """Pass the provider's events to the client; an error before the first one is set in `begun`."""
     try:
         async with services.litellm.stream(order.body()) as events:
             begun.set_result(None)
@@ -256,7 +256,7 @@ async def _pump(
 async def _relay(
     services: Services, order: Order, events: AsyncIterator[dict[str, Any]], parts: asyncio.Queue[str | None]
 ) -> None:
-    """Pass every event on but the last, which waits for the charge to be written into it."""
+    """Pass on every event; the last one waits, because it states the charge."""
     tokens: int | None = None
     last: dict[str, Any] = {}
     passed_on: list[str] = []
@@ -283,7 +283,7 @@ async def _relay(
 
 
 def is_only_usage(event: dict[str, Any]) -> bool:
-    """Whether an event has no part of the answer: clients that did not ask for usage trip over it."""
+    """Return whether an event has only usage: clients that did not ask for it can't read it."""
     return not event.get("choices") and "usage" in event
 
 

@@ -1,7 +1,7 @@
-"""Who pays, and what they can pay (contract, EP9, steps 5 and 6).
+"""The accounts that pay for a request (contract, EP9, steps 5 and 6).
 
-A purse holds credits before the provider is called and pays the charge afterwards. Row locks are always taken
-in the same order: organisation, member. Available is what is there and not reserved for another call.
+An account reserves credits before the provider is called, and pays the charge afterwards. Row locks are always taken
+in the same order: organisation, member. Available credits are those that are not reserved for another call.
 """
 
 from dataclasses import dataclass
@@ -14,36 +14,36 @@ from sandbox.ops_center.problems import ProblemError
 
 @dataclass(frozen=True)
 class Payment:
-    """What a call has cost in the end, and what the subject has left."""
+    """The cost of a call, and the credits that the account has left."""
 
     credits: int
     remaining: int | None
 
 
 class CreditAccount(Protocol):
-    """A subject's credits."""
+    """The credits of an individual, or of a member of an organisation."""
 
     @property
     def org_id(self) -> UUID | None:
-        """The organisation that pays, if one does."""
+        """The organisation that pays, or None."""
 
     @property
     def member_id(self) -> UUID | None:
-        """The member whose allocation it pays from."""
+        """The member with the allocation that pays, or None."""
 
     async def reserve(self, db: Connection, credits: int) -> None:
-        """Hold credits. Raises the 402 or 403 that says why not."""
+        """Reserve credits. Raises 402 or 403."""
 
     async def release(self, db: Connection, reserved: int) -> None:
-        """Give back what was reserved."""
+        """Release reserved credits."""
 
     async def pay(self, db: Connection, reserved: int, charge: int) -> Payment:
-        """Give back what was reserved and pay the charge: whole if possible, otherwise what is left."""
+        """Release reserved credits and pay the charge, or as much of it as is available."""
 
 
 @dataclass(frozen=True)
 class Individual:
-    """Someone's own credits."""
+    """A user's own credits."""
 
     user_id: UUID
     upgrade_url: str
@@ -51,7 +51,7 @@ class Individual:
     member_id: None = None
 
     async def reserve(self, db: Connection, credits: int) -> None:
-        """Hold credits. Raises 402."""
+        """Reserve credits. Raises 402."""
         reserved = await db.execute(
             """UPDATE user_credits SET credits_reserved = credits_reserved + %(credits)s
                WHERE user_id = %(user)s AND credits_remaining - credits_reserved >= %(credits)s""",
@@ -61,14 +61,14 @@ class Individual:
             raise insufficient_credits(self, credits)
 
     async def release(self, db: Connection, reserved: int) -> None:
-        """Give back what was reserved."""
+        """Release reserved credits."""
         await db.execute(
             "UPDATE user_credits SET credits_reserved = credits_reserved - %s WHERE user_id = %s",
             (reserved, self.user_id),
         )
 
     async def pay(self, db: Connection, reserved: int, charge: int) -> Payment:
-        """Pay the charge out of what is remaining."""
+        """Pay the charge from the remaining credits."""
         found = await db.execute(
             """SELECT credits_remaining, credits_reserved FROM user_credits
                WHERE user_id = %s FOR NO KEY UPDATE""",
@@ -96,7 +96,7 @@ class Allocation:
     upgrade_url: str
 
     async def reserve(self, db: Connection, credits: int) -> None:
-        """Hold credits of the organisation and of the allocation. Raises 402 or 403."""
+        """Reserve credits of the organisation and of the allocation. Raises 402 or 403."""
         organization, member = await self._locked(db)
         refusal = refusal_of_allocation(self, organization, member, credits)
         if refusal:
@@ -104,11 +104,11 @@ class Allocation:
         await self._move(db, reserved=credits)
 
     async def release(self, db: Connection, reserved: int) -> None:
-        """Give back what was reserved."""
+        """Release reserved credits."""
         await self._move(db, reserved=-reserved)
 
     async def pay(self, db: Connection, reserved: int, charge: int) -> Payment:
-        """Pay out of the organisation's total and the allocation; `remaining` is the allocation's."""
+        """Pay from the organisation's total and the allocation; `remaining` is the allocation's."""
         _organization, member = await self._locked(db)
         left = member["allocated_credits"] - member["used_credits"]
         credits = payable(charge, left - member["reserved_credits"] + reserved)
@@ -150,12 +150,12 @@ class Allocation:
 
 
 def payable(charge: int, available: int) -> int:
-    """What is charged in the end; more than estimated may be more than there is."""
+    """Return the charge, limited to what is available: a call may cost more than estimated."""
     return min(charge, available)
 
 
 def insufficient_credits(account: Individual, credits: int) -> ProblemError:
-    """402 for an individual."""
+    """Return a 402 for an individual."""
     return ProblemError(
         402,
         "insufficient_credits",
@@ -166,7 +166,7 @@ def insufficient_credits(account: Individual, credits: int) -> ProblemError:
 
 
 def refusal_of_allocation(account: Allocation, organization: Row, member: Row, credits: int) -> ProblemError | None:
-    """Why an organisation does not pay for this member, if it does not."""
+    """Return the 402 or 403 if the organisation can't pay for this member, else None."""
     available = organization["total_credits"] - organization["reserved_credits"]
     if member["allocated_credits"] == 0:
         return no_credit_allocation(organization)
@@ -190,7 +190,7 @@ def refusal_of_allocation(account: Allocation, organization: Row, member: Row, c
 
 
 def no_credit_allocation(organization: Row) -> ProblemError:
-    """403 for a member to whom nothing was ever allocated."""
+    """Return a 403 for a member without any allocation."""
     empty = " The organisation has no credits either: it has to purchase some first."
     return ProblemError(
         403,

@@ -17,17 +17,17 @@ from sandbox.ops_center.tokens import Caller, Person
 router = APIRouter(prefix="/credits")
 
 Credits = Annotated[int, Field(strict=True, gt=0, le=2**31 - 1)]
-"""A whole number of credits, as PostgreSQL's integer can hold it."""
+"""A whole number of credits that fits into PostgreSQL's integer."""
 
 
 class Purchase(BaseModel):
-    """EP3's request."""
+    """The request of EP3."""
 
     amount: Credits
 
 
 class NewAllocation(BaseModel):
-    """EP4's request."""
+    """The request of EP4."""
 
     user_email: Email
     credits: Credits
@@ -35,7 +35,7 @@ class NewAllocation(BaseModel):
 
 @router.get("/balance")
 async def balance(caller: Caller, services: Used) -> dict[str, Any]:
-    """EP1: what the caller has of their own."""
+    """Return the caller's own credits (EP1)."""
     standing = await quota.standing(services, caller.user_id)
     return {
         "user_id": caller.user_id,
@@ -47,7 +47,7 @@ async def balance(caller: Caller, services: Used) -> dict[str, Any]:
 
 
 async def remaining(services: Services, user_id: UUID) -> int:
-    """The credits of one's own; no row means none."""
+    """Return a user's own credits, 0 without a row."""
     async with services.database.connection() as db:
         found = await db.execute("SELECT credits_remaining FROM user_credits WHERE user_id = %s", (user_id,))
         row = await found.fetchone()
@@ -56,7 +56,7 @@ async def remaining(services: Services, user_id: UUID) -> int:
 
 @router.get("/organization/{org_id}")
 async def organization_balance(org_id: UUID, caller: Caller, services: Used) -> dict[str, Any]:
-    """EP2: what an organisation has, and how much of it no member has yet."""
+    """Return an organisation's credits, and how many are not allocated (EP2)."""
     async with services.database.connection() as db:
         await organizations.require_member(db, org_id, caller)
         found = await db.execute("SELECT * FROM organization_credits WHERE org_id = %s", (org_id,))
@@ -73,7 +73,7 @@ async def organization_balance(org_id: UUID, caller: Caller, services: Used) -> 
 
 @router.post("/organization/{org_id}/purchase", status_code=201)
 async def purchase(org_id: UUID, wanted: Purchase, request: Request, caller: Caller, services: Used) -> Response:
-    """EP3: more credits for an organisation; once for the same Idempotency-Key."""
+    """Buy credits for an organisation, once for each Idempotency-Key (EP3)."""
     claim = await idempotency.claim(services.database, caller.user_id, request)
     if isinstance(claim, idempotency.Kept):
         return claim.response()
@@ -118,7 +118,7 @@ async def _purchase(
 
 @router.post("/organization/{org_id}/allocate")
 async def allocate(org_id: UUID, wanted: NewAllocation, caller: Caller, services: Used) -> dict[str, Any]:
-    """EP4: more of the organisation's credits for one member."""
+    """Allocate more of the organisation's credits to a member (EP4)."""
     async with services.database.transaction() as db:
         await organizations.require_admin(db, org_id, caller)
         found = await db.execute("SELECT * FROM organization_credits WHERE org_id = %s FOR NO KEY UPDATE", (org_id,))
@@ -153,14 +153,14 @@ async def _add_to_allocation(db: Connection, org_id: UUID, wanted: NewAllocation
 
 
 def unallocated(row: Row) -> int:
-    """What an organisation can still allocate."""
+    """Return how many credits an organisation can still allocate."""
     total: int = row["total_credits"]
     allocated: int = row["allocated_credits"]
     return total - allocated
 
 
 def refuse_more_than_unallocated(row: Row, credits: int) -> None:
-    """Raises 409 when an organisation has fewer unallocated credits."""
+    """Raise 409 when an organisation has fewer unallocated credits."""
     if credits > unallocated(row):
         raise ProblemError(
             409,
@@ -172,7 +172,7 @@ def refuse_more_than_unallocated(row: Row, credits: int) -> None:
 
 @router.get("/organization/{org_id}/my-allocation")
 async def my_allocation(org_id: UUID, caller: Caller, services: Used) -> dict[str, Any]:
-    """EP5: the caller's own allocation."""
+    """Return the caller's own allocation (EP5)."""
     async with services.database.connection() as db:
         membership = await organizations.require_member(db, org_id, caller)
         found = await db.execute("SELECT * FROM organization_members WHERE id = %s", (membership.member_id,))
@@ -189,14 +189,14 @@ def _shown(member: Row) -> dict[str, int]:
 
 @router.get("/organization/{org_id}/usage-attribution")
 async def usage_attribution(org_id: UUID, caller: Caller, services: Used) -> list[dict[str, Any]]:
-    """EP6: who used how much of the organisation's credits, in how many calls."""
+    """Return each member's used credits and calls (EP6)."""
     async with services.database.connection() as db:
         await organizations.require_admin(db, org_id, caller)
         return await attribution(db, org_id)
 
 
 async def attribution(db: Connection, org_id: UUID) -> list[Row]:
-    """Credits and calls of every member, those who used nothing included."""
+    """Return the used credits and calls of every member, those with none included."""
     found = await db.execute(
         """SELECT m.user_id, m.user_email, COALESCE(sum(u.credits), 0)::integer AS credits_used,
                       count(u.id)::integer AS api_calls

@@ -1,7 +1,7 @@
-"""Replay: the same Idempotency-Key gives the first answer again.
+"""Replay: a request with the same Idempotency-Key gets the first answer again.
 
-Contract, EP9 step 3 and EP3; draft-ietf-httpapi-idempotency-key-header. Answers below 500 are kept.
-After a 5xx nothing has happened, and the key is free for the retry that it is for.
+Contract, EP9 step 3 and EP3; draft-ietf-httpapi-idempotency-key-header. Answers below 500 are kept. After a 5xx
+nothing was charged, and the key is free for a retry.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ REPLAYED = "Idempotent-Replayed"
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to answer first: one user's key on one endpoint, and the hash of the body it came with."""
+    """The right to give the first answer: one user's key on one endpoint, and the hash of the request's body."""
 
     user_id: UUID
     endpoint: str
@@ -30,19 +30,19 @@ class Claim:
 
 @dataclass(frozen=True)
 class Kept:
-    """An answer that was given before."""
+    """The answer to the first request."""
 
     status: int
     media_type: str
     answer: str
 
     def response(self) -> Response:
-        """The answer again, marked as such."""
+        """Return the answer again, marked as replayed."""
         return Response(self.answer, self.status, {REPLAYED: "true"}, media_type=self.media_type)
 
 
 def key_of(request: Request) -> str | None:
-    """The key of a request, with or without the draft's quotes. Raises 422 for one that can't be kept."""
+    """Return the key of a request, with or without the draft's quotes. Raises 422 for an empty or long one."""
     header = request.headers.get("Idempotency-Key")
     if header is None:
         return None
@@ -53,12 +53,12 @@ def key_of(request: Request) -> str | None:
 
 
 def hash_of(body: bytes) -> str:
-    """The same for the same JSON, however it is spaced and ordered."""
+    """Return a hash of the JSON that ignores spaces and the order of keys."""
     return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).hexdigest()
 
 
 async def claim(database: Database, user_id: UUID, request: Request) -> Claim | Kept | None:
-    """The claim on a new key, the kept answer of a used one, or None without a key.
+    """Return a claim for a new key, the kept answer for a used one, or None without a key.
 
     Raises 422 `idempotency_key_reused` for another body, 409 while the first request is still running.
     """
@@ -82,7 +82,7 @@ async def claim(database: Database, user_id: UUID, request: Request) -> Claim | 
 
 
 def kept(wanted: Claim, first: Row | None) -> Kept:
-    """The answer of the first request with this key. Raises 422 for another body, 409 without an answer."""
+    """Return the answer of the first request with this key. Raises 422 for another body, 409 without an answer."""
     if first and first["body_hash"] != wanted.body_hash:
         raise ProblemError(
             422,
@@ -123,7 +123,7 @@ async def close(database: Database, claim: Claim | None, error: Exception) -> No
 
 
 def is_final(status: int) -> bool:
-    """Whether a retry gets the same answer again."""
+    """Return whether a retry gets the same answer."""
     return status < 500
 
 

@@ -13,7 +13,7 @@ from sandbox.ops_center.tokens import Person
 
 
 def uses_own_key(request: Request) -> bool:
-    """Whether the user's own key is to be used. Raises 422 for anything but true and false."""
+    """Return whether the user's own key pays. Raises 422 for a value other than true or false."""
     value = request.headers.get("X-Use-BYOK", "false").strip().lower()
     if value not in ("true", "false"):
         raise ProblemError(
@@ -23,7 +23,7 @@ def uses_own_key(request: Request) -> bool:
 
 
 def named_organization(request: Request) -> UUID | None:
-    """The organisation that X-Organization-Id names. Raises 422 for a malformed one."""
+    """Return the organisation in X-Organization-Id. Raises 422 for a malformed id."""
     value = request.headers.get("X-Organization-Id")
     try:
         return UUID(value) if value else None
@@ -34,7 +34,7 @@ def named_organization(request: Request) -> UUID | None:
 
 
 async def account_of(services: Services, caller: Person, org_id: UUID | None) -> CreditAccount:
-    """The account that pays when platform credits are used. Raises 400 `organization_required` or 403."""
+    """Return the account that pays with platform credits. Raises 400 `organization_required` or 403."""
     membership = choose(await organizations.memberships(services.database, caller), org_id)
     url = services.settings.public_url
     if membership is None:
@@ -45,7 +45,7 @@ async def account_of(services: Services, caller: Person, org_id: UUID | None) ->
 
 
 def choose(memberships: list[Membership], org_id: UUID | None) -> Membership | None:
-    """The membership that pays; None: the individual. Raises 400 `organization_required` or 403."""
+    """Return the membership that pays, None for the individual. Raises 400 `organization_required` or 403."""
     if org_id is not None:
         for membership in memberships:
             if membership.org_id == org_id:

@@ -1,6 +1,6 @@
 """Errors as users see them: application/problem+json (RFC 9457) with the contract's `code`.
 
-A `detail` is a sentence that says what to do next. Nothing internal is ever in it.
+A `detail` is a sentence that says what to do next, without any internals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ RETRY_SECONDS = 2
 
 
 class ProblemError(Exception):
-    """An answer that is no success: status, the contract's code, a sentence, members such as upgrade_url."""
+    """An answer other than success: status, the contract's code, a sentence, and members such as upgrade_url."""
 
     def __init__(
         self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: str
@@ -30,7 +30,7 @@ class ProblemError(Exception):
             self.headers.setdefault("WWW-Authenticate", "Bearer")
 
     def body(self) -> dict[str, Any]:
-        """The problem as JSON."""
+        """Return the problem as JSON."""
         return {
             "type": f"urn:ops-center:problem:{self.code}",
             "title": self.code.replace("_", " ").capitalize(),
@@ -41,12 +41,12 @@ class ProblemError(Exception):
         }
 
     def response(self) -> JSONResponse:
-        """The problem as an HTTP answer."""
+        """Return the problem as an HTTP answer."""
         return JSONResponse(self.body(), self.status, self.headers, media_type=MEDIA_TYPE)
 
 
 class UnavailableError(ProblemError):
-    """503: something that this answer can't do without is away for the moment."""
+    """A 503: a system that this answer needs is away."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -58,9 +58,9 @@ class UnavailableError(ProblemError):
 
 
 def invalid(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
-    """422 for pydantic's errors: where and what, never the value (it may be a key)."""
-    faults = [f"{_place(error['loc'])}: {error['msg']}" for error in errors]
-    return ProblemError(422, "invalid_request", f"Correct the request and send it again. {'; '.join(faults)}.")
+    """Return a 422 for pydantic's errors: the place and the error, without the value (it may be a key)."""
+    errors_found = [f"{_place(error['loc'])}: {error['msg']}" for error in errors]
+    return ProblemError(422, "invalid_request", f"Correct the request and send it again. {'; '.join(errors_found)}.")
 
 
 def _place(loc: Sequence[str | int]) -> str:
@@ -68,7 +68,7 @@ def _place(loc: Sequence[str | int]) -> str:
 
 
 def from_http_exception(error: HTTPException) -> ProblemError:
-    """What the framework itself refuses: unknown routes, wrong methods."""
+    """Return the problem for a refusal of the framework: an unknown route or a wrong method."""
     details = {
         404: ("not_found", "There is nothing at this address. Check the path against the API reference."),
         405: (
@@ -81,5 +81,5 @@ def from_http_exception(error: HTTPException) -> ProblemError:
 
 
 def internal() -> ProblemError:
-    """500 for what nobody foresaw: the log has the trace, the user a sentence."""
+    """Return a 500 for an unexpected error; its trace is in the log."""
     return ProblemError(500, "internal_error", "Something went wrong here, not with your request. Try again later.")

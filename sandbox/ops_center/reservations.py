@@ -1,6 +1,6 @@
-"""From reservation to settlement: each step of a call that moves money or counts (contract, EP9, 6 to 8).
+"""From reservation to settlement: the steps of a call that change credits or counts (contract, EP9, 6 to 8).
 
-Each step is one short transaction. Between the first and the last of them a call's `usage_tracking` row has
+Each step is one short transaction. Between the first and the last step the call's `usage_tracking` row has
 status 102, and its credits are reserved.
 """
 
@@ -20,7 +20,7 @@ UNDER_WAY = 102
 
 @dataclass(frozen=True)
 class Call:
-    """One request to a provider: who asks, for what, and who pays. No account: the user's own key."""
+    """One request to a provider, with the account that pays; the user's own key pays when there is none."""
 
     request_id: UUID
     user_id: UUID
@@ -29,9 +29,9 @@ class Call:
 
 
 async def reserve(services: Services, call: Call, credits: int, standing: Standing) -> Standing:
-    """Hold the estimate and take one call of the quota, both or neither; the standing with this call in it.
+    """Reserve the estimate and take one call of the quota, both or neither; return the new standing.
 
-    Raises the 402, 403 or 429 that says why not, or `UnavailableError`.
+    Raises a 402, 403 or 429, or `UnavailableError`.
     """
     try:
         async with services.database.transaction() as db:
@@ -55,14 +55,14 @@ async def reserve(services: Services, call: Call, credits: int, standing: Standi
                     standing.period.clamp(periods.now()),
                 ),
             )
-    except UnavailableError:  # the call may have been counted in Redis though its row is not there
+    except UnavailableError:  # the call may be counted in Redis without a row
         services.cache.doubt()
         raise
     return standing
 
 
 async def settle(db: Connection, call: Call, tokens: int, charge: int) -> Payment:
-    """Turn the reservation into the charge, in the caller's transaction; what was paid and what is left."""
+    """Replace the reservation by the charge, in the caller's transaction; return what was paid and what is left."""
     payment = await _pay(db, call, call.account, charge) if call.account else Payment(0, None)
     if payment.credits:
         await db.execute(
@@ -82,7 +82,7 @@ async def settle(db: Connection, call: Call, tokens: int, charge: int) -> Paymen
 
 
 async def fail(services: Services, call: Call, status: int) -> None:
-    """The provider was asked and failed: the call counts, and nothing is charged or reserved."""
+    """Record a call that the provider failed: it counts, and nothing is charged or reserved."""
 
     async def release(db: Connection) -> None:
         await _release(db, call)
@@ -93,7 +93,7 @@ async def fail(services: Services, call: Call, status: int) -> None:
 
 
 async def withdraw(services: Services, call: Call, standing: Standing) -> None:
-    """The provider was never asked: as if the call had not been."""
+    """Undo a call that did not reach the provider: it does not count."""
 
     async def forget(db: Connection) -> None:
         await quota.lock(db, call.user_id)
@@ -127,7 +127,7 @@ async def _release(db: Connection, call: Call) -> None:
 
 
 async def _end_reservation(db: Connection, call: Call) -> int:
-    """End the reservation; what it reserved, or 0 if it has ended before."""
+    """End the reservation; return its credits, or 0 if it has ended already."""
     found = await db.execute(
         "DELETE FROM credit_reservations WHERE request_id = %s RETURNING credits", (call.request_id,)
     )
