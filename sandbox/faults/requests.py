@@ -249,7 +249,7 @@ def whoever_was_refused_stays_refused() -> None:
 def failure_of_one_request_stops_everybody() -> None:
     """After one failure nobody is sent to the provider any more, whoever they are and whatever they ask."""
     vars(litellm)["_failures"] = []
-    rewrite(LiteLLM._sent, "    with _troubles", "    if _failures: raise provider_error()\n    with _troubles")
+    rewrite(LiteLLM._sent, "    with _errors", "    if _failures: raise provider_error()\n    with _errors")
     rewrite(LiteLLM._sent, "raise refused(", "_failures.append(answer.status_code); raise refused(")
 
 

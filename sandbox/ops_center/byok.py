@@ -40,7 +40,7 @@ class NewKey(BaseModel):
 
 @dataclass(frozen=True)
 class OwnKey:
-    """A stored key for one request, and the name by which LiteLLM sends the model to the key's provider."""
+    """A stored key for one request, and the model's name in LiteLLM at the key's provider."""
 
     litellm_model: str
     api_key: str
