@@ -157,7 +157,7 @@ def test_a_fault_that_changes_nothing_survives_and_fails_the_matrix(tried: tuple
     assert any(re.match(rf"survived +[0-9.]+ s  {SAMPLE[0]}: Nothing goes wrong\.", line) for line in said)
 
 
-class ShamRange:
+class ShamRunner:
     """Three scenarios, of which the first fault turns the first red, and the second one the second."""
 
     TURNED = {"one": "f:1", "two": "f:2"}  # noqa: RUF012
@@ -178,7 +178,7 @@ class ShamRange:
 
 
 def test_when_every_fault_is_killed_the_matrix_is_green(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    place, said = ShamRange(), list[str]()
+    place, said = ShamRunner(), list[str]()
     monkeypatch.setattr(matrix.Lanes, "run", lambda _, jobs: [t for t in (job(place) for job in jobs) if t])
     monkeypatch.setattr(place, "trial", lambda fault, **_: Trial(fault, 1, (Ran("x", "f:1", True, "words"),), 1.0))
     monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
@@ -188,7 +188,7 @@ def test_when_every_fault_is_killed_the_matrix_is_green(monkeypatch: pytest.Monk
 
 
 def test_a_scenario_that_no_fault_turns_red_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    place, said = ShamRange(), list[str]()
+    place, said = ShamRunner(), list[str]()
     monkeypatch.setattr(matrix.Lanes, "run", lambda _, jobs: [t for t in (job(place) for job in jobs) if t])
     monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
     chosen = [Fault(name, "ops-center", "Harm.", ("K1",), ("words",), lambda: None) for name in ("one", "two")]
