@@ -66,7 +66,7 @@ def history_prices_what_own_keys_paid() -> None:
 
 @fault("EP7", "the usage page of the individual shows 10,000 credits, expected 0")
 def spent_credits_include_grants() -> None:
-    """Count granted credits as spent."""
+    """Count granted credits as spent on the usage page."""
     rewrite(
         usage.credits_used,
         "COALESCE(sum(credits), 0)::bigint AS credits FROM usage_tracking",

@@ -23,7 +23,7 @@ def idempotency_key_of_a_stream_is_ignored() -> None:
 
 @fault("EP9", "9,982 credits in the API, expected 9,991")
 def replay_is_charged() -> None:
-    """Charge for a replayed answer."""
+    """Charge again for an answer that is only replayed."""
     rewrite(
         chat.complete,
         "            return _replayed(",
