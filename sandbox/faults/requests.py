@@ -181,12 +181,6 @@ def models_list_shows_an_old_price() -> None:
     )
 
 
-@fault("EP10", "the models on offer cost", "anthropic/claude-3-sonnet 15")
-def models_list_lacks_a_model() -> None:
-    """Leave a usable model out of the list, so that nobody who chooses from it finds it."""
-    rewrite(chat.models, "in pricing.RATES.items()", 'in pricing.RATES.items() if "claude" not in model')
-
-
 @fault("EP9", "a question with an unknown model is answered with 500, expected 422")
 def unknown_model_is_a_server_error() -> None:
     """Answer a misspelt model with a server error."""

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     litellm_key: SecretStr
     """LiteLLM's master key."""
     litellm_seconds: Annotated[float, Field(gt=0)] = 8.0
-    """The deadline of a whole answer, of a stream's first part, and between two parts of a stream."""
+    """The deadline of a whole answer, of a stream's first part, and between two parts of a stream, in seconds."""
     lago_url: Url
     """Lago's address, without /api/v1."""
     lago_key: SecretStr
