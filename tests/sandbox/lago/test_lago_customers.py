@@ -1,4 +1,4 @@
-"""Customers are addressed by external_id, kept softly when removed, and their id may be used again."""
+"""Customers have an external_id, are removed softly, and their id can be used again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of Lago's API that hold for every resource: key, root keys, statuses, pages, paths."""
+"""The rules for all resources of Lago's API: key, root keys, statuses, pages, paths."""
 
 from __future__ import annotations
 

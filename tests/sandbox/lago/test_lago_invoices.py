@@ -1,4 +1,4 @@
-"""A subscription paid in advance brings one invoice, made by a job: later, surely, and only once."""
+"""A job makes one invoice for a subscription paid in advance: later, reliably, and only once."""
 
 from __future__ import annotations
 

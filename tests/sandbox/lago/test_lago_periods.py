@@ -1,4 +1,4 @@
-"""Which billing period a day lies in."""
+"""The billing period of a day."""
 
 from datetime import date
 
