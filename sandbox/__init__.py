@@ -1,7 +1,6 @@
-"""The sandbox: a whole deployment of Ops-Center on one machine, real parts wherever they can be had.
+"""The sandbox: a whole deployment of Ops-Center on one machine, with real parts where possible.
 
-`start()` gives its caller a running one. Nothing else is imported before that: the package alone costs
-nothing.
+`start()` returns a running sandbox. Importing the package alone costs nothing: `start()` imports the rest.
 """
 
 import json
@@ -13,21 +12,21 @@ if TYPE_CHECKING:
 
 
 def start(keep: bool = False, report: Callable[[str], None] = lambda line: None) -> "Sandbox":
-    """Take the sandbox that is running, else start one, and return it when all its services are healthy.
+    """Return the running sandbox, or start one and wait until all its services are healthy.
 
-    Without `keep` it ends with the last process that started or took it, however that one ends. `report` gets
-    a line at each step. Raises `sandbox.errors.SandboxError` when it does not come up; nothing is left
-    running then.
+    Without `keep` the sandbox ends with the last process that uses it, even if that process is killed. `report` gets
+    a line at each step. Raises `sandbox.errors.SandboxError` when the sandbox does not come up; then nothing is left
+    running.
     """
-    from sandbox.handle import start as start_sandbox  # noqa: PLC0415 - only who starts one pays for it
+    from sandbox.handle import start as start_sandbox  # noqa: PLC0415 - needed only for a start
 
     return start_sandbox(keep, report)
 
 
 def described() -> dict[str, str] | None:
-    """Return the description of the running sandbox without touching it, whole or not; None when none is up.
+    """Return the target description of the running sandbox, healthy or not; None when none is up.
 
-    Raises `sandbox.errors.SandboxError` when what it wrote about itself can't be read.
+    Raises `sandbox.errors.SandboxError` when its state can't be read.
     """
     from sandbox.settings import sandbox_settings  # noqa: PLC0415
     from sandbox.state import State  # noqa: PLC0415

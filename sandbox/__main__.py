@@ -25,14 +25,14 @@ app = typer.Typer(
 
 @app.command()
 def prepare() -> None:
-    """Make what every start uses: about a minute the first time, nothing after that."""
+    """Prepare what every start needs: about a minute the first time, nothing after that."""
     prepare_pieces(sandbox_settings(), _say)
     _say("The sandbox is prepared.")
 
 
 @app.command()
 def up(keep: Annotated[bool, typer.Option("--keep", help="Leave it running until `down`.")] = False) -> None:
-    """Start the sandbox, or take the running one; without --keep it ends with this command (Ctrl-C)."""
+    """Start the sandbox, or use the running one; without --keep it ends with this command (Ctrl-C)."""
     box = sandbox.start(keep, _say)
     _say(
         f"The sandbox is {'up' if box.started else 'already up'} ({box.start_seconds:.1f} s): "
@@ -48,7 +48,7 @@ def up(keep: Annotated[bool, typer.Option("--keep", help="Leave it running until
 
 @app.command()
 def down() -> None:
-    """End the sandbox, or what a killed one left running."""
+    """Stop the sandbox, or the processes that a killed one left."""
     names = end(sandbox_settings())
     _say(f"Ended: {', '.join(names)}." if names else "No sandbox is running.")
 
@@ -58,7 +58,7 @@ def restart(
     service: str,
     env: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, until its next restart.")] = None,
 ) -> None:
-    """Restart one service; the others go on."""
+    """Restart one service; the others keep running."""
     environment = {}
     for item in env or []:
         name, separator, value = item.partition("=")
@@ -71,7 +71,7 @@ def restart(
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Say what runs; exit status 1 when the sandbox is not up or not whole."""
+    """Show the services; the exit status is 1 when the sandbox is not up or not healthy."""
     state = State.read(sandbox_settings())
     if state is not None and not state.is_up():
         state.phase = "killed"
@@ -83,12 +83,12 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
         print("No sandbox is running: start one with `python -m sandbox up --keep`.")
     else:
         _show(state)
-    raise typer.Exit(1 if state is None or state.faults() else 0)
+    raise typer.Exit(1 if state is None or state.problems() else 0)
 
 
 @app.command(hidden=True)
 def supervise(keep: bool = False) -> None:
-    """Own the services; started by `up` and by the suite."""
+    """Run the services; `up` and the suite start this command."""
     raise typer.Exit(run_supervisor(sandbox_settings(), keep))
 
 
@@ -103,7 +103,7 @@ def _show(state: State) -> None:
         )
     print(
         f"Logs are in {sandbox_settings().logs}. "
-        "What is not healthy is started anew by `python -m sandbox restart NAME`."
+        "Restart a service that is not healthy with `python -m sandbox restart NAME`."
     )
 
 
@@ -112,7 +112,7 @@ def _say(line: str) -> None:
 
 
 def main() -> None:
-    """Run a command; what can't be done is one message and exit status 2."""
+    """Run a command; an expected error is one message and the exit status 2."""
     try:
         app()
     except SandboxError as error:

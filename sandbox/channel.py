@@ -1,8 +1,7 @@
-"""How others speak to the supervisor: a named pipe that whoever needs the sandbox holds open.
+"""The supervisor's named pipe, which every process that needs the sandbox keeps open.
 
-As long as somebody holds it open, the sandbox is needed; the system closes it for a process that dies,
-however it dies.
-A request is a line of JSON; its answer comes through a named pipe of the asker's.
+The sandbox stays up while any process has the pipe open. The operating system closes it for a process that dies.
+A request is a line of JSON. The answer comes through a named pipe of the requester.
 """
 
 import json
@@ -16,7 +15,7 @@ from sandbox.errors import SandboxError
 from sandbox.settings import SandboxSettings
 
 LONGEST_REQUEST = select.PIPE_BUF
-"""Bytes that the system writes into a pipe as one."""
+"""The most bytes that the system writes into a pipe at once."""
 
 
 def pipe(settings: SandboxSettings) -> Path:
@@ -24,8 +23,8 @@ def pipe(settings: SandboxSettings) -> Path:
     return settings.run / "supervisor.pipe"
 
 
-def hold(settings: SandboxSettings) -> int | None:
-    """Say that the sandbox is needed until the returned descriptor is closed; None where no supervisor is."""
+def open_pipe(settings: SandboxSettings) -> int | None:
+    """Open the pipe, which keeps the sandbox up until the descriptor is closed; None without a supervisor."""
     try:
         return os.open(pipe(settings), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -33,9 +32,9 @@ def hold(settings: SandboxSettings) -> int | None:
 
 
 def ask(settings: SandboxSettings, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Ask the supervisor for something and return its answer.
+    """Send a request to the supervisor and return its answer.
 
-    Raises `SandboxError` when there is none, when it refuses, or when it does not answer in time.
+    Raises `SandboxError` when there is no supervisor, when it refuses, or when it does not answer in time.
     """
     answers = settings.run / f"answer-{uuid4().hex}.pipe"
     line = json.dumps({**request, "answer": str(answers)}).encode() + b"\n"
@@ -43,7 +42,7 @@ def ask(settings: SandboxSettings, request: dict[str, Any], seconds: float) -> d
         raise SandboxError(
             f"The request is {len(line)} bytes long, more than {LONGEST_REQUEST}: pass less environment."
         )
-    supervisor = hold(settings)
+    supervisor = open_pipe(settings)
     if supervisor is None:
         raise SandboxError("No sandbox is running: start one with `python -m sandbox up --keep`.")
     os.mkfifo(answers, 0o600)
@@ -67,14 +66,14 @@ def ask(settings: SandboxSettings, request: dict[str, Any], seconds: float) -> d
     return answer
 
 
-def answer(address: str, said: dict[str, Any]) -> None:
-    """Answer a request; an asker that is gone needs none."""
+def answer(address: str, content: dict[str, Any]) -> None:
+    """Answer a request, if the requester still waits."""
     try:
         writing = os.open(address, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return
     try:
-        os.write(writing, json.dumps(said).encode() + b"\n")
+        os.write(writing, json.dumps(content).encode() + b"\n")
     except BrokenPipeError:
         pass
     finally:
@@ -82,7 +81,7 @@ def answer(address: str, said: dict[str, Any]) -> None:
 
 
 def _read_line(descriptor: int, seconds: float) -> bytes | None:
-    # Until the supervisor has opened the pipe, reading says "end" at once; polling waits for what is written.
+    # Until the supervisor has opened the pipe, a read returns "end" at once; a poll waits for data.
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     text = b""

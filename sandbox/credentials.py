@@ -1,4 +1,4 @@
-"""The sandbox's secrets: made once, in a file that its owner alone reads, passed on by environment only."""
+"""The sandbox's secrets: made once, stored in a file that only its owner can read, and passed on by environment."""
 
 import base64
 import json
@@ -18,14 +18,14 @@ def _password() -> str:
 
 
 def _secret(make: Callable[[], str]) -> str:
-    """Declare a secret that is made when the file does not have it; its value is not in the `repr`."""
+    """Declare a secret that is made when it is missing in the file; the `repr` leaves its value out."""
     made: str = field(default_factory=make, repr=False)
     return made
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Every secret of one sandbox."""
+    """All secrets of one sandbox."""
 
     keycloak_client_secret: str = _secret(_password)
     keycloak_admin_password: str = _secret(_password)
@@ -64,5 +64,5 @@ class Credentials:
 
 
 def fingerprint(key: str) -> str:
-    """Name a key without telling it: the first 16 hex digits of its SHA-256."""
+    """Return the fingerprint of a key: the first 16 hex digits of its SHA-256."""
     return sha256(key.encode()).hexdigest()[:16]

@@ -1,5 +1,5 @@
-"""What the sandbox says when it can't go on."""
+"""The errors of the sandbox."""
 
 
 class SandboxError(Exception):
-    """A sentence for the reader: what went wrong, where, and what to do next. It carries no secret."""
+    """An expected error. Its message says what went wrong, where, and what to do next, without any secret."""

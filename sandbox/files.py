@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and locks that end with their process."""
+"""Files that are written in one step, and locks that end with their process."""
 
 import fcntl
 import os
@@ -22,14 +22,14 @@ def write_private(path: Path, text: str) -> None:
 
 @contextmanager
 def locked(path: Path, seconds: float, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock file while the block runs; call `waiting` once when somebody else has it.
+    """Lock the file while the block runs; call `waiting` once when another process has the lock.
 
-    The lock ends with the process that holds it, kill -9 included. Raises `SandboxError` after `seconds`.
+    The lock ends with its process, kill -9 included. Raises `SandboxError` after `seconds`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         deadline = time.monotonic() + seconds
-        told = False
+        reported = False
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,10 +37,10 @@ def locked(path: Path, seconds: float, waiting: Callable[[], None]) -> Iterator[
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise SandboxError(
-                        f"Another process has held {path} for {seconds:.0f} s: end it, then try again."
+                        f"Another process has kept {path} locked for {seconds:.0f} s: end it, then try again."
                     ) from None
-                if not told:
-                    told = True
+                if not reported:
+                    reported = True
                     waiting()
                 time.sleep(0.05)
         yield

@@ -1,4 +1,4 @@
-"""A running sandbox in the hands of the process that started or took it."""
+"""A running sandbox, for the process that started it or uses it."""
 
 import json
 import os
@@ -20,48 +20,48 @@ from sandbox.settings import PROJECT, SERVICES, SandboxSettings, sandbox_setting
 from sandbox.state import State, sweep, wait_for_end
 
 LONGEST_START = 2400
-"""Seconds that a start may take, the preparation included."""
+"""The most seconds of a start, with the preparation."""
 LONGEST_SERVICES = 300
-"""Seconds that the services may take, once all is prepared."""
+"""The most seconds until the services are healthy, without the preparation."""
 LONGEST_STOP = 20
 LONGEST_RESTART = 120
 LONGEST_GREETING = 10
 LONGEST_SILENCE = 10
-"""Seconds after which a service that does not answer makes a running sandbox useless."""
+"""Seconds after which a running sandbox with a silent service can't be used."""
 
 Report = Callable[[str], None]
 
 
 @dataclass
 class Sandbox:
-    """A sandbox whose services were all healthy when it was started or taken."""
+    """A running sandbox; its services were healthy when this process started or found it."""
 
     settings: dict[str, str] = field(repr=False)
-    """The target description: what a user would set for a deployment of their own."""
+    """The target description: the settings that a user would write for their own deployment."""
     started: bool
-    """Whether this call started it; it took a running one otherwise."""
+    """Whether this call started it, or found it running."""
     start_seconds: float
     """How long this call took."""
     where: SandboxSettings = field(repr=False)
-    _held: int | None
+    _pipe: int | None
     _supervisor: subprocess.Popen[str] | None = None
 
     def stop(self) -> None:
-        """Say that it is not needed any more: it ends unless it is kept, or needed by others."""
-        if self._held is None:
+        """Release the sandbox: it ends unless it is kept, or another process needs it."""
+        if self._pipe is None:
             return
-        os.close(self._held)
-        self._held = None
+        os.close(self._pipe)
+        self._pipe = None
         if self._supervisor is not None:
             _wait_for_end(self.where, self._supervisor)
 
     def restart(self, service: str, environment: Mapping[str, str] | None = None) -> float:
-        """Restart one service, with more environment until its next restart; returns the seconds it took."""
+        """Restart one service, with extra environment until its next restart; return the seconds it took."""
         return restart(self.where, service, environment or {})
 
 
 def start(keep: bool, report: Report, settings: SandboxSettings | None = None) -> Sandbox:
-    """See `sandbox.start`; with settings of its own where those of the environment are not meant."""
+    """Start a sandbox as `sandbox.start` does, with the given settings or those of the environment."""
     settings = settings or sandbox_settings()
     began = time.monotonic()
     try:
@@ -73,23 +73,23 @@ def start(keep: bool, report: Report, settings: SandboxSettings | None = None) -
         ) from error
     waiting = "Another start of the sandbox is under way, waiting for it"
     with locked(settings.home / "start.lock", LONGEST_START, lambda: report(waiting)):
-        held = _take(settings, keep, report)
+        pipe = _take(settings, keep, report)
         supervisor = None
-        if held is None:
+        if pipe is None:
             prepare(settings, report)
-            supervisor, held = _launch(settings, keep, report)
+            supervisor, pipe = _launch(settings, keep, report)
         target = json.loads(settings.target.read_text())
-    return Sandbox(target, supervisor is not None, round(time.monotonic() - began, 2), settings, held, supervisor)
+    return Sandbox(target, supervisor is not None, round(time.monotonic() - began, 2), settings, pipe, supervisor)
 
 
 def restart(settings: SandboxSettings, service: str, environment: Mapping[str, str]) -> float:
-    """Ask the running sandbox to restart one service; returns the seconds until it was healthy."""
+    """Restart one service of the running sandbox; return the seconds until it was healthy."""
     request = {"do": "restart", "service": service, "environment": dict(environment)}
     return float(channel.ask(settings, request, LONGEST_RESTART)["seconds"])
 
 
 def end(settings: SandboxSettings) -> list[str]:
-    """End the running sandbox, or what a killed one left; returns the names of the services that ran."""
+    """End the running sandbox, or the processes that a killed one left; return the names of their services."""
     state = State.read(settings)
     if state is None:
         return []
@@ -109,7 +109,7 @@ def end(settings: SandboxSettings) -> list[str]:
 
 
 def ask_services(settings: SandboxSettings, state: State) -> None:
-    """Ask every service that is noted as healthy, and note those that do not answer as silent."""
+    """Check every healthy service, and set the phase of those that do not answer to silent."""
     ports = {name: service.port for name, service in state.services.items()}
     plan = Plan(settings, Credentials.load(settings.secrets), dict.fromkeys(SERVICES, 0) | ports)
     healthy = [name for name, service in state.services.items() if service.phase == "healthy"]
@@ -121,7 +121,7 @@ def ask_services(settings: SandboxSettings, state: State) -> None:
 
 
 def _take(settings: SandboxSettings, keep: bool, report: Report) -> int | None:
-    """Take the sandbox that runs; one that can't be used, or was left by a killed supervisor, is ended."""
+    """Connect to the running sandbox; end one that can't be used, or that a killed supervisor left."""
     state = State.read(settings)
     if state is None:
         return None
@@ -136,24 +136,24 @@ def _take(settings: SandboxSettings, keep: bool, report: Report) -> int | None:
                 f"In the sandbox that is running, {name} has the fault {service.fault} switched on: wait until "
                 f"`make faults` has ended, or switch it off with `python -m sandbox restart {name}`."
             )
-    held = channel.hold(settings)
-    faults = _faults(settings)
-    if held is not None and not faults:
+    pipe = channel.open_pipe(settings)
+    problems = _problems(settings)
+    if pipe is not None and not problems:
         try:
             channel.ask(settings, {"do": "keep" if keep else "greet"}, LONGEST_GREETING)
         except SandboxError as error:
-            faults = [str(error)]
+            problems = [str(error)]
         else:
-            return held
-    if held is not None:
-        os.close(held)
-    report(f"Ended a running sandbox that can't be used: {'; '.join(faults) or 'it is ending'}")
+            return pipe
+    if pipe is not None:
+        os.close(pipe)
+    report(f"Ended a running sandbox that can't be used: {'; '.join(problems) or 'it is ending'}")
     end(settings)
     return None
 
 
-def _faults(settings: SandboxSettings) -> list[str]:
-    """Return why the running sandbox can't be used; a service that is busy or restarting is given time."""
+def _problems(settings: SandboxSettings) -> list[str]:
+    """Return why the running sandbox can't be used; wait for a busy or restarting service."""
     deadline = time.monotonic() + LONGEST_SILENCE
     while True:
         state = State.read(settings)
@@ -164,16 +164,16 @@ def _faults(settings: SandboxSettings) -> list[str]:
         passing = phases & {"silent", "starting", "stopped"}
         if state.phase != "ready" or not passing or time.monotonic() > deadline:
             missing = [name for name in settings.only if name not in state.services]
-            return state.faults() + [f"{name} is not part of it" for name in missing]
+            return state.problems() + [f"{name} is not part of it" for name in missing]
         time.sleep(0.1)
 
 
 def _launch(settings: SandboxSettings, keep: bool, report: Report) -> tuple[subprocess.Popen[str], int]:
-    pipe = channel.pipe(settings)
-    pipe.unlink(missing_ok=True)
-    os.mkfifo(pipe, 0o600)
-    # Reading too, so that the pipe can be opened before the supervisor is there to read it.
-    held = os.open(pipe, os.O_RDWR | os.O_CLOEXEC)
+    path = channel.pipe(settings)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+    # Open it for reading too: without a reader it could not be opened before the supervisor runs.
+    pipe = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     command = [sys.executable, "-m", "sandbox", "supervise", *(["--keep"] if keep else [])]
     with (settings.home / "supervisor.log").open("w") as log:
         supervisor = subprocess.Popen(
@@ -189,29 +189,29 @@ def _launch(settings: SandboxSettings, keep: bool, report: Report) -> tuple[subp
     try:
         _follow(supervisor, report)
     except BaseException:
-        os.close(held)
+        os.close(pipe)
         supervisor.terminate()
         supervisor.wait(LONGEST_STOP)
         end(settings)
         raise
-    return supervisor, held
+    return supervisor, pipe
 
 
 def _follow(supervisor: subprocess.Popen[str], report: Report) -> None:
-    """Report what the supervisor says until all is up; raises `SandboxError` when it does not come up."""
+    """Pass on the supervisor's reports until all is up; raise `SandboxError` when it does not come up."""
     assert supervisor.stdout is not None
-    # Every service has a deadline of its own; this one is for a supervisor that does not keep them.
+    # Each service has its own deadline; this one is for a supervisor that ignores them.
     too_late = threading.Timer(LONGEST_SERVICES, supervisor.kill)
     too_late.start()
     try:
         for line in supervisor.stdout:
-            said = json.loads(line)
-            if "report" in said:
-                report(said["report"])
-            if "ready" in said:
+            message = json.loads(line)
+            if "report" in message:
+                report(message["report"])
+            if "ready" in message:
                 return
-            if "failed" in said:
-                raise SandboxError(said["failed"])
+            if "failed" in message:
+                raise SandboxError(message["failed"])
     finally:
         too_late.cancel()
     raise SandboxError(
@@ -221,7 +221,7 @@ def _follow(supervisor: subprocess.Popen[str], report: Report) -> None:
 
 
 def _wait_for_end(settings: SandboxSettings, supervisor: subprocess.Popen[str]) -> None:
-    """Wait until the supervisor has ended, unless it goes on because it is kept or needed by others."""
+    """Wait until the supervisor has ended, unless the sandbox is kept or another process needs it."""
     deadline = time.monotonic() + 2
     while supervisor.poll() is None and time.monotonic() < deadline:
         state = State.read(settings)

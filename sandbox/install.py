@@ -1,6 +1,6 @@
-"""Installs the packages of the suite into `.venv`, with nothing but Python's own library to begin with.
+"""Install the packages of the suite into `.venv`, with only Python's own library.
 
-A whole environment carries a marker with the hash of the requirements; while it fits, there is nothing to do.
+A complete environment has a marker with the hash of the requirements; while it fits, there is nothing to do.
 """
 
 import argparse
@@ -22,26 +22,26 @@ ENVIRONMENT = PROJECT / ".venv"
 SUITE = ("requirements.txt",)
 TESTS = ("tests/requirements.txt",)
 READ = ("pyproject.toml", "constraints.txt", "sandbox/requirements.txt")
-"""What the requirements refer to."""
+"""The files that the requirements refer to."""
 MEGABYTES = 900
 LONGEST_INSTALL = 1800
-"""Seconds that the download of all packages may take."""
+"""The most seconds of the download of all packages."""
 
 
 class InstallError(Exception):
-    """A sentence for the reader: what, where, and what to do next."""
+    """An expected error. Its message says what went wrong, where, and what to do next."""
 
 
 def install(arguments: Sequence[str]) -> int:
     """Make or complete the environment, then prepare the sandbox and the report's tool.
 
-    Returns the exit status: 0, or 2 with one sentence on standard error.
+    Returns the exit status: 0, or 2 with a message on standard error.
     """
     parser = argparse.ArgumentParser(prog="bootstrap.py", description="Install what the suite needs into .venv.")
     parser.add_argument("--tests", action="store_true", help="also what the suite's own tests need")
     parser.add_argument("--no-sandbox", action="store_true", help="leave the sandbox unprepared")
     wanted = parser.parse_args(arguments)
-    # A plain `kill` then removes what is half-made, as Ctrl-C does.
+    # A plain `kill` then removes what is unfinished, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         _install_packages(SUITE + (TESTS if wanted.tests else ()))
@@ -62,9 +62,9 @@ def install(arguments: Sequence[str]) -> int:
 
 
 def installer_environment() -> dict[str, str]:
-    """Return the environment for pip and uv: the caller's, without what would put packages elsewhere.
+    """Return the caller's environment for pip and uv, without the variables that would install packages elsewhere.
 
-    Where the caller's home can't be written, uv keeps what it fetches in the project.
+    If the caller's home can't be written, uv's cache is in the project.
     """
     own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     own["PIP_USER"] = "0"
@@ -115,7 +115,7 @@ def _known(marker: Path) -> dict[str, str]:
 
 
 def _runs(environment: Path) -> bool:
-    """Tell whether the environment's Python runs and is the one that runs this."""
+    """Return whether the environment's Python runs, and is the version of this one."""
     script = "import sys, pip; print(sys.version)"
     try:
         ran = subprocess.run(
@@ -205,11 +205,11 @@ def _last_line(output: str | bytes | None) -> str:
     text = output.decode(errors="replace") if isinstance(output, bytes) else output or ""
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower()]
-    return (errors or lines or ["it said nothing"])[-1][:300]
+    return (errors or lines or ["no output"])[-1][:300]
 
 
 def _give_name(target: Path) -> None:
-    """Rename the whole environment, and tell its scripts the new name of the folder they are in."""
+    """Rename the complete environment, and correct the folder's name in its scripts."""
     for script in [*(target / "bin").iterdir(), target / "pyvenv.cfg"]:
         if script.is_symlink() or not script.is_file():
             continue
@@ -221,7 +221,7 @@ def _give_name(target: Path) -> None:
 
 
 def _prepare(*, sandbox: bool) -> int:
-    """Run the preparations that need the packages; returns the first exit status that is not 0."""
+    """Run the preparations that need the packages; return the first exit status that is not 0."""
     modules = [["sandbox", "prepare"]] if sandbox and not _has_target() else []
     for module in [*modules, ["creditflow.reporting.report_tool"]]:
         status = subprocess.run([ENVIRONMENT / "bin" / "python", "-m", *module], cwd=PROJECT, check=False).returncode
@@ -231,7 +231,7 @@ def _prepare(*, sandbox: bool) -> int:
 
 
 def _has_target() -> bool:
-    """Tell whether the environment or `.env` names a deployment, which makes a sandbox needless."""
+    """Return whether the environment or `.env` names a deployment, so that no sandbox is needed."""
     if os.environ.get("OPS_CENTER_URL"):
         return True
     try:

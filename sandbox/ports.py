@@ -1,4 +1,4 @@
-"""Ports on 127.0.0.1: the ones that the user pinned, free ones for the rest."""
+"""Ports on 127.0.0.1: those that the user set, and free ones for the other services."""
 
 import random
 import socket
@@ -11,47 +11,47 @@ from sandbox.errors import SandboxError
 
 HOST = "127.0.0.1"
 FREE_PORTS = range(20000, 32000)
-"""Below the ports that the system gives to connections, so that none of them takes one too early."""
+"""Below the ports that the system gives to connections, so that no connection takes one."""
 
 
 def choose_ports(services: Iterable[str], pinned: Mapping[str, int]) -> dict[str, int]:
-    """Give each service a port of its own; raises `SandboxError` for a pinned one that can't be had."""
+    """Choose a port for each service; raise `SandboxError` for a pinned port that is not free."""
     names = list(services)
     chosen: dict[str, int] = {}
-    # All are bound until the last is chosen, so that none is chosen twice.
-    with ExitStack() as held:
+    # All stay bound until the last one is chosen, so that none is chosen twice.
+    with ExitStack() as sockets:
         for name in (name for name in names if name in pinned):
             try:
-                _bind(held, pinned[name])
+                _bind(sockets, pinned[name])
             except OSError as error:
                 raise SandboxError(
-                    f"Port {pinned[name]} on {HOST}, which SANDBOX_PORTS gives to {name}, can't be had "
+                    f"Port {pinned[name]} on {HOST}, which SANDBOX_PORTS gives to {name}, can't be used "
                     f"({error.strerror}{_holder(pinned[name])}): end what uses it, or name another port."
                 ) from error
             chosen[name] = pinned[name]
         for name in (name for name in names if name not in pinned):
-            chosen[name] = _bind_free(held)
+            chosen[name] = _bind_free(sockets)
     return chosen
 
 
-def _bind_free(held: ExitStack) -> int:
+def _bind_free(sockets: ExitStack) -> int:
     for port in random.sample(FREE_PORTS, 200):
         with suppress(OSError):
-            _bind(held, port)
+            _bind(sockets, port)
             return port
     raise SandboxError(
         f"No free port was found on {HOST} from {FREE_PORTS.start} to {FREE_PORTS.stop}: name some with SANDBOX_PORTS."
     )
 
 
-def _bind(held: ExitStack, port: int) -> None:
-    candidate = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+def _bind(sockets: ExitStack, port: int) -> None:
+    candidate = sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     candidate.bind((HOST, port))
 
 
 def _holder(port: int) -> str:
-    """Name the process that listens on the port, where the system tells."""
+    """Name the process that listens on the port, if the system reports it."""
     with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:

@@ -1,4 +1,4 @@
-"""`prepare`: make what every start uses, the pieces beside each other, each of them once."""
+"""`prepare`: make the pieces that every start needs, in parallel and once."""
 
 import shutil
 import time
@@ -13,16 +13,16 @@ from sandbox.services import with_needs
 from sandbox.settings import SandboxSettings
 from sandbox.state import State
 
-SAY_EVERY = 5
-"""Seconds between the lines that tell how far it is."""
+REPORT_EVERY = 5
+"""Seconds between the lines that report the progress."""
 WAIT_FOR_OTHER = 1800
-"""Seconds that another preparation of the same folder may take."""
+"""The most seconds of another preparation of the same folder."""
 
 
 def prepare(settings: SandboxSettings, report: Callable[[str], None]) -> Credentials:
-    """Make every piece that the services need and that is missing or out of date; return the secrets used.
+    """Make every needed piece that is missing or out of date; return the secrets.
 
-    Raises `SandboxError` when a piece can't be made; what was being made is then removed.
+    Raises `SandboxError` when a piece can't be made, and removes unfinished ones.
     """
     try:
         settings.prepared.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def _make(pieces: list[Piece], report: Callable[[str], None]) -> None:
         for name in piece.needs:
             if name in made:
                 made[name].result()
-        return piece.make_whole()
+        return piece.make_completely()
 
     with ThreadPoolExecutor(len(pieces)) as pool:
         for piece in pieces:
@@ -63,7 +63,7 @@ def _make(pieces: list[Piece], report: Callable[[str], None]) -> None:
         running = dict(zip(made.values(), pieces, strict=True))
         try:
             while running:
-                done, _ = wait(running, timeout=SAY_EVERY, return_when=FIRST_COMPLETED)
+                done, _ = wait(running, timeout=REPORT_EVERY, return_when=FIRST_COMPLETED)
                 for future in done:
                     piece = running.pop(future)
                     seconds = future.result()

@@ -1,7 +1,7 @@
-"""Starts a Python program as a process of its own without paying for its imports.
+"""Start a Python program as a process of its own, with the libraries imported already.
 
-A server process (multiprocessing's forkserver) has imported the libraries that a run of the features needs, and none
-of the project's own modules. Each program is a fork of it. It behaves as `python -m MODULE` does: folder, environment,
+A server process (multiprocessing's forkserver) imports the libraries that a run of the features needs, and none
+of the project's own modules. Each program is a fork of it. It behaves as `python -m MODULE`: folder, environment,
 outputs, exit status, signals and session are its own.
 """
 
@@ -29,7 +29,7 @@ LIBRARIES = (
     "lago_python_client.client", "psutil", "psycopg2.extras", "pydantic_settings", "redis", "requests", "rich.console",
     "tenacity", "typer",
 )  # fmt: skip
-"""What a run of the features imports beyond the project's own modules."""
+"""The libraries that a run of the features imports."""
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(list(LIBRARIES))
@@ -39,15 +39,15 @@ class Program:
     """A running `python -m MODULE ARGUMENTS`, with a part of the interface of `subprocess.Popen`.
 
     Args:
-        arguments: the module, then what its command line has.
+        arguments: the module and its arguments.
         cwd: its folder.
         env: its whole environment.
-        stderr: `subprocess.STDOUT` where both outputs are one, None where each is read alone.
+        stderr: `subprocess.STDOUT` for one output, None for two separate ones.
 
     Attributes:
         stdout: its standard output, to be read.
-        stderr: its standard error where that is read alone.
-        pid: its process id, which is the id of its session and process group too.
+        stderr: its standard error, if separate.
+        pid: its process id, also the id of its session and process group.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class Program:
         return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end; returns the exit status.
+        """Wait for its end and return the exit status.
 
         Raises:
-            subprocess.TimeoutExpired: it did not end in so many seconds.
+            subprocess.TimeoutExpired: it did not end in time.
         """
         self._process.join(timeout)
         if self._process.exitcode is None:
@@ -90,55 +90,55 @@ class Program:
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal, unless it has ended."""
+        """Send a signal, unless the program has ended."""
         with suppress(ProcessLookupError):
             if self.returncode is None:
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it and all processes of its group by force."""
+        """Kill the program and its process group."""
         with suppress(ProcessLookupError):
             if self.returncode is None:
                 os.killpg(self.pid, signal.SIGKILL)
 
     def read(self, timeout: float) -> tuple[bytes, bytes]:
-        """Read both outputs to their end, and wait for the program's.
+        """Read both outputs to their end, and wait for the end of the program.
 
         Raises:
-            subprocess.TimeoutExpired: it did not end in so many seconds, and was killed. Has what it wrote.
+            subprocess.TimeoutExpired: it did not end in time and was killed; the exception has its output.
         """
         until = time.monotonic() + timeout
         open_files = {file.fileno(): file for file in (self.stdout, self.stderr) if file is not None}
-        said = dict.fromkeys(open_files, b"")
+        outputs = dict.fromkeys(open_files, b"")
         while open_files:
             ready = multiprocessing.connection.wait(list(open_files), max(0.0, until - time.monotonic()))
             if not ready:
                 self.kill()
                 self.wait()
-                raise subprocess.TimeoutExpired(str(self._process), timeout, b"".join(said.values()))
+                raise subprocess.TimeoutExpired(str(self._process), timeout, b"".join(outputs.values()))
             for number in ready:
                 assert isinstance(number, int)
                 part = os.read(number, 65_536)
-                said[number] += part
+                outputs[number] += part
                 if not part:
                     del open_files[number]
         self.wait(max(0.1, until - time.monotonic()))
-        both = list(said.values())
+        both = list(outputs.values())
         return both[0], both[1] if both[1:] else b""
 
 
 def run(
     arguments: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], timeout: float, stderr: int | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -m MODULE ARGUMENTS` to its end, as `subprocess.run` does; its outputs are UTF-8 text.
+    """Run `python -m MODULE ARGUMENTS` as `subprocess.run` does; its outputs are UTF-8 text.
 
     Raises:
-        subprocess.TimeoutExpired: it did not end in so many seconds.
+        subprocess.TimeoutExpired: it did not end in time.
     """
     program = Program(arguments, cwd=cwd, env=env, stderr=stderr)
-    said, errors = program.read(timeout)
+    output, errors = program.read(timeout)
     return subprocess.CompletedProcess(
-        list(arguments), program.wait(), said.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+        list(arguments), program.wait(), output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
     )
 
 
@@ -149,7 +149,7 @@ def _readable(pipe: Connection) -> io.BufferedReader:
 
 
 def _begin_as_python_does() -> None:
-    """Import anew what the environment's .pth files name, as some of it looks at the command line."""
+    """Import again what the environment's .pth files name, because some of it reads the command line."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "creditflow"]:
         del sys.modules[name]
     for folder in site.getsitepackages():
@@ -159,7 +159,7 @@ def _begin_as_python_does() -> None:
 def _become(
     arguments: list[str], folder: str, environment: dict[str, str], output: Connection, errors: Connection | None
 ) -> NoReturn:
-    """Turn this fork into the program, to its end."""
+    """Run the program in this fork, and exit."""
     os.setsid()
     os.dup2(output.fileno(), 1)
     os.dup2((errors or output).fileno(), 2)

@@ -1,4 +1,4 @@
-"""Where the sandbox keeps what it makes, and what its user may set: four environment variables."""
+"""The sandbox's settings (four environment variables) and its folders."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from pathlib import Path
 from sandbox.errors import SandboxError
 
 PROJECT = Path(__file__).resolve().parent.parent
-"""The project's root: services run from here, so that their modules are found."""
+"""The project's root, in which the services run, so that their modules are found."""
 
 SERVICES = ("litellm", "keycloak", "postgresql", "redis", "provider", "lago", "ops-center")
 """Every service, the slowest to start first."""
@@ -16,10 +16,10 @@ SERVICES = ("litellm", "keycloak", "postgresql", "redis", "provider", "lago", "o
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """What the environment says about the sandbox.
+    """The settings of one sandbox.
 
     - `SANDBOX_HOME`: the folder of all state, `.sandbox` in the project by default.
-    - `SANDBOX_PREPARED`: the folder of what is made once, `SANDBOX_HOME` by default; sandboxes can share it.
+    - `SANDBOX_PREPARED`: the folder of the prepared pieces, `SANDBOX_HOME` by default; sandboxes can share it.
     - `SANDBOX_PORTS`: ports to use, such as `keycloak=8080,ops-center=8000`; the others are free ones.
     - `SANDBOX_ONLY`: the services to start, such as `postgresql,redis`; all of them by default.
     """
@@ -31,31 +31,31 @@ class SandboxSettings:
 
     @property
     def run(self) -> Path:
-        """State of the running sandbox; what an ended one left is removed at the next start."""
+        """The state of the running sandbox; each start removes the last one's."""
         return self.home / "run"
 
     @property
     def logs(self) -> Path:
-        """One log a service, of the running sandbox or of the last one."""
+        """The logs of the services, of the running sandbox or of the last one."""
         return self.run / "log"
 
     @property
     def target(self) -> Path:
-        """The running sandbox as the suite's settings; there only while everything is up."""
+        """The target description of the running sandbox; it exists only while everything is up."""
         return self.run / "target.json"
 
     @property
     def state(self) -> Path:
-        """Processes, ports, logs and start times of the running sandbox."""
+        """The processes, ports, logs and start times of the running sandbox."""
         return self.run / "state.json"
 
     @property
     def secrets(self) -> Path:
-        """The generated secrets; they live beside what was prepared with them."""
+        """The generated secrets, in the folder of the pieces that were made with them."""
         return self.prepared / "secrets.json"
 
     def environment(self) -> dict[str, str]:
-        """Return the same settings as the environment names them."""
+        """Return these settings as environment variables."""
         return {
             "SANDBOX_HOME": str(self.home),
             "SANDBOX_PREPARED": str(self.prepared),
@@ -67,7 +67,7 @@ class SandboxSettings:
 def sandbox_settings(environment: Mapping[str, str] | None = None) -> SandboxSettings:
     """Read the settings from the environment.
 
-    Raises `SandboxError` for a port or a service name that can't be.
+    Raises `SandboxError` for a wrong port or an unknown service.
     """
     values = os.environ if environment is None else environment
     home = Path(values.get("SANDBOX_HOME") or PROJECT / ".sandbox").absolute()
@@ -104,13 +104,13 @@ def _only(text: str) -> tuple[str, ...]:
 
 def _known(name: str, setting: str) -> None:
     if name not in SERVICES:
-        raise SandboxError(f"{setting} names {name!r}, which is no service: use {', '.join(sorted(SERVICES))}.")
+        raise SandboxError(f"{setting} names {name!r}, which is not a service: use {', '.join(sorted(SERVICES))}.")
 
 
 def service_environment() -> dict[str, str]:
-    """Return what a service gets of the caller's environment: enough to run, nothing that changes its work.
+    """Return the part of the caller's environment for a service: what it needs to run, and nothing else.
 
-    A proxy, a `JAVA_OPTS` or a provider's key of the caller's must not reach the services.
+    The caller's proxy, `JAVA_OPTS` or provider key must not reach the services.
     """
     kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
     own = {name: value for name, value in os.environ.items() if name in kept or name.startswith("SANDBOX_")}

@@ -1,4 +1,4 @@
-"""What others know of a running sandbox: `state.json`, and the processes that it names."""
+"""The state of a running sandbox: `state.json`, and the processes that it names."""
 
 import os
 import signal
@@ -14,11 +14,11 @@ from sandbox.files import write_private
 from sandbox.settings import SandboxSettings
 
 CLOCK_TOLERANCE = 2.0
-"""Seconds by which a process's start time may seem to move when the machine's clock is set."""
+"""Seconds that a process's start time may differ after the machine's clock was set."""
 
 
 class ProcessId(BaseModel):
-    """A process that can't be taken for another one that has the same number later."""
+    """A process, identified by its number and its start time."""
 
     pid: int
     started: float
@@ -26,19 +26,19 @@ class ProcessId(BaseModel):
 
     @classmethod
     def of(cls, pid: int) -> Self:
-        """Name a process that runs; raises `psutil.NoSuchProcess`."""
+        """Identify a running process; raise `psutil.NoSuchProcess`."""
         return cls(pid=pid, started=psutil.Process(pid).create_time())
 
     def process(self) -> psutil.Process | None:
-        """Return the process if it still runs."""
+        """Return the process if it still runs, else None."""
         try:
             process = psutil.Process(self.pid)
             return None if self._is_older_than(process) or not _runs(process) else process
         except psutil.Error:
             return None
 
-    def is_somebody_else(self) -> bool:
-        """Tell whether the number now belongs to a process that started later."""
+    def is_another_process(self) -> bool:
+        """Return whether the number now belongs to a later process."""
         try:
             return self._is_older_than(psutil.Process(self.pid))
         except psutil.Error:
@@ -49,31 +49,31 @@ class ProcessId(BaseModel):
 
 
 class ServiceState(BaseModel):
-    """One service as the supervisor sees it."""
+    """The state of one service."""
 
     phase: str
-    """waiting, starting, healthy, died or stopped; silent when it did not answer who asked."""
+    """waiting, starting, healthy, died or stopped; silent when it did not answer a check."""
     port: int
     url: str
     log: str
     version: str
     process: ProcessId | None = None
     seconds: float | None = None
-    """How long its start took, from its first process to its first healthy answer."""
+    """Seconds from the start of its process to its first healthy answer."""
     exit_status: int | None = None
     environment: list[str] = []
-    """The names of the environment variables that a restart gave it beyond its own."""
+    """The names of the extra environment variables of its last restart."""
     fault: str = ""
-    """The deliberate defect that is switched on in it (`sandbox.faults`)."""
+    """The fault (deliberate defect, `sandbox.faults`) that is switched on in it."""
 
     def described(self) -> str:
-        """Say in a word or three how it is."""
-        said = self.phase if self.exit_status is None else f"{self.phase} (exit status {self.exit_status})"
-        return f"{said}, with the fault {self.fault} switched on" if self.fault else said
+        """Describe its state in a few words."""
+        words = self.phase if self.exit_status is None else f"{self.phase} (exit status {self.exit_status})"
+        return f"{words}, with the fault {self.fault} switched on" if self.fault else words
 
 
 class State(BaseModel):
-    """The sandbox as its supervisor wrote it down."""
+    """The state of the sandbox, as its supervisor wrote it."""
 
     supervisor: ProcessId
     owner: ProcessId | None = None
@@ -81,14 +81,14 @@ class State(BaseModel):
     phase: str
     """starting, ready or stopping."""
     keep: bool
-    """Whether it stays when nobody uses it."""
+    """Whether it stays up without a user."""
     services: dict[str, ServiceState] = {}
     seconds: float | None = None
-    """How long the start took."""
+    """Seconds that the start took."""
 
     @classmethod
     def read(cls, settings: SandboxSettings) -> Self | None:
-        """Return what is written, None where nothing is; raises `SandboxError` for what makes no sense."""
+        """Read the state, None without one; raise `SandboxError` for an unreadable file."""
         try:
             return cls.model_validate_json(settings.state.read_bytes())
         except FileNotFoundError:
@@ -100,15 +100,15 @@ class State(BaseModel):
             ) from error
 
     def write(self, settings: SandboxSettings) -> None:
-        """Write it down, in one step."""
+        """Write the state in one step."""
         write_private(settings.state, self.model_dump_json(indent=2))
 
     def is_up(self) -> bool:
-        """Tell whether the supervisor still runs."""
+        """Return whether the supervisor still runs."""
         return self.supervisor.process() is not None
 
-    def faults(self) -> list[str]:
-        """Return what is noted that keeps it from being used, a clause each; none when all is healthy."""
+    def problems(self) -> list[str]:
+        """Return why the sandbox can't be used, one clause for each reason; empty when all is healthy."""
         if self.phase != "ready":
             return [f"it is {self.phase}"]
         return [
@@ -117,7 +117,7 @@ class State(BaseModel):
 
 
 def sweep(state: State) -> list[str]:
-    """End what a supervisor that was killed left running; returns the names of those services."""
+    """End the processes that a killed supervisor left; return the names of their services."""
     left = {name: found for name, service in state.services.items() if (found := _left(service))}
     everything = [process for processes in left.values() for process in processes]
     for process in everything:
@@ -130,9 +130,9 @@ def sweep(state: State) -> list[str]:
 
 
 def wait_for_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Wait until the processes have ended; returns those that still run.
+    """Wait until the processes have ended; return those that still run.
 
-    One that has ended counts as such even before its parent has noticed.
+    A process that its parent has not waited for yet counts as ended.
     """
     deadline = time.monotonic() + seconds
     alive = [process for process in processes if _runs(process)]
@@ -150,14 +150,14 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def _left(service: ServiceState) -> list[psutil.Process]:
-    """Return the service's processes: it and its children, or its group when it ended before them."""
+    """Return the service's processes: it and its children, or its group when it has ended."""
     if service.process is None:
         return []
     leader = service.process.process()
     if leader is not None:
         return [leader, *leader.children(recursive=True)]
-    if service.process.is_somebody_else():
-        return []  # a number is given again only when no process of its group is left
+    if service.process.is_another_process():
+        return []  # the system reuses a number only when its process group is empty
     return [process for process in psutil.process_iter() if _group(process) == service.process.pid]
 
 
@@ -169,5 +169,5 @@ def _group(process: psutil.Process) -> int | None:
 
 
 def _signal(process: psutil.Process, number: int) -> None:
-    with suppress(psutil.Error):  # one that ended by itself is as good
+    with suppress(psutil.Error):  # it may have ended by itself
         process.send_signal(number)

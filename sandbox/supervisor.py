@@ -1,4 +1,4 @@
-"""The process that owns the services of one sandbox: it starts them, and ends them when nobody needs them."""
+"""The process that runs the services of one sandbox: it starts them, and ends them when no process needs them."""
 
 import json
 import os
@@ -22,16 +22,16 @@ from sandbox.services import SERVICE_CLASSES, Plan, Running, Service, with_needs
 from sandbox.settings import SERVICES, SandboxSettings
 from sandbox.state import ProcessId, ServiceState, State
 
-Say = Callable[[dict[str, Any]], None]
-"""Tells the process that started the supervisor how far it is."""
+Report = Callable[[dict[str, Any]], None]
+"""Reports the progress to the process that started the supervisor."""
 
 
 class Supervisor:
-    """Starts the services beside each other, watches them, answers requests, and stops them as a whole."""
+    """Starts the services in parallel, watches them, answers requests, and stops them together."""
 
-    def __init__(self, settings: SandboxSettings, keep: bool, say: Say) -> None:
+    def __init__(self, settings: SandboxSettings, keep: bool, report: Report) -> None:
         self.settings = settings
-        self.say = say
+        self.report = report
         self.state = State(
             supervisor=ProcessId.of(os.getpid()),
             owner=ProcessId.of(os.getppid()),
@@ -46,7 +46,7 @@ class Supervisor:
         self._failure: SandboxError | None = None
 
     def run(self) -> int:
-        """Run until nobody needs the sandbox; returns the exit status, 2 when it did not come up."""
+        """Run until no process needs the sandbox; return the exit status, 2 when it did not come up."""
         requests = os.open(channel.pipe(self.settings), os.O_RDONLY | os.O_NONBLOCK)
         if self.state.keep:
             self._keep()
@@ -67,7 +67,7 @@ class Supervisor:
         return 2 if self._failure else 0
 
     def _serve(self, requests: int, wake: int) -> None:
-        """Answer requests and note deaths until somebody says stop, or nobody holds the pipe."""
+        """Answer requests and note ended services, until a signal comes or no process has the pipe open."""
         unread = b""
         with selectors.DefaultSelector() as events:
             events.register(requests, selectors.EVENT_READ)
@@ -86,8 +86,8 @@ class Supervisor:
                         self._do(json.loads(line))
 
     def _keep(self) -> None:
-        """Hold the own pipe, so that it never says that nobody is left."""
-        channel.hold(self.settings)
+        """Open the pipe here too, so that it never reports its end."""
+        channel.open_pipe(self.settings)
         self.state.keep = True
 
     def _start(self, done: Callable[[], object]) -> None:
@@ -99,10 +99,10 @@ class Supervisor:
                     start.result()
             self._describe_target()
             self._note(phase="ready", seconds=round(time.monotonic() - began, 2))
-            self.say({"ready": self.state.seconds})
+            self.report({"ready": self.state.seconds})
         except SandboxError as error:
             self._fail(error)
-        except Exception as error:  # the reader gets a sentence, the supervisor's log the rest
+        except Exception as error:  # the reader gets a message, the supervisor's log the trace
             traceback.print_exc()
             self._fail(SandboxError(f"The sandbox could not be started ({type(error).__name__}: {error})."))
         finally:
@@ -110,7 +110,7 @@ class Supervisor:
 
     def _fail(self, error: SandboxError) -> None:
         with self._lock:
-            if not self._stopping.is_set():  # what fails while it stops, fails because it stops
+            if not self._stopping.is_set():  # a failure during the stop is caused by the stop
                 self._failure = error
             self._stopping.set()
 
@@ -146,7 +146,7 @@ class Supervisor:
         except SandboxError as error:
             self._fail(error)
             raise
-        except Exception as error:  # the reader gets a sentence, the supervisor's log the rest
+        except Exception as error:  # the reader gets a message, the supervisor's log the trace
             traceback.print_exc()
             failure = SandboxError(
                 f"{service.name} could not be started ({type(error).__name__}: {error}): {service.cure}"
@@ -155,7 +155,7 @@ class Supervisor:
             raise failure from error
 
     def _run(self, service: Service, environment: Mapping[str, str]) -> float:
-        """Start the service's process and wait until it is healthy; returns the seconds it took."""
+        """Start the service's process and wait until it is healthy; return the seconds it took."""
         began = time.monotonic()
         with self._lock:
             if self._stopping.is_set():
@@ -172,7 +172,7 @@ class Supervisor:
         noted.phase, noted.seconds = "healthy", round(time.monotonic() - began, 2)
         self._note()
         if self.state.phase == "starting":
-            self.say({"report": f"{service.name} is up ... {noted.seconds:.1f} s"})
+            self.report({"report": f"{service.name} is up ... {noted.seconds:.1f} s"})
         return noted.seconds
 
     def _describe_target(self) -> None:
@@ -197,7 +197,7 @@ class Supervisor:
                     self._note()
 
     def _do(self, request: dict[str, Any]) -> None:
-        said: dict[str, Any] = {}
+        answer: dict[str, Any] = {}
         try:
             match request["do"]:
                 case "greet":
@@ -207,18 +207,18 @@ class Supervisor:
                         self._keep()
                         self._note()
                 case "restart":
-                    said["seconds"] = self._restart(request["service"], request["environment"])
+                    answer["seconds"] = self._restart(request["service"], request["environment"])
                 case other:
-                    said["refused"] = f"The supervisor knows no request {other!r}."
+                    answer["refused"] = f"The supervisor knows no request {other!r}."
         except SandboxError as error:
-            said["refused"] = str(error)
-        channel.answer(request["answer"], said)
+            answer["refused"] = str(error)
+        channel.answer(request["answer"], answer)
 
     def _restart(self, name: str, environment: dict[str, str]) -> float:
         if self.state.phase != "ready":
             raise SandboxError(f"The sandbox is {self.state.phase}: restart {name} when it is ready.")
         if name not in self.services:
-            raise SandboxError(f"{name!r} is no service of this sandbox: use {', '.join(sorted(self.services))}.")
+            raise SandboxError(f"{name!r} is not a service of this sandbox: use {', '.join(sorted(self.services))}.")
         began = time.monotonic()
         with self._lock:
             self.state.services[name].phase = "stopped"
@@ -244,16 +244,16 @@ class Supervisor:
         channel.pipe(self.settings).unlink(missing_ok=True)
         self.settings.state.unlink(missing_ok=True)
         if self._failure:
-            self.say({"failed": str(self._failure)})
+            self.report({"failed": str(self._failure)})
 
 
 def supervise(settings: SandboxSettings, keep: bool) -> int:
-    """Run a supervisor that tells its progress as lines of JSON on standard output."""
+    """Run a supervisor that reports its progress as lines of JSON on standard output."""
 
-    def say(said: dict[str, Any]) -> None:
+    def report(message: dict[str, Any]) -> None:
         try:
-            print(json.dumps(said), flush=True)
+            print(json.dumps(message), flush=True)
         except OSError:
-            sys.stdout = sys.stderr  # who asked is gone; the log goes on
+            sys.stdout = sys.stderr  # the starter is gone; use the log
 
-    return Supervisor(settings, keep, say).run()
+    return Supervisor(settings, keep, report).run()

@@ -1,9 +1,9 @@
-"""The catalogue of faults: deliberate defects of the reference, the stand-ins and the suite, such as teams ship.
+"""The catalogue of faults: deliberate defects of the reference, the stand-ins and the suite.
 
-A fault is one function that changes the running code of one service in place and is named after what goes wrong. It
-says whom it harms, which plan items it breaks, and which words a reader must see when a scenario turns red. A service
-switches one on when `SANDBOX_FAULT` names it; `python -m sandbox.faults` switches on one after the other and requires
-the features to tell each of them.
+A fault is one function that changes the running code of one service. It is named after what goes wrong. It states the
+defect and its harm, the plan items that it breaks, and the words of the message when a scenario turns red. A service
+switches on the fault in `SANDBOX_FAULT`. `python -m sandbox.faults` switches on one after the other, and requires
+the features to detect each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sandbox.errors import SandboxError
 from sandbox.settings import PROJECT
 
 VARIABLE = "SANDBOX_FAULT"
-"""Names the fault that a service switches on when it starts."""
+"""The environment variable with the fault that a service switches on when it starts."""
 
 CATALOGUE = {
     "ops-center": tuple(
@@ -34,11 +34,11 @@ CATALOGUE = {
     "provider": (f"{__name__}.provider",),
     "suite": ("faults_of_the_suite",),
 }
-"""The modules of faults by the service whose code they change; the suite is none, and runs the features itself."""
+"""The modules of faults, by the service whose code they change; the suite, which runs the features, is one too."""
 
 SUITE = "suite"
 SUITES_FAULTS = PROJECT / "tests"
-"""The folder of the suite's own faults. The sandbox imports nothing of the suite, so they stand outside of it."""
+"""The folder of the suite's own faults, outside of the sandbox, which imports nothing of the suite."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Fault:
     """One deliberate defect.
 
     Attributes:
-        name: in words with hyphens, after what goes wrong.
-        service: whose code is changed.
-        harm: one sentence: what goes wrong for whom.
-        breaks: the plan items of which a scenario has to turn red.
-        says: what the message of that scenario has to contain, so that it leads to the defect.
-        switch_on: changes the code of the process that calls it.
+        name: words with hyphens, after what goes wrong.
+        service: the service with the changed code.
+        harm: one sentence: the defect and its harm.
+        breaks: the plan items; one of their scenarios has to turn red.
+        says: the words that the message of that scenario has to contain, because they lead to the defect.
+        switch_on: changes the code of the calling process.
     """
 
     name: str
@@ -64,18 +64,18 @@ class Fault:
 
 _known: dict[str, Fault] = {}
 _rewritten: dict[FunctionType, str] = {}
-"""The source of every function that was changed, so that a fault can change several pieces of one."""
+"""The present source of changed functions, so that a fault can change several pieces of one."""
 
 
 def fault(breaks: str, *says: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Put a function into the catalogue; its name names the fault, its docstring is the harm.
+    """Add a function to the catalogue; its name is the fault's, and its docstring is the harm.
 
     Args:
         breaks: plan ids, with spaces between.
-        says: what the message of the scenario that turns red has to contain.
+        says: the words that the message of the red scenario has to contain.
     """
 
-    def take(change: Callable[[], None]) -> Callable[[], None]:
+    def add(change: Callable[[], None]) -> Callable[[], None]:
         service = next(service for service, modules in CATALOGUE.items() if change.__module__ in modules)
         name = change.__name__.replace("_", "-")
         if name in _known:
@@ -84,11 +84,11 @@ def fault(breaks: str, *says: str) -> Callable[[Callable[[], None]], Callable[[]
         _known[name] = Fault(name, service, harm, tuple(breaks.split()), says, change)
         return change
 
-    return take
+    return add
 
 
 def catalogue(*services: str) -> dict[str, Fault]:
-    """Every fault by its name, of some services or of all."""
+    """Return the faults by name, of some services or of all."""
     if str(SUITES_FAULTS) not in sys.path:
         sys.path.append(str(SUITES_FAULTS))
     for service in services or CATALOGUE:
@@ -98,7 +98,7 @@ def catalogue(*services: str) -> dict[str, Fault]:
 
 
 def switch_on(service: str) -> None:
-    """Switch on the fault that the environment names, if it names one.
+    """Switch on the fault in the environment, if there is one.
 
     Raises:
         SandboxError: the service has no fault of this name.
@@ -113,22 +113,22 @@ def switch_on(service: str) -> None:
 
 
 def replace(owner: Any, name: str, new: Any) -> Any:
-    """Put another value in the place of a module's or class's own; returns the one that was there."""
+    """Replace a value of a module or class, and return the old one."""
     before = getattr(owner, name)
     setattr(owner, name, new)
     return before
 
 
 def rewrite(function: Callable[..., Any], old: str, new: str) -> None:
-    """Change a piece of a function's source in place, for everyone who already holds the function.
+    """Change a piece of a function's source in place, also for callers that have the function already.
 
     Raises:
-        TypeError: it is no plain function.
-        ValueError: the piece does not occur exactly once, so that the fault would not be what its name says.
+        TypeError: it is not a plain function.
+        ValueError: the piece does not occur exactly once.
     """
     function = inspect.unwrap(function)
     if not isinstance(function, FunctionType):
-        raise TypeError(f"{function!r} is no function that can be rewritten")
+        raise TypeError(f"{function!r} is not a function that can be rewritten")
     source = _rewritten.get(function) or textwrap.dedent(inspect.getsource(function))
     if source.count(old) != 1:
         raise ValueError(f"{function.__qualname__} has {source.count(old)} pieces that read {old!r}, expected one")
@@ -136,7 +136,7 @@ def rewrite(function: Callable[..., Any], old: str, new: str) -> None:
     tree = ast.parse(source)
     definition = tree.body[0]
     if not isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef):
-        raise TypeError(f"{function.__qualname__} is no plain function")
+        raise TypeError(f"{function.__qualname__} is not a plain function")
     definition.decorator_list = []
     made: dict[str, Any] = {}
     exec(compile(tree, inspect.getsourcefile(function) or "fault", "exec"), function.__globals__, made)  # noqa: S102

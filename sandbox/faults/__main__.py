@@ -9,11 +9,11 @@ from sandbox.errors import SandboxError
 from sandbox.faults import catalogue
 from sandbox.faults.matrix import run as run_faults
 
-WORTH_A_SECOND = 12
-"""From how many faults on a second sandbox saves more time than its start takes."""
+SECOND_SANDBOX_FROM = 12
+"""The number of faults from which a second sandbox saves more time than its start takes."""
 
 app = typer.Typer(
-    help="Deliberate defects of the sandbox, each of which some scenario has to turn red.",
+    help="Deliberate defects of the sandbox; a scenario has to turn red for each.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -21,20 +21,22 @@ app = typer.Typer(
 
 @app.command("list")
 def list_them() -> None:
-    """Name every fault, whom it harms and which plan items it breaks."""
+    """List every fault with its service, its plan items and its harm."""
     for found in catalogue().values():
         print(f"{found.name} ({found.service}; {', '.join(found.breaks)}): {found.harm}")
 
 
 @app.command()
 def run(
-    names: Annotated[list[str] | None, typer.Argument(help="Which faults; all where none is named.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Which faults; all by default.")] = None,
     lanes: Annotated[
-        int, typer.Option(min=0, max=8, help="How many sandboxes share them out among them; 0: as many as pay.")
+        int, typer.Option(min=0, max=8, help="How many sandboxes share the faults; 0: as many as save time.")
     ] = 0,
-    full: Annotated[bool, typer.Option(help="All features with each; name what no fault turns red.")] = False,
+    full: Annotated[
+        bool, typer.Option(help="All features with each fault; list the scenarios that no fault turns red.")
+    ] = False,
 ) -> None:
-    """Switch on one fault after the other and require the features to turn red and to say why."""
+    """Switch on one fault after the other, and require a red scenario with the right message."""
     known = catalogue()
     unknown = [name for name in names or [] if name not in known]
     if unknown:
@@ -46,13 +48,13 @@ def run(
             lambda line: print(line, flush=True),
             everything=full,
             shown=len(chosen) == 1,
-            lanes=lanes or (2 if len(chosen) > WORTH_A_SECOND else 1),
+            lanes=lanes or (2 if len(chosen) > SECOND_SANDBOX_FROM else 1),
         )
     )
 
 
 def main() -> None:
-    """Run a command; what can't be done is one message and exit status 2."""
+    """Run a command; an expected error is one message and the exit status 2."""
     try:
         app()
     except SandboxError as error:

@@ -1,4 +1,4 @@
-"""Runs behave, with a fault of the suite switched on if the environment names one."""
+"""Run behave, with the fault of the suite that the environment names, if any."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Faults of what Ops-Center tells Lago, by which people are billed."""
+"""Faults of the events that Ops-Center sends to Lago for billing."""
 
 from typing import Any
 from uuid import uuid4
@@ -6,7 +6,7 @@ from uuid import uuid4
 from sandbox.faults import fault, replace, rewrite
 from sandbox.ops_center import lago_events, reservations, tiers
 from sandbox.ops_center.database import Row
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.quota import Standing
 from sandbox.ops_center.reservations import Call
 from sandbox.ops_center.services import Services
@@ -14,13 +14,13 @@ from sandbox.ops_center.services import Services
 
 @fault("F1.S6", "the individual: events in Lago: Lago lacks event of request")
 def calls_are_never_billed() -> None:
-    """No call arrives at Lago, so that nobody is ever billed for one."""
+    """Send no call to Lago, so that nobody is ever billed."""
     rewrite(reservations._finish, "if finished.rowcount:", "if not finished.rowcount:")
 
 
 @fault("T8", "Lago bills the individual for 2 calls this month, expected 1")
 def calls_are_billed_again_under_a_new_id() -> None:
-    """A call is sent to Lago a second time under an id of its own, and the customer pays for both."""
+    """Send a call to Lago twice under two ids, so that the customer pays for both."""
     rewrite(
         lago_events.Outbox._send_due,
         "[event(row) for row in rows]",
@@ -31,7 +31,7 @@ def calls_are_billed_again_under_a_new_id() -> None:
 
 @fault("F1.S6", "the individual: events in Lago: Lago lacks event of request", "too many")
 def events_have_ids_of_their_own() -> None:
-    """Lago can't tell a repeated event from a new one, and nobody can tell which call was billed."""
+    """Send events with new ids, so that Lago can't recognise a repeated one and no bill can be checked."""
     before = lago_events.event
 
     def renamed(row: Row) -> dict[str, Any]:
@@ -42,13 +42,13 @@ def events_have_ids_of_their_own() -> None:
 
 @fault("T8", "the event is for the subscription", "expected")
 def events_name_the_customer_as_subscription() -> None:
-    """Events are sent for the customer's id, which is no subscription, and so nobody is billed for them."""
+    """Send events for the customer's id instead of the subscription, so that nobody is billed."""
     rewrite(lago_events.keep, "COALESCE(t.subscription_id, u.user_id::text)", "u.user_id::text")
 
 
 @fault("A10", "the member: events in Lago: Lago lacks event of request", "and has event of request")
 def members_calls_are_billed_to_the_admin() -> None:
-    """What a member asks is billed on the subscription of the organisation's admin."""
+    """Bill a member's calls on the subscription of the organisation's admin."""
     rewrite(
         lago_events.keep,
         "LEFT JOIN known_tiers t USING (user_id)",
@@ -59,25 +59,25 @@ def members_calls_are_billed_to_the_admin() -> None:
 
 @fault("F3.S7", "the BYOK user: events in Lago: Lago lacks event of request")
 def own_key_calls_are_not_billed() -> None:
-    """Lago never hears of the calls that people make with their own keys."""
+    """Send Lago no calls with users' own keys."""
     rewrite(lago_events.keep, "WHERE u.request_id = %s", "WHERE u.request_id = %s AND NOT u.byok")
 
 
 @fault("F1.E2", "the trial user: events in Lago: Lago lacks event of request")
 def failed_calls_are_not_billed() -> None:
-    """A call that counts against the quota but was not answered is missing at Lago: the two never agree again."""
+    """Send Lago no failed calls, so that Lago and the quota never agree."""
     rewrite(lago_events.keep, "WHERE u.request_id = %s", "WHERE u.request_id = %s AND u.status = 200")
 
 
 @fault("F1.E2", "Lago has", "too many")
 def refused_calls_are_billed() -> None:
-    """Whoever is refused for lack of credits is billed for the call that never was."""
+    """Bill a call that was refused for lack of credits."""
     before = reservations.reserve
 
     async def reserve(services: Services, call: Call, credits: int, standing: Standing) -> Standing:
         try:
             return await before(services, call, credits, standing)
-        except Problem:
+        except ProblemError:
             async with services.database.connection() as db:
                 await db.execute(
                     """INSERT INTO lago_events
@@ -94,23 +94,23 @@ def refused_calls_are_billed() -> None:
 
 @fault("T8", "Lago bills the individual for 0 calls this month, expected 1")
 def events_are_of_an_unknown_metric() -> None:
-    """Lago takes the events and counts none of them, as no charge is for a metric of that name."""
+    """Send events of an unknown metric, which Lago accepts and never counts."""
     replace(lago_events, "CODE", "llm_request")
 
 
 @fault("T8", "Lago bills the individual for 0 calls this month, expected 1")
 def events_are_dated_a_month_back() -> None:
-    """This month's calls fall into a period that is billed already, and are never charged."""
+    """Date calls a month back, in a period that is billed already, so that they are never charged."""
     rewrite(lago_events.event, ".timestamp())", ".timestamp()) - 31 * 24 * 3600")
 
 
 @fault("F1.S6", "the individual: events in Lago: Lago lacks event of request")
 def events_are_dated_in_milliseconds() -> None:
-    """Lago refuses every event, as it lies fifty thousand years ahead."""
+    """Date events in milliseconds, so that Lago refuses each as fifty thousand years ahead."""
     rewrite(lago_events.event, ".timestamp())", ".timestamp() * 1000)")
 
 
 @fault("F1.P4", "the limit of the individual is 700 calls in the usage, expected 10,000")
 def plan_of_the_subscription_is_not_asked() -> None:
-    """Whoever subscribes to a larger plan stays on the trial."""
+    """Ignore the plan of the subscription, so that everybody stays on the trial."""
     rewrite(tiers.tier_of, "subscription.plan_code if subscription else DEFAULT", "DEFAULT")

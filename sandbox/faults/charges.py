@@ -1,43 +1,43 @@
-"""Faults of what an individual's request costs, and of when it is charged."""
+"""Faults of the price of an individual's request, and of its charge."""
 
 from sandbox.faults import fault, replace, rewrite
 from sandbox.ops_center import chat, credits, litellm, pricing, reservations
-from sandbox.ops_center.purses import Individual
+from sandbox.ops_center.credit_accounts import Individual
 
 
 @fault("F1.E1", "credits in the API, expected 9,995")
 def charge_rounds_down() -> None:
-    """Half a credit is given away: whoever asks for tokens that cost 8.5 credits pays 8."""
+    """Round down, so that tokens for 8.5 credits cost only 8."""
     rewrite(pricing.charge, " * 2 + 100) // 200", ") // 100")
 
 
 @fault("F1.E1", "9,995 credits in the API, expected 9,996")
 def charge_rounds_up() -> None:
-    """Every fraction of a credit is charged as a whole one: the user pays up to one credit too much a request."""
+    """Round every fraction up, so that users pay up to one credit too much for each request."""
     rewrite(pricing.charge, " * 2 + 100) // 200", " + 99) // 100")
 
 
 @fault("F1.E1", "9,996 credits in the API, expected 9,995")
 def charge_is_added_up_in_floating_point() -> None:
-    """The price is added up token by token in fractions that are not exact, and half a credit gets lost on the way."""
+    """Add up the price in floating point, so that half a credit gets lost."""
     rewrite(pricing.charge, "(tokens * rate(model) * 2 + 100) // 200", "round(sum([rate(model) / 100] * tokens))")
 
 
 @fault("F1.S5", "10,000 credits in the API, expected 9,999")
 def smallest_request_is_free() -> None:
-    """A request that costs less than half a credit is free, so that somebody who asks often enough never pays."""
+    """Charge nothing for less than half a credit, so that many small requests cost nothing."""
     rewrite(pricing.charge, "max(1, ", "max(0, ")
 
 
 @fault("F1.E1", "9,991 credits in the API, expected 9,996")
 def every_started_hundred_tokens_is_charged_whole() -> None:
-    """A short request costs as much as one of 100 tokens: users pay for tokens that they did not use."""
+    """Charge whole hundreds of tokens, so that users pay for tokens that they did not use."""
     rewrite(pricing.charge, "tokens * rate(model)", "-(-tokens // 100) * 100 * rate(model)")
 
 
 @fault("F1.S5", "9,000 credits in the API, expected 4,074")
 def charge_has_a_ceiling() -> None:
-    """No request costs more than 1,000 credits: the platform pays the rest of every large one."""
+    """Charge at most 1,000 credits, so that the platform pays the rest of every large request."""
     rewrite(
         pricing.charge,
         "max(1, (tokens * rate(model) * 2 + 100) // 200)",
@@ -47,31 +47,31 @@ def charge_has_a_ceiling() -> None:
 
 @fault("K1", "that it cost 1 credits, expected 9")
 def only_the_question_is_charged() -> None:
-    """The answer's tokens are left out of the charge: users pay for the question alone."""
+    """Charge only for the question's tokens."""
     rewrite(litellm.total_tokens, '"total_tokens"', '"prompt_tokens"')
 
 
 @fault("K1", "that it cost 8 credits, expected 9")
 def only_the_answer_is_charged() -> None:
-    """The question's tokens are left out of the charge, so that a long document costs nothing to send."""
+    """Charge only for the answer's tokens, so that a long document costs nothing to send."""
     rewrite(litellm.total_tokens, '"total_tokens"', '"completion_tokens"')
 
 
 @fault("K3", "9,952 credits in the API, expected 9,976")
 def turbo_is_charged_as_the_large_model() -> None:
-    """GPT-4-turbo is charged at the price of GPT-4, twice of what the price list says."""
+    """Charge GPT-4's price for GPT-4-turbo, twice the price in the list."""
     rewrite(pricing.rate, "[model]", '["openai/gpt-4" if model == "openai/gpt-4-turbo" else model]')
 
 
 @fault("K4", "9,991 credits in the API, expected 9,985")
 def other_vendors_are_charged_at_a_default() -> None:
-    """Claude is not looked up under its vendor's name, and is charged at the price of the cheapest model."""
+    """Charge the cheapest model's price for Claude."""
     rewrite(pricing.rate, "RATES[model]", 'RATES[model] if model.startswith("openai/") else min(RATES.values())')
 
 
 @fault("K1 K2", "9,991 credits in the API, expected 9,952")
 def price_of_the_first_request_is_remembered() -> None:
-    """The price is looked up once and kept: every model costs what the first one cost that anybody asked."""
+    """Charge the price of the first request's model for every model."""
     known: dict[str, int] = {}
     rate = pricing.rate
     replace(pricing, "rate", lambda model: known.setdefault("price", rate(model)))
@@ -79,7 +79,7 @@ def price_of_the_first_request_is_remembered() -> None:
 
 @fault("F1.S5", "9,991 credits in the API, expected 9,986")
 def estimate_is_charged() -> None:
-    """The charge is what was estimated beforehand and not what the provider reported."""
+    """Charge the estimate instead of the tokens that the provider reported."""
     rewrite(
         chat.settle,
         "pricing.charge(order.question.model, tokens)",
@@ -89,73 +89,69 @@ def estimate_is_charged() -> None:
 
 @fault("A11", "got the status 200, expected 402")
 def whoever_holds_too_little_is_answered() -> None:
-    """The check before the provider is called is left out: somebody with 8 credits gets an answer for 9."""
+    """Skip the check before the provider is called, so that 8 credits pay for an answer that costs 9."""
     rewrite(
-        Individual.hold, "credits_reserved + %(credits)s", "credits_reserved + LEAST(%(credits)s, credits_remaining)"
+        Individual.reserve, "credits_reserved + %(credits)s", "credits_reserved + LEAST(%(credits)s, credits_remaining)"
     )
-    rewrite(Individual.hold, "credits_remaining - credits_reserved >= %(credits)s", "credits_remaining > 0")
-    rewrite(
-        Individual.pay, 'purse["credits_remaining"] - purse["credits_reserved"] + held', 'purse["credits_remaining"]'
-    )
+    rewrite(Individual.reserve, "credits_remaining - credits_reserved >= %(credits)s", "credits_remaining > 0")
+    rewrite(Individual.pay, 'row["credits_remaining"] - row["credits_reserved"] + reserved', 'row["credits_remaining"]')
     rewrite(Individual.pay, "credits_reserved = credits_reserved - %s", "credits_reserved = 0 * %s")
 
 
 @fault("F1.S5", "got no answer: status 402")
 def last_credits_can_not_be_spent() -> None:
-    """A request that costs exactly what the user holds is refused: the last credits are lost to them."""
-    rewrite(Individual.hold, ">= %(credits)s", "> %(credits)s")
+    """Refuse a request that costs exactly the user's credits, so that the last ones can't be spent."""
+    rewrite(Individual.reserve, ">= %(credits)s", "> %(credits)s")
 
 
 @fault("A11", "got the status 200, expected 402")
 def estimate_leaves_the_question_out() -> None:
-    """Only the answer is estimated, so that somebody with 8 credits is let in for 9 and the platform pays the rest."""
+    """Estimate only the answer, so that 8 credits are enough for 9 and the platform pays the rest."""
     rewrite(pricing.estimated_tokens, "len(prompt.split()) + max_tokens", "max_tokens")
 
 
 @fault("C1.S2 F2.S10", "got the status 200, expected 402")
 def estimate_ignores_the_length_asked_for() -> None:
-    """Every request is estimated at 100 tokens: a long one is answered to people who can't pay for it."""
+    """Estimate every request at 100 tokens, so that users get long answers that they can't pay for."""
     rewrite(pricing.estimated_tokens, "max_tokens is None", "True")
 
 
 @fault("C5.S4", "12 answers arrived, expected 10")
 def credits_are_checked_and_deducted_later() -> None:
-    """Nothing is held while the provider works: twelve requests at once are answered on the credits of ten."""
-    rewrite(Individual.hold, "credits_reserved + %(credits)s", "credits_reserved")
+    """Reserve nothing during a call, so that twelve requests at once are answered on the credits of ten."""
+    rewrite(Individual.reserve, "credits_reserved + %(credits)s", "credits_reserved")
     rewrite(Individual.release, "credits_reserved - %s", "credits_reserved - 0 * %s")
     rewrite(Individual.pay, "credits_reserved = credits_reserved - %s", "credits_reserved = 0 * %s")
-    rewrite(
-        Individual.pay, 'purse["credits_remaining"] - purse["credits_reserved"] + held', 'purse["credits_remaining"]'
-    )
+    rewrite(Individual.pay, 'row["credits_remaining"] - row["credits_reserved"] + reserved', 'row["credits_remaining"]')
 
 
 @fault("I5", "9,991 credits in the API, expected 10,000")
 def charge_is_not_given_back_after_a_failure() -> None:
-    """Credits are taken before the provider is called and stay taken when it fails: users pay for nothing."""
-    rewrite(reservations.fail, "await _release(db, call)", "if call.purse: await _pay(db, call, call.purse, 9)")
+    """Keep the credits of a request that the provider failed, so that users pay for nothing."""
+    rewrite(reservations.fail, "await _release(db, call)", "if call.account: await _pay(db, call, call.account, 9)")
 
 
 @fault("I5", "9,991 credits in the API, expected 10,000", "1 charge of 9")
 def failed_request_is_charged_and_booked() -> None:
-    """A request that the provider could not answer is charged like an answered one, with a row of its own."""
+    """Charge a request that the provider could not answer like an answered one."""
     rewrite(reservations.fail, "await _release(db, call)", "await settle(db, call, 100, 9)")
 
 
 @fault("I5", "the individual has 9 credits held in unicorn_db, expected 0")
 def failed_request_stays_reserved() -> None:
-    """What was held for a request that failed is never released: users can't spend what they still see."""
+    """Keep credits reserved after a failure, so that users can't spend credits that they still see."""
     rewrite(reservations.fail, "await _release(db, call)", "pass")
 
 
 @fault("F1.S5", "the individual has 9 credits held in unicorn_db, expected 0")
 def answered_request_stays_reserved() -> None:
-    """What was held for an answered request stays held beside its charge, and the user runs dry too early."""
+    """Keep credits reserved after the charge, so that users run out of credits too early."""
     rewrite(Individual.pay, "credits_reserved = credits_reserved - %s", "credits_reserved = credits_reserved - 0 * %s")
 
 
 @fault("I5", "the individual has 9,999 credits in the API, expected 10,000")
 def broken_stream_is_charged() -> None:
-    """A stream that breaks before its end is charged for the part that came."""
+    """Charge for the first part of a stream that breaks."""
     rewrite(
         chat._pump,
         "        await reservations.fail(services, order.call, problem.status)",
@@ -166,7 +162,7 @@ def broken_stream_is_charged() -> None:
 
 @fault("EP9", "that it cost 0 credits, expected 9")
 def streamed_answer_is_never_charged() -> None:
-    """Whoever asks for a stream pays nothing: the charge hangs on an answer in one piece."""
+    """Charge only whole answers, so that streams cost nothing."""
     rewrite(
         chat._relay,
         "text = await settle(services, order, tokens, STREAM, whole)",
@@ -176,26 +172,26 @@ def streamed_answer_is_never_charged() -> None:
 
 @fault("EP9", "9,982 credits are left, expected 9,991")
 def streamed_answer_is_charged_twice() -> None:
-    """A stream is charged when the provider reports its tokens and once more when it ends."""
+    """Charge a stream twice: when the provider reports its tokens, and at its end."""
     rewrite(
         chat._relay,
         "    text = await settle(services, order, tokens, STREAM, whole)",
         "    async with services.database.transaction() as db:\n"
-        "        await order.call.purse.pay(db, 0, pricing.charge(order.question.model, tokens))\n"
+        "        await order.call.account.pay(db, 0, pricing.charge(order.question.model, tokens))\n"
         "    text = await settle(services, order, tokens, STREAM, whole)",
     )
 
 
 @fault("EP9", "credits, expected 9")
 def streamed_answer_is_charged_by_its_chunks() -> None:
-    """Every chunk of a stream counts as one token, and the question as none: a stream costs less than the answer."""
+    """Count each chunk of a stream as one token, so that it costs less than a whole answer."""
     rewrite(chat._relay, "if (reported := litellm.total_tokens(event)) is None else reported", "or 0")
     rewrite(chat._relay, "    if last:\n", "    tokens = (tokens or 0) + 1\n            if last:\n")
 
 
 @fault("EP9", "the individual has 10,000 credits in the API, expected 9,991")
 def whoever_leaves_a_stream_early_pays_nothing() -> None:
-    """The charge is dropped with the connection: a client that goes away just before the end is never charged."""
+    """Drop the charge with the connection, so that a client that leaves early never pays."""
     rewrite(
         chat._stream,
         "services.run(_pump(services, order, parts, begun))",
@@ -211,7 +207,7 @@ def whoever_leaves_a_stream_early_pays_nothing() -> None:
 
 @fault("F1.S5", "the movements of the individual add up to 9,982 credits")
 def charge_is_booked_twice() -> None:
-    """A charge has two rows in the journal of credits: the books and the balance part."""
+    """Write two rows for one charge, so that the journal of credits and the balance differ."""
     rewrite(
         reservations.settle,
         "    await _finish(",
@@ -225,20 +221,20 @@ def charge_is_booked_twice() -> None:
 
 @fault("F1.S5", "the movements of the individual add up to 10,000 credits")
 def charge_is_not_booked() -> None:
-    """The balance falls and no row says why: nobody can tell a user what they paid for."""
+    """Change the balance without a row in the journal of credits, so that nobody can explain a charge."""
     rewrite(reservations.settle, "if payment.credits:", "if False:")
 
 
 @fault("F1.S5", "the movements of the individual add up to 10,009 credits")
 def charge_is_booked_with_the_wrong_sign() -> None:
-    """A charge stands in the journal as credits received, so that the books say that usage makes rich."""
+    """Write a charge as received credits, so that usage seems to add credits."""
     rewrite(reservations.settle, "-payment.credits", "payment.credits")
     rewrite(reservations.settle, "'usage'", "'refund'")
 
 
 @fault("F1.S5", "are not of the same requests")
 def charge_names_another_request() -> None:
-    """A charge carries an id of its own and not its request's: no charge can be traced to the call that caused it."""
+    """Write a charge with a new id instead of its request's, so that no charge can be traced to its call."""
     rewrite(
         reservations.settle,
         "'usage', %s, %s)",
@@ -248,19 +244,19 @@ def charge_names_another_request() -> None:
 
 @fault("F1.S5", "the charged calls of the individual cost none (usage_tracking)")
 def counted_call_says_that_it_was_free() -> None:
-    """The usage shows no credits for a call that was charged: users see a bill without its items."""
+    """Record a charged call with 0 credits, so that users see a bill without its items."""
     rewrite(reservations.settle, "tokens, payment.credits)", "tokens, 0)")
 
 
 @fault("T6", "100 tokens for 9")
 def counted_call_has_no_tokens() -> None:
-    """A charged call is recorded without its tokens, so that nobody can check what it cost."""
+    """Record a charged call without its tokens, so that nobody can check its price."""
     rewrite(reservations.settle, "200, tokens,", "200, 0,")
 
 
 @fault("F1.E5", "organisations have 1 movements for the individual")
 def charge_of_an_individual_names_an_organization() -> None:
-    """What an individual paid is booked on an organisation that they have nothing to do with."""
+    """Record an individual's charge for an organisation that they don't belong to."""
     rewrite(
         reservations.settle,
         "(%s, %s, %s, 'usage'",
@@ -270,25 +266,25 @@ def charge_of_an_individual_names_an_organization() -> None:
 
 @fault("R4", "the individual has 9,943 credits in the API, expected 9,991")
 def everybody_pays_for_one() -> None:
-    """The charge is taken from everybody's credits: a condition is missing where the balance is changed."""
+    """Deduct a charge from everybody's credits."""
     rewrite(
         Individual.pay,
-        '    return Payment(credits, purse["credits_remaining"] - credits)',
+        '    return Payment(credits, row["credits_remaining"] - credits)',
         "    await db.execute(\n"
         '        "UPDATE user_credits SET credits_remaining = credits_remaining - %s "\n'
         '        "WHERE user_id <> %s AND credits_remaining - credits_reserved >= %s",\n'
         "        (credits, self.user_id, credits))\n"
-        '    return Payment(credits, purse["credits_remaining"] - credits)',
+        '    return Payment(credits, row["credits_remaining"] - credits)',
     )
 
 
 @fault("F1.S5", "10,000 credits in the API, expected 9,991")
 def balance_shows_what_was_granted() -> None:
-    """The balance stays at what was once granted: users see credits that they have spent."""
+    """Show the granted credits as the balance, so that users see credits that they have spent."""
     rewrite(credits.remaining, "SELECT credits_remaining", "SELECT credits_allocated AS credits_remaining")
 
 
 @fault("F1.S5", "reads in the answer that 10,000 credits are left, expected 9,991")
 def answer_says_what_was_left_before() -> None:
-    """The answer shows the credits from before its own charge: users believe that they have more than they do."""
-    rewrite(Individual.pay, 'purse["credits_remaining"] - credits)', 'purse["credits_remaining"])')
+    """Show the credits from before the charge in the answer."""
+    rewrite(Individual.pay, 'row["credits_remaining"] - credits)', 'row["credits_remaining"])')

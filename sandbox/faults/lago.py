@@ -1,4 +1,4 @@
-"""Faults of Lago as people meet them: customers, subscriptions, invoices and events that are not as they should be."""
+"""Faults of Lago: wrong customers, subscriptions, invoices and events."""
 
 from sandbox.faults import fault, replace, rewrite
 from sandbox.lago import billing, customers, events, invoices, lifecycle, subscriptions
@@ -6,7 +6,7 @@ from sandbox.lago import billing, customers, events, invoices, lifecycle, subscr
 
 @fault("T8", "Lago answered the repeated event with 200, expected 422")
 def repeated_event_is_accepted() -> None:
-    """An event that is sent again is taken again, and the customer is billed twice for one call."""
+    """Accept a repeated event, so that the customer is billed twice for one call."""
     rewrite(
         events.create,
         "raise invalid(transaction_id=VALUE_ALREADY_EXIST)",
@@ -16,7 +16,7 @@ def repeated_event_is_accepted() -> None:
 
 @fault("F1.S6", "the individual: events in Lago: Lago lacks event of request")
 def accepted_events_are_lost() -> None:
-    """Lago says that it has taken an event and forgets it, and the call is never billed."""
+    """Accept an event and lose it, so that the call is never billed."""
     rewrite(
         events.create_batch,
         "    events = await _insert_all(connection, rows)",
@@ -27,36 +27,37 @@ def accepted_events_are_lost() -> None:
 
 @fault("T8", "Lago bills the individual for 0 calls this month, expected 1")
 def events_are_counted_for_the_next_period() -> None:
-    """Calls are billed a month late, and those of the last month never."""
+    """Bill calls a month late, and those of the last month never."""
     rewrite(events._time, "fromtimestamp(float(value), UTC)", "fromtimestamp(float(value) + 31 * 24 * 3600, UTC)")
 
 
 @fault("T9", "Lago's invoices for the individual are none, expected finalized")
 def invoice_is_missing() -> None:
-    """Whoever takes a plan that is paid in advance is never asked to pay."""
+    """Send no invoice for a plan that is paid in advance."""
     rewrite(billing.put_starting_invoice, "await queue.put(", "del queue; (")
 
 
 @fault("T9", "Lago's invoices for the individual are draft, expected finalized")
 def invoice_stays_a_draft() -> None:
-    """The invoice of a plan paid in advance is written and never sent."""
-    rewrite(billing._insert, "%(type)s, 1,", "%(type)s, 0,")
+    """Write the invoice of a plan paid in advance, and never send it."""
+    rewrite(billing._insert, "%(term)s, 0, 1,", "%(term)s, 0, 0,")
 
 
 @fault("T9", "Lago's invoices for the individual are 2 times finalized, expected finalized")
 def invoice_is_made_twice() -> None:
-    """Whoever takes a plan that is paid in advance is asked to pay for it twice."""
+    """Send two invoices for one plan that is paid in advance."""
     rewrite(
         billing.make_starting_invoice,
-        "period = current_period(subscription)",
-        "period = current_period(subscription); await make_credit_invoice(connection, subscription['customer_id'],"
-        " subscription['amount_cents'], subscription['amount_currency'])",
+        "period = current_period()",
+        "period = current_period(); await _insert(connection, customer_id=subscription['customer_id'],"
+        " amount_cents=subscription['amount_cents'], currency=subscription['amount_currency'],"
+        " subscription_id=subscription['id'])",
     )
 
 
 @fault("T9", "the invoices of the individual in lago are over 4,900 cents, expected 49")
 def invoice_is_in_dollars_and_not_in_cents() -> None:
-    """Whoever owes 49 dollars is shown 49 cents."""
+    """Show a customer who has to pay 49 dollars an invoice of 49 cents."""
     rewrite(
         invoices.to_json,
         'if name.endswith("_amount_cents")}',
@@ -66,19 +67,19 @@ def invoice_is_in_dollars_and_not_in_cents() -> None:
 
 @fault("T7", "Lago's customer for the individual has the external id", "expected")
 def customer_has_another_id_than_in_keycloak() -> None:
-    """A person can't be found in Lago by their user id, so that nobody can tell whose bill it is."""
+    """Give a customer another id than in Keycloak, so that no bill can be matched to its user."""
     rewrite(customers.to_json, '"external_id": row["external_id"]', '"external_id": row["slug"]')
 
 
 @fault("T8", "the subscription of the individual is none, expected active")
 def subscription_stays_pending() -> None:
-    """Whoever subscribed today waits for a plan that never begins."""
-    rewrite(lifecycle._start, '"status": PENDING if pending else ACTIVE', '"status": PENDING')
+    """Leave a subscription of today pending, so that the plan never begins."""
+    rewrite(lifecycle._start, '"status": ACTIVE', '"status": PENDING')
 
 
 @fault("T8", "the subscriptions in lago have the status 2 times 1, expected 1")
 def subscription_is_made_twice() -> None:
-    """Whoever subscribes once has two subscriptions, and pays for both."""
+    """Make two subscriptions for one, so that the customer pays for both."""
     before = lifecycle._insert
 
     async def insert_twice(*given: object) -> object:
@@ -90,11 +91,11 @@ def subscription_is_made_twice() -> None:
 
 @fault("T8", "the plan of the individual in Lago is trial, expected professional")
 def every_subscription_is_a_trial() -> None:
-    """Whoever subscribes to a paid plan gets, and pays for, the trial."""
+    """Subscribe every customer to the trial, whatever plan they chose."""
     rewrite(subscriptions.create, 'text(params, "plan_code")', '"trial"')
 
 
 @fault("X5", "Lago's customer for the individual has the external id")
 def customer_is_known_by_name_only() -> None:
-    """Lago forgets whom a customer is in Keycloak: bills can't be brought together with the people who pay them."""
+    """Forget the user id of a customer, so that bills can't be matched to the people who pay them."""
     rewrite(customers.to_json, '"external_id": row["external_id"]', '"external_id": row["name"]')

@@ -1,4 +1,4 @@
-"""Switches faults on, one after the other, and tells which scenario turned red for each, and with which message."""
+"""Switch on one fault after the other, and report the red scenario and its message for each."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from sandbox.handle import Sandbox, start
 from sandbox.settings import PROJECT, sandbox_settings
 
 LONGEST_RUN = 900
-"""Seconds that the features may take with one fault switched on."""
-PATIENCE = 1.5
-"""Seconds that a run with a fault waits for what comes a moment later: mostly it will not come."""
+"""The most seconds of the features with one fault switched on."""
+POLL_TIMEOUT = 1.5
+"""Seconds that a run with a fault waits for late results, most of which never come."""
 _ALLURE = "creditflow.reporting.allure:Formatter"
 _RED = ("failed", "broken")
 
@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Ran:
-    """A scenario that ran: its feature, rule and title, where it stands, and what its reader sees if it is red."""
+    """A scenario that ran: its name (feature, rule and title), its place, and its message if it is red."""
 
     name: str
     place: str
@@ -48,14 +48,14 @@ class Ran:
 
 @dataclass(frozen=True)
 class Trial:
-    """What the features said with one fault switched on, or with none.
+    """The result of the features with one fault switched on, or with none.
 
     Attributes:
-        fault: the one that was switched on; None for the clean reference.
+        fault: the fault; None for the clean reference.
         status: the exit status of behave.
-        ran: the scenarios that ran, first first.
-        seconds: how long it took, the restart of the service included.
-        output: what behave printed.
+        ran: the scenarios that ran, in order.
+        seconds: the duration, with the restart of the service.
+        output: the output of behave.
     """
 
     fault: Fault | None
@@ -66,39 +66,39 @@ class Trial:
 
     @property
     def reds(self) -> list[Ran]:
-        """The red scenarios, first first."""
+        """The red scenarios, in order."""
         return [scenario for scenario in self.ran if scenario.red]
 
     @property
     def killed(self) -> bool:
-        """Whether a scenario turned red, and its message leads to the defect."""
-        return bool(self.reds) and not self.unsaid
+        """Whether a scenario turned red with a message that leads to the defect."""
+        return bool(self.reds) and not self.missing_words
 
     @property
-    def unsaid(self) -> list[str]:
-        """The words that the first red scenario's message lacks."""
+    def missing_words(self) -> list[str]:
+        """The words that are missing in the first red scenario's message."""
         if not self.reds or self.fault is None:
             return []
         return [words for words in self.fault.says if words not in self.reds[0].message]
 
     @property
     def verdict(self) -> str:
-        """Killed, survived, or why it can't be told."""
+        """`killed`, or `survived` with the reason."""
         if self.killed:
             return "killed"
         if self.reds:
-            return f"survived: the message does not say {' nor '.join(repr(words) for words in self.unsaid)}"
+            return f"survived: the message does not say {' nor '.join(repr(words) for words in self.missing_words)}"
         if self.status != 0:
             return f"survived: no scenario was judged (status {self.status}): {' '.join(self.output.split())[-300:]}"
         return f"survived: {len(self.ran)} scenarios stayed green"
 
 
-class Range:
-    """A sandbox of which one service after the other runs with a fault.
+class FaultRunner:
+    """A sandbox in which one service after the other runs with a fault.
 
     Args:
-        box: the running sandbox; nobody else uses it, and it ends with the range.
-        folder: where each trial leaves its Allure results.
+        box: the running sandbox; nothing else uses it, and `close` ends it.
+        folder: the folder for the Allure results of each trial.
     """
 
     def __init__(self, box: Sandbox, folder: Path) -> None:
@@ -106,18 +106,18 @@ class Range:
         self._faulty = ""
 
     def clean(self, faults: Iterable[Fault] = ()) -> Trial:
-        """Run the scenarios of some faults, or all features, on the reference as it is."""
+        """Run the scenarios of some faults, or all features, without a fault."""
         wanted = sorted({plan_id for fault in faults for plan_id in fault.breaks})
         return self._behave(None, _selecting(wanted), time.monotonic())
 
     def trial(self, fault: Fault, places: Sequence[str] = (), *, whole: bool = False, report: bool = False) -> Trial:
-        """Switch a fault on in the place of the last one, and run the scenarios of its plan items up to the first red.
+        """Replace the last fault by this one, and run the scenarios of its plan items up to the first red one.
 
         Args:
-            fault: the one to switch on.
-            places: run the scenarios that stand there instead, to their end.
-            whole: go on after the first red.
-            report: draw the page.
+            fault: the fault to switch on.
+            places: run the scenarios at these places instead, all of them.
+            whole: continue after the first red scenario.
+            report: make the report page.
         """
         began = time.monotonic()
         if self._faulty not in ("", fault.service):
@@ -128,7 +128,7 @@ class Range:
                 self._box.restart(fault.service, {VARIABLE: fault.name})
         except SandboxError as error:
             return Trial(fault, 2, (), round(time.monotonic() - began, 1), str(error))
-        self._forget()
+        self._empty()
         chosen = [*places] or [*_selecting(fault.breaks), *([] if whole else ["--stop"])]
         return self._behave(fault, [*chosen, *(["-D", "report=yes"] if report else [])], began)
 
@@ -136,8 +136,8 @@ class Range:
         """End the sandbox."""
         self._box.stop()
 
-    def _forget(self) -> None:
-        """Empty what the last fault may have left in unicorn_db and Redis."""
+    def _empty(self) -> None:
+        """Empty unicorn_db and Redis, in which the last fault may have left wrong data."""
         with psycopg.connect(self._box.settings["UNICORN_DB_URL"], connect_timeout=10) as database:
             found = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
             tables = sql.SQL(", ").join(sql.Identifier(str(row[0])) for row in found)
@@ -150,33 +150,33 @@ class Range:
         shutil.rmtree(results, ignore_errors=True)
         results.mkdir(parents=True)
         arguments = ["-f", _ALLURE, "-o", str(results), *chosen]
-        hurried = {"POLL_TIMEOUT_S": str(PATIENCE)} if fault else {}
+        more = {"POLL_TIMEOUT_S": str(POLL_TIMEOUT)} if fault else {}
         if fault and fault.service == SUITE:
-            hurried[VARIABLE] = fault.name
+            more[VARIABLE] = fault.name
         try:
             ran = program.run(
                 ["sandbox.faults.behave", *arguments],
                 cwd=PROJECT,
-                env={**os.environ, **self._box.settings, **hurried},
+                env={**os.environ, **self._box.settings, **more},
                 timeout=LONGEST_RUN,
                 stderr=subprocess.STDOUT,
             )
         except subprocess.TimeoutExpired as late:
-            said = (late.output or b"").decode("utf-8", "replace")
+            output = (late.output or b"").decode("utf-8", "replace")
             raise SandboxError(
-                f"The features did not end within {LONGEST_RUN} s. The last they said:\n{said[-2000:]}"
+                f"The features did not end within {LONGEST_RUN} s. The end of their output:\n{output[-2000:]}"
             ) from None
         seconds = round(time.monotonic() - began, 1)
         return Trial(fault, ran.returncode, _read(results), seconds, ran.stdout)
 
 
 class Lanes:
-    """Several sandboxes beside each other, which share the faults out among them.
+    """Several sandboxes in parallel, which share the faults.
 
     Args:
-        count: how many.
-        folder: where trials and sandboxes have their place.
-        say: shows the reader a line.
+        count: the number of sandboxes.
+        folder: the folder of trials and sandboxes.
+        say: shows the user a line.
     """
 
     def __init__(self, count: int, folder: Path, say: Say) -> None:
@@ -184,9 +184,9 @@ class Lanes:
         self._stopped = threading.Event()
 
     def run(self, jobs: Sequence[Job]) -> list[Trial]:
-        """Do every job, each once, in whichever lane is free; the trials in the order of the jobs.
+        """Do each job once, in the first free lane; return the trials in the order of the jobs.
 
-        A job that returns no trial ends all of it, and the trials that there are by then are returned.
+        A job that returns no trial ends the run; the trials so far are returned.
         """
         waiting: queue.SimpleQueue[tuple[int, Job]] = queue.SimpleQueue()
         for job in enumerate(jobs):
@@ -198,14 +198,14 @@ class Lanes:
         return [done[number] for number in sorted(done)]
 
     def _work(self, lane: int, waiting: queue.SimpleQueue[tuple[int, Job]], done: dict[int, Trial]) -> None:
-        place = Range(self._start(lane), self._folder)
+        runner = FaultRunner(self._start(lane), self._folder)
         try:
             while not self._stopped.is_set():
                 try:
                     number, job = waiting.get_nowait()
                 except queue.Empty:
                     return
-                trial = job(place)
+                trial = job(runner)
                 if trial is None:
                     self._stopped.set()
                 else:
@@ -214,7 +214,7 @@ class Lanes:
             self._stopped.set()
             raise
         finally:
-            place.close()
+            runner.close()
 
     def _start(self, lane: int) -> Sandbox:
         settings = sandbox_settings(
@@ -228,81 +228,81 @@ class Lanes:
         return box
 
 
-Job = Callable[[Range], Trial | None]
-"""Something to be tried in a lane; None when nothing more needs to be tried."""
+Job = Callable[[FaultRunner], Trial | None]
+"""A job for a lane; it returns None when no more trials are needed."""
 
 
 def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: bool = False, lanes: int = 1) -> int:
-    """Try every fault and tell the matrix; returns 0 only when all were killed and the clean reference is green.
+    """Try every fault and write the matrix; return 0 only when all are killed and the clean reference is green.
 
     Args:
-        faults: those to try.
-        say: shows the reader a line.
-        everything: run with each of them all scenarios of its plan items; what none has turned red is then run with
-            every one of them, and what is left is named.
-        shown: show what behave printed for each, and draw its report.
-        lanes: how many sandboxes share the faults out among them.
+        faults: the faults to try.
+        say: shows the user a line.
+        everything: run all scenarios of the plan items of each fault. Then run the scenarios that stayed green with
+            every fault, and list those that no fault turns red.
+        shown: show the output of behave for each fault, and make its report.
+        lanes: the number of sandboxes.
     """
     folder = sandbox_settings().home / "faults"
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    of_these = [] if everything or len(faults) == len(catalogue()) else faults
-    idle: dict[str, str] = {}
+    selected = [] if everything or len(faults) == len(catalogue()) else faults
+    never_red: dict[str, str] = {}
     known = threading.Event()
 
-    def clean(place: Range) -> Trial | None:
-        trial = place.clean(of_these)
+    def clean(runner: FaultRunner) -> Trial | None:
+        trial = runner.clean(selected)
         say(f"clean     {trial.seconds:6.1f} s  {len(trial.ran)} scenarios, {len(trial.reds)} of them red")
         if trial.status == 0:
-            idle.update({scenario.place: scenario.name for scenario in trial.ran} if everything else {})
+            never_red.update({scenario.place: scenario.name for scenario in trial.ran} if everything else {})
             known.set()
             return trial
         known.set()
-        say(f"{trial.output}\nThe clean reference is not green, so that nothing can be said of its faults.")
+        say(f"{trial.output}\nThe clean reference is not green, so the faults can't be judged.")
         return None
 
-    def trying(fault: Fault) -> Job:
-        def job(place: Range) -> Trial:
-            trial = place.trial(fault, whole=everything, report=shown)
-            earned(trial)
-            say("\n".join([*_told(trial), *([trial.output] if shown else [])]))
+    def try_fault(fault: Fault) -> Job:
+        def job(runner: FaultRunner) -> Trial:
+            trial = runner.trial(fault, whole=everything, report=shown)
+            remove_reds(trial)
+            say("\n".join([*_summary(trial), *([trial.output] if shown else [])]))
             return trial
 
         return job
 
-    def trying_what_is_left(fault: Fault) -> Job:
-        def job(place: Range) -> Trial | None:
-            if not idle:
+    def try_remaining(fault: Fault) -> Job:
+        def job(runner: FaultRunner) -> Trial | None:
+            if not never_red:
                 return None
-            trial = place.trial(fault, list(idle))
-            earned(trial)
-            say(f"{len(idle):9} scenarios left after {fault.name}")
+            trial = runner.trial(fault, list(never_red))
+            remove_reds(trial)
+            say(f"{len(never_red):9} scenarios left after {fault.name}")
             return trial
 
         return job
 
-    def earned(trial: Trial) -> None:
+    def remove_reds(trial: Trial) -> None:
         if everything and known.wait(LONGEST_RUN):
             for scenario in trial.reds:
-                idle.pop(scenario.place, None)
+                never_red.pop(scenario.place, None)
 
     with locked(folder / "lock", 1, lambda: say("Another run of the faults is under way")):
-        more = map(trying_what_is_left, faults if everything else ())
-        trials = Lanes(lanes, folder, say).run([clean, *map(trying, faults), *more])
+        more = map(try_remaining, faults if everything else ())
+        trials = Lanes(lanes, folder, say).run([clean, *map(try_fault, faults), *more])
     if not trials or trials[0].fault is not None:
         return 1
     reference, *trials = trials[: 1 + len(faults)]
     written = folder / ("matrix-full.json" if everything else "matrix.json")
     written.write_text(json.dumps([_row(trial) for trial in trials], indent=1, ensure_ascii=False))
     say(f"The matrix is in {written.relative_to(PROJECT) if written.is_relative_to(PROJECT) else written}")
-    for scenario in idle.values():
+    for scenario in never_red.values():
         say(f"no fault turns it red: {scenario}")
     survived = [trial for trial in trials if not trial.killed]
     if everything:
-        say(f"{len(reference.ran)} scenarios, {len(idle)} of them turned red by no fault")
+        say(f"{len(reference.ran)} scenarios, {len(never_red)} of them turned red by no fault")
     say(f"It took {time.monotonic() - began:.0f} s")
     say(f"{len(trials)} faults: {len(trials) - len(survived)} killed, {len(survived)} survived")
-    return 1 if survived or idle else 0
+    return 1 if survived or never_red else 0
 
 
 def _selecting(plan_ids: Sequence[str]) -> list[str]:
@@ -311,7 +311,7 @@ def _selecting(plan_ids: Sequence[str]) -> list[str]:
 
 
 def _read(results: Path) -> tuple[Ran, ...]:
-    """The scenarios that ran, in their order."""
+    """Return the scenarios that ran, in order."""
     found: list[dict[str, Any]] = [json.loads(path.read_text()) for path in results.glob("*-result.json")]
     ran = sorted((r for r in found if r["status"] not in ("skipped", "unknown")), key=lambda r: (r["start"], r["stop"]))
     return tuple(
@@ -323,7 +323,7 @@ def _place(result: dict[str, Any]) -> str:
     return next((label["value"] for label in result["labels"] if label["name"] == "place"), "")
 
 
-def _told(trial: Trial) -> list[str]:
+def _summary(trial: Trial) -> list[str]:
     assert trial.fault is not None
     lines = [f"{trial.verdict.partition(':')[0]:9} {trial.seconds:5.1f} s  {trial.fault.name}: {trial.fault.harm}"]
     if not trial.killed:

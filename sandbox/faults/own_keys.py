@@ -1,4 +1,4 @@
-"""Faults of the keys that users bring: how they are kept, which one is used, and who pays."""
+"""Faults of users' own keys: how they are stored, which one is used, and who pays."""
 
 import base64
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import byok, chat, credits, litellm, payers, purses
+from sandbox.ops_center import byok, chat, credit_accounts, credits, litellm, payers
 from sandbox.ops_center.byok import OwnKey
 from sandbox.ops_center.services import Services
 from sandbox.ops_center.settings import Settings
@@ -18,39 +18,39 @@ _STORING = "    async with services.database.connection() as db:\n        await 
 
 @fault("F3.S9", "got the status 200, expected 401", "once with the platform's key")
 def refused_key_retried_with_the_platforms() -> None:
-    """The platform pays the provider for whoever stores a bad key: a refused request is sent again with its own key."""
+    """Send a request with a refused key again with the platform's key, so that the platform pays."""
     rewrite(
         chat._whole,
         "completion = await services.litellm.complete(order.body())",
         "try:\n"
         "        completion = await services.litellm.complete(order.body())\n"
-        "    except Problem:\n"
+        "    except ProblemError:\n"
         "        completion = await services.litellm.complete(order.question.model_dump(exclude_unset=True))",
     )
 
 
 @fault("H4", "got the status 200, expected 400", "once with the platform's key", "1 charge of 9")
 def missing_key_replaced_by_credits() -> None:
-    """Who wanted to pay the provider pays credits: without a stored key the request is charged as any other."""
+    """Charge credits when no key is stored, though the user wanted to pay the provider."""
     rewrite(
         chat.answer,
         _LOOKED_UP,
         "try:\n"
         f"            {_LOOKED_UP}\n"
-        "        except Problem:\n"
-        "            purse = await payers.purse_of(services, caller, None)",
+        "        except ProblemError:\n"
+        "            account = await payers.account_of(services, caller, None)",
     )
 
 
 @fault("H4", "got the status 200, expected 400", "once with the platform's key", "no credits were deducted")
 def missing_key_lets_the_platform_pay() -> None:
-    """Anybody asks for free by sending X-Use-BYOK: without a stored key the platform's is used and nobody charged."""
-    rewrite(chat.answer, _LOOKED_UP, f"try:\n            {_LOOKED_UP}\n        except Problem:\n            pass")
+    """Use the platform's key when no key is stored, so that anybody asks for free with X-Use-BYOK."""
+    rewrite(chat.answer, _LOOKED_UP, f"try:\n            {_LOOKED_UP}\n        except ProblemError:\n            pass")
 
 
 @fault("H4", "does not say that no key is stored")
 def missing_key_not_named() -> None:
-    """Whoever asks with X-Use-BYOK and stored no key learns only that something about the request is wrong."""
+    """Leave out of the refusal that no key is stored, so that the user learns only that something is wrong."""
     rewrite(
         byok.missing,
         'f"No API key that can serve {model} is stored for the user id {user_id}. Store one with "\n'
@@ -61,29 +61,31 @@ def missing_key_not_named() -> None:
 
 @fault("F3.S6", "the answer says that it cost 9 credits, expected 0", "1 charge of 9")
 def own_key_charged_as_well() -> None:
-    """Who brings a key pays twice: the provider for the key, and credits for the same request."""
-    rewrite(chat.answer, _LOOKED_UP, f"{_LOOKED_UP}\n        purse = await payers.purse_of(services, caller, None)")
+    """Charge credits for a request that the user's own key paid."""
+    rewrite(chat.answer, _LOOKED_UP, f"{_LOOKED_UP}\n        account = await payers.account_of(services, caller, None)")
 
 
 @fault("A7", "the organisation has 9,991 credits in the API, expected 10,000")
 def own_key_of_a_member_charged_to_the_organization() -> None:
-    """A member's organisation pays for what the member's own key paid."""
+    """Charge the organisation for a request that a member's own key paid."""
     rewrite(
         chat.answer,
         _LOOKED_UP,
         f"{_LOOKED_UP}\n"
-        "        payer = await payers.purse_of(services, caller, None)\n"
-        "        purse = payer if payer.org_id else None",
+        "        payer = await payers.account_of(services, caller, None)\n"
+        "        account = payer if payer.org_id else None",
     )
 
 
 @fault("A7", "the BYOK user got no answer: status 402")
 def own_key_needs_credits() -> None:
-    """Who has no credits can't use their own key: the balance is checked before it is known who pays."""
+    """Check the balance before the payer is known, so that nobody without credits can use their own key."""
 
     async def refuse_without_credits(services: Services, caller: Person) -> None:
         if await credits.remaining(services, caller.user_id) == 0:
-            raise purses.insufficient_credits(purses.Individual(caller.user_id, services.settings.public_url), 1)
+            raise credit_accounts.insufficient_credits(
+                credit_accounts.Individual(caller.user_id, services.settings.public_url), 1
+            )
 
     chat.__dict__["refuse_without_credits"] = refuse_without_credits
     rewrite(chat.answer, _LOOKED_UP, f"await refuse_without_credits(services, caller)\n        {_LOOKED_UP}")
@@ -91,13 +93,13 @@ def own_key_needs_credits() -> None:
 
 @fault("F3.S4", "the answer says 'own key used': no, expected yes", "once with the platform's key")
 def byok_header_ignored() -> None:
-    """Who asks for their own key pays credits: X-Use-BYOK does nothing."""
+    """Ignore X-Use-BYOK, so that users who asked for their own key pay credits."""
     rewrite(payers.uses_own_key, 'return value == "true"', "return False")
 
 
 @fault("F3.S10", "the BYOK user has 1,000 credits in the API, expected 991", "once with their own key")
 def stored_key_always_used() -> None:
-    """Who stored a key can't go back to credits: it is used for every request, asked for or not."""
+    """Use a stored key for every request, so that its owner can't go back to credits."""
 
     async def stores_a_key(services: Services, caller: Person) -> bool:
         async with services.database.connection() as db:
@@ -109,13 +111,13 @@ def stored_key_always_used() -> None:
 
 @fault("F3.S5", "called 1 times with the platform's key for the BYOK user, expected 0")
 def stream_paid_by_the_platform() -> None:
-    """The platform pays for streamed answers of users with a key of their own: only whole answers use it."""
+    """Use a user's own key only for whole answers, so that the platform pays for their streams."""
     rewrite(chat._pump, "order.body()", 'order.question.model_dump() | {"stream_options": {"include_usage": True}}')
 
 
 @fault("R3", "shows the key of the BYOK user")
 def key_in_the_answer() -> None:
-    """Every log of a client holds the user's key: the answer repeats what LiteLLM was asked with."""
+    """Repeat the request to LiteLLM in the answer, so that every client's log contains the user's key."""
     rewrite(
         chat.Order.costs,
         '"model": self.question.model,',
@@ -125,7 +127,7 @@ def key_in_the_answer() -> None:
 
 @fault("R3", "shows the key of the BYOK user")
 def key_in_the_settings_page() -> None:
-    """Whoever looks over a user's shoulder reads their key: the settings page is given it whole."""
+    """Show the whole key on the settings page, so that anybody who sees the screen can read it."""
 
     async def with_keys(services: Services, user_id: UUID, keys: list[dict[str, Any]]) -> None:
         for key in keys:
@@ -148,13 +150,13 @@ def key_in_the_settings_page() -> None:
 
 @fault("EP14", "the preview shows")
 def preview_too_long() -> None:
-    """A screenshot of the settings gives half of a short key away: the preview shows eight characters."""
+    """Show eight characters of a key, so that a screenshot gives away half of a short one."""
     rewrite(byok.preview, "key[-4:]", "key[-8:]")
 
 
 @fault("R3", "shows the key of the BYOK user")
 def refused_key_repeated_in_the_refusal() -> None:
-    """A user's key ends in the client's error log: the refusal repeats the key that the provider refused."""
+    """Repeat a refused key in the refusal, so that it ends in the client's error log."""
     rewrite(
         litellm.LiteLLM._sent,
         'raise refused(answer.status_code, own_key="api_key" in body)',
@@ -166,7 +168,7 @@ def refused_key_repeated_in_the_refusal() -> None:
 
 @fault("EP14", "the refusal repeats what was sent as a key")
 def mistyped_key_repeated_in_the_refusal() -> None:
-    """A key with a blank in it is refused, and stands in clear in the refusal that the client logs."""
+    """Repeat a key with a space in the refusal, so that it ends in the client's error log."""
     rewrite(
         byok.store,
         "raise bad_format(new.provider)",
@@ -176,7 +178,7 @@ def mistyped_key_repeated_in_the_refusal() -> None:
 
 @fault("R3", "the log of ops-center shows the provider key of the BYOK user")
 def key_in_the_log() -> None:
-    """Whoever reads the service's log has the keys of all users: each request is logged with its key."""
+    """Log each request with its key, so that anybody who reads the log has the keys of all users."""
     rewrite(
         chat._whole,
         "    completion = await",
@@ -186,13 +188,13 @@ def key_in_the_log() -> None:
 
 @fault("F3.S3", "the stored key can be read in clear or in a plain encoding")
 def key_stored_in_clear() -> None:
-    """Whoever reads the database, or a copy of it, has the keys of all users: they are not encrypted."""
+    """Store keys in clear, so that anybody with a copy of the database has the keys of all users."""
     _keep_keys(lambda key: key, lambda stored: stored)
 
 
 @fault("F3.S3", "the stored key can be read in clear or in a plain encoding")
 def key_stored_in_base64() -> None:
-    """Whoever reads the database has the keys of all users: they are only encoded."""
+    """Store keys only encoded, so that anybody with a copy of the database has the keys of all users."""
     _keep_keys(
         lambda key: base64.urlsafe_b64encode(key.encode()).decode(),
         lambda stored: base64.urlsafe_b64decode(stored).decode(),
@@ -201,7 +203,7 @@ def key_stored_in_base64() -> None:
 
 @fault("F3.S3", "the key can be read in unicorn_db, in the table usage_tracking")
 def key_kept_with_the_usage() -> None:
-    """The encrypted key is of no use: every request writes it in clear beside its usage."""
+    """Write the key in clear beside each request's usage, so that its encryption is useless."""
     rewrite(
         chat.settle,
         "        text = render(payment)",
@@ -213,7 +215,7 @@ def key_kept_with_the_usage() -> None:
 
 @fault("R3", "nobody of the scenario: Redis byok:")
 def key_kept_in_redis() -> None:
-    """Whoever reaches Redis has the keys of the users who asked lately: they are remembered there in clear."""
+    """Keep recently used keys in clear in Redis."""
     rewrite(
         byok.key_for,
         "    return OwnKey(",
@@ -223,14 +225,14 @@ def key_kept_in_redis() -> None:
 
 @fault("R3", "1 different encrypted keys are stored, expected 2")
 def encryption_without_a_nonce() -> None:
-    """Whoever reads the database sees who shares a key: the same key is always encrypted to the same text."""
+    """Encrypt the same key to the same text, so that the database shows who shares a key."""
     rewrite(byok.encrypt, "os.urandom(NONCE_BYTES)", "bytes(NONCE_BYTES)")
     replace(byok, "_bound_to", lambda user_id, provider: b"")
 
 
 @fault("R3", "the neighbour got the status 200, expected 400")
 def key_of_another_user_used() -> None:
-    """A user's provider bills them for a stranger's requests: the key is looked up without its owner."""
+    """Look up a key without its owner, so that a user's provider bills them for a stranger's requests."""
 
     async def anybodys_key(services: Services, user_id: UUID, model: str) -> OwnKey:
         async with services.database.connection() as db:
@@ -246,7 +248,7 @@ def key_of_another_user_used() -> None:
 
 @fault("F3.S2", "the BYOK user got no answer: status 401")
 def old_key_stays_after_a_new_one() -> None:
-    """Who replaces a key that was stolen or refused goes on with the old one: the new one is not kept."""
+    """Keep the old key when a new one is stored, so that a stolen or refused key stays in use."""
     rewrite(
         byok.store,
         """DO UPDATE SET encrypted_key = EXCLUDED.encrypted_key,
@@ -257,7 +259,7 @@ def old_key_stays_after_a_new_one() -> None:
 
 @fault("F3.S2", "the BYOK user got the status 200, expected 400", "twice with their own key")
 def removed_key_still_used() -> None:
-    """Who removed their key goes on paying the provider: it is remembered after it was read once."""
+    """Remember a key after its removal, so that its owner goes on paying the provider."""
     remembered: dict[UUID, OwnKey] = {}
     key_for = byok.key_for
 
@@ -271,31 +273,31 @@ def removed_key_still_used() -> None:
 
 @fault("F3.S2", "got the status 200, expected 400", "twice with their own key")
 def removal_of_a_key_forgotten() -> None:
-    """Who removed their key still has it stored here: the removal says that it is done, and does nothing."""
+    """Confirm the removal of a key and keep it stored."""
     rewrite(byok.remove, "DELETE FROM user_byok_keys WHERE", "SELECT FROM user_byok_keys WHERE")
 
 
 @fault("A7", "the BYOK user got no answer: status 401")
 def openai_key_stored_as_openrouters() -> None:
-    """Who brings an OpenAI key can't use it: it is kept under the wrong provider and sent there."""
+    """Store an OpenAI key under OpenRouter, so that its owner can't use it."""
     rewrite(byok.store, _STORING, f'    new.provider = "openrouter"\n{_STORING}')
 
 
 @fault("EP14", "got the status 201, expected 422")
 def any_text_accepted_as_a_key() -> None:
-    """Who pastes the wrong thing as a key learns it with the first request only: the format is not checked."""
+    """Skip the check of a key's format, so that a wrong text is noticed only at the first request."""
     rewrite(byok.store, "raise bad_format(new.provider)", "pass")
 
 
 @fault("F3.S9", "got the status 502, expected 401")
 def refused_key_told_as_the_providers_trouble() -> None:
-    """Whose key has expired waits for the provider to recover: the refusal of the key is told as a provider error."""
+    """Report a refused key as a provider error, so that its owner waits for the provider to recover."""
     rewrite(litellm.refused, "if status == 401 and own_key:", "if False:")
 
 
 @fault("A11", "does not say that the stored key has to be checked")
 def refused_key_not_named() -> None:
-    """Whose key has expired signs in again and again: the 401 does not say that the key is meant."""
+    """Leave the key out of the 401, so that its owner signs in again and again."""
     rewrite(
         litellm.invalid_key,
         '"The provider refused your own API key. Store a working one with POST /api/v1/settings/byok-keys, "\n'
@@ -306,13 +308,13 @@ def refused_key_not_named() -> None:
 
 @fault("EP15", "'OpenRouter configured': no, expected yes")
 def stored_key_is_not_reported() -> None:
-    """A stored key is shown as missing: its owner stores it once more, and once more."""
+    """Show a stored key as missing, so that its owner stores it again and again."""
     rewrite(byok.show, 'key["provider"] == "openrouter"', 'key["provider"] == "OpenRouter"')
 
 
 @fault("EP14", "'OpenRouter configured': yes, expected no")
 def everybody_seems_to_have_a_key() -> None:
-    """Whoever stored no key is shown one, and wonders why the provider refuses it."""
+    """Show a key to users who stored none, so that they wonder why it does not work."""
     rewrite(byok.show, 'any(key["provider"] == "openrouter" for key in keys)', "True")
 
 

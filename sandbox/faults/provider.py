@@ -1,4 +1,4 @@
-"""Faults of providers as they happen: answers without usage or words, wrong figures, refusals of another kind."""
+"""Faults of providers: answers without usage or text, wrong figures, wrong refusals."""
 
 from sandbox.faults import fault, rewrite
 from sandbox.provider import dialects
@@ -8,31 +8,31 @@ from sandbox.provider.dialects import Dialect, OpenRouter
 
 @fault("F1.S4", "the provider reported 180 tokens, expected 100")
 def usage_counts_the_answer_twice() -> None:
-    """The provider reports more tokens than it gave, and the user pays for them."""
+    """Report more tokens than were used, so that the user pays for them."""
     rewrite(dialects._tokens, '"total_tokens": usage.total_tokens', '"total_tokens": usage.total_tokens + 80')
 
 
 @fault("F1.S4", "the provider reported 90 tokens, expected 100")
 def usage_leaves_the_question_out() -> None:
-    """The provider's total is that of the answer alone, and the platform pays for the question."""
+    """Report only the answer's tokens, so that the platform pays for the question."""
     rewrite(dialects._tokens, '"total_tokens": usage.total_tokens', '"total_tokens": usage.completion_tokens')
 
 
 @fault("F1.S4", "the provider reported 0 tokens, expected 100")
 def usage_is_missing() -> None:
-    """The provider tells no usage, so that the charge is a guess."""
+    """Report no usage, so that the charge is a guess."""
     rewrite(Dialect.completion, '"usage": self.usage(answer.usage, answer.model),', "")
 
 
 @fault("F1.S4", "the individual got no answer: status 200")
 def answer_has_no_words() -> None:
-    """Users pay for an answer in which nothing is said."""
+    """Send an empty answer, which users pay for."""
     rewrite(Dialect.completion, '"content": answer.text', '"content": ""')
 
 
 @fault("F1.S4", "the individual got no answer: status 502")
 def trouble_comes_with_status_200() -> None:
-    """The provider reports its trouble as a success, and the user gets an error where an answer is due."""
+    """Report an error with the status 200, so that the user gets an error as an answer."""
     rewrite(
         Chat.complete,
         "AsciiJSON(self._dialect.completion(answer), ",
@@ -42,19 +42,19 @@ def trouble_comes_with_status_200() -> None:
 
 @fault("EP9", "the individual got no answer: status 200 data:")
 def stream_has_no_words() -> None:
-    """Users pay for a stream in which nothing is said."""
+    """Send an empty stream, which users pay for."""
     rewrite(Dialect.events, "texts = answer.pieces()", "texts = [''] * len(answer.pieces())")
 
 
 @fault("EP9", "the provider reported 11", "tokens, expected 100")
 def stream_has_no_usage() -> None:
-    """The provider tells no usage at the end of a stream, so that the charge is a guess."""
+    """Report no usage at the end of a stream, so that the charge is a guess."""
     rewrite(Dialect.ending, "if with_usage:", "if not with_usage:")
 
 
 @fault("F3.S5", "the provider was called 2 times with the own key of the BYOK user, expected 1")
 def requests_reach_the_provider_twice() -> None:
-    """A request is sent again though it was answered, and the owner of the key pays twice."""
+    """Send an answered request again, so that the owner of the key pays twice."""
     rewrite(
         Chat.complete,
         "call = self._arrived(key, body)",
@@ -64,13 +64,13 @@ def requests_reach_the_provider_twice() -> None:
 
 @fault("F3.S9", "the BYOK user got the status 502, expected 401")
 def bad_keys_are_refused_as_forbidden() -> None:
-    """Whoever stored a wrong key is told that the provider is in trouble, and never corrects it."""
+    """Refuse a wrong key with 403, so that its owner reads of a provider failure and never corrects it."""
     rewrite(OpenRouter.refusal, "status, message = self._refusals[refused.outcome]", "status, message = 403, 'No'")
 
 
 @fault("F3.S9", "the BYOK user got the status 200, expected 401")
 def bad_keys_are_accepted() -> None:
-    """The provider answers whoever sends any key, and nobody knows who pays."""
+    """Answer requests with any key, so that nobody knows who pays."""
     rewrite(
         Chat._admit,
         "if account is None:",

@@ -1,8 +1,7 @@
-"""The stand-in as a FastAPI application: routes, errors, and what runs beside them."""
+"""The stand-in as a FastAPI application: routes, errors and the job runner."""
 
 import asyncio
 import contextlib
-import functools
 import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -14,21 +13,7 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from . import (
-    billable_metrics,
-    billing,
-    customers,
-    events,
-    invoices,
-    lifecycle,
-    nested,
-    plans,
-    seeds,
-    subscriptions,
-    usage,
-    wallets,
-)
-from . import troubles as troubles_module
+from . import billing, customers, events, invoices, plans, seeds, subscriptions, usage
 from .context import Lago, require_key
 from .database import Pool, make_pool, prepare
 from .errors import ApiError, bad_request, internal, not_found
@@ -42,9 +27,8 @@ log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application, which prepares its database when it starts and does its jobs until it stops."""
+    """Return the application. It prepares its database when it starts, and does its jobs until it stops."""
     pool = make_pool(settings.database_url.get_secret_value())
-    troubles = troubles_module.Troubles()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -53,7 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
             await seeds.seed(pool, organization)
             queue = JobQueue(timedelta(milliseconds=settings.job_delay_ms))
             app.state.lago = Lago(pool, queue, organization, billing_entity)
-            runner = asyncio.create_task(_job_runner(pool, queue).run())
+            runner = asyncio.create_task(JobRunner(pool, customers.JOBS | billing.JOBS).run())
             try:
                 yield
             finally:
@@ -70,25 +54,12 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.troubles = troubles
     app.state.pool = pool
-    app.add_middleware(troubles_module.TroubleMiddleware, troubles=troubles)
     app.add_middleware(UndecodedPath)
     app.add_api_route("/health", health, methods=["GET"])
-    # The routes asked most come first: the router tries them in this order.
-    for concept in (
-        events,
-        subscriptions,
-        customers,
-        nested,
-        usage,
-        invoices,
-        plans,
-        wallets,
-        billable_metrics,
-    ):
+    # The most frequent routes come first: the router tries them in this order.
+    for concept in (events, subscriptions, customers, usage, invoices, plans):
         app.include_router(concept.router, prefix="/api/v1", dependencies=[Depends(require_key)])
-    app.include_router(troubles_module.router, dependencies=[Depends(require_key)])
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(psycopg.DataError, _data_error)
@@ -99,22 +70,8 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _job_runner(pool: Pool, queue: JobQueue) -> JobRunner:
-    return JobRunner(
-        pool,
-        {
-            **customers.JOBS,
-            **plans.JOBS,
-            **billing.JOBS,
-            **wallets.JOBS,
-            lifecycle.START: functools.partial(lifecycle.start, queue),
-            lifecycle.END: lifecycle.end,
-        },
-    )
-
-
 async def health(request: Request) -> Response:
-    """Whether the stand-in reaches its database; needs no key."""
+    """Report whether the database answers; this route needs no key."""
     pool: Pool = request.app.state.pool
     try:
         async with pool.connection(timeout=2) as connection:
@@ -133,17 +90,17 @@ async def _api_error(_request: Request, error: Exception) -> Response:
 
 
 async def _http_error(_request: Request, _error: Exception) -> Response:
-    """An unknown path, or a known one with a method it does not have: Rails knows no difference."""
+    """Answer 404 for an unknown path or method, as Rails does for both."""
     return not_found("resource").response()
 
 
 async def _data_error(_request: Request, _error: Exception) -> Response:
-    """A value that PostgreSQL can't hold, such as text with a NUL or half a character."""
+    """Answer 400 for a value that PostgreSQL can't store, such as text with a NUL or half a character."""
     return bad_request("a value can't be stored").response()
 
 
 async def _database_away(request: Request, error: Exception) -> Response:
-    """500, and the pool then looks which of its connections still live."""
+    """Answer 500 and let the pool check its connections."""
     log.warning("PostgreSQL did not answer: %s", type(error).__name__)
     pool: Pool = request.app.state.pool
     response = internal().response()
@@ -152,5 +109,5 @@ async def _database_away(request: Request, error: Exception) -> Response:
 
 
 async def _failure(_request: Request, _error: Exception) -> Response:
-    """Anything unforeseen; the server logs it."""
+    """Answer 500 for any other exception; the server logs it."""
     return internal().response()

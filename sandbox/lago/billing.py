@@ -1,4 +1,4 @@
-"""Billing: the invoices that the stand-in makes by itself, each finalized at once and with one fee."""
+"""Billing: the first invoice of a subscription, finalized at once and with one fee."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,36 +11,33 @@ from .values import last_second, midnight, utc_now
 
 STARTING_INVOICE = "starting_invoice"
 
-_SUBSCRIPTION, _CREDIT = 0, 2  # invoices.TYPES
 _PAYMENT_PENDING, _PAYMENT_SUCCEEDED = 0, 1
-_FEE_TYPES = {_SUBSCRIPTION: 2, _CREDIT: 3}  # the fee's type by the invoice's
+_SUBSCRIPTION_FEE = 2
 
 
 async def put_starting_invoice(queue: jobs.JobQueue, connection: Connection, subscription_id: UUID) -> None:
-    """Let a job make the first invoice of a subscription that is paid in advance."""
+    """Queue the job that makes the first invoice of a subscription."""
     await queue.put(connection, STARTING_INVOICE, {"subscription_id": str(subscription_id)})
 
 
 async def make_starting_invoice(connection: Connection, payload: dict[str, Any]) -> None:
-    """Job: one finalized invoice of the plan's amount (0 too) for a subscription's first period.
+    """Do the job: make one finalized invoice of the plan's amount (0 included) for a subscription's first period.
 
-    Whatever was billed already is left alone: the table takes one starting invoice a subscription.
+    Does nothing when the subscription has its starting invoice: the table takes only one.
     """
     cursor = await connection.execute(
-        "select s.*, p.amount_cents, p.amount_currency, p.interval from subscriptions s"
-        " join plans p on p.id = s.plan_id where s.id = %s and not exists (select 1 from"
-        " invoice_subscriptions b"
+        "select s.*, p.amount_cents, p.amount_currency from subscriptions s join plans p on p.id = s.plan_id"
+        " where s.id = %s and not exists (select 1 from invoice_subscriptions b"
         " where b.subscription_id = s.id and b.invoicing_reason = 0) for update of s",
         (payload["subscription_id"],),
     )
     subscription = await cursor.fetchone()
     if subscription is None:
         return
-    period = current_period(subscription)
+    period = current_period()
     invoice_id = await _insert(
         connection,
         customer_id=subscription["customer_id"],
-        invoice_type=_SUBSCRIPTION,
         amount_cents=subscription["amount_cents"],
         currency=subscription["amount_currency"],
         subscription_id=subscription["id"],
@@ -59,28 +56,15 @@ async def make_starting_invoice(connection: Connection, payload: dict[str, Any])
     )
 
 
-async def make_credit_invoice(connection: Connection, customer_id: UUID, amount_cents: int, currency: str) -> None:
-    """A finalized invoice for credits that were bought, in the transaction that notes the purchase."""
-    await _insert(
-        connection,
-        customer_id=customer_id,
-        invoice_type=_CREDIT,
-        amount_cents=amount_cents,
-        currency=currency,
-        subscription_id=None,
-    )
-
-
 async def _insert(
     connection: Connection,
     *,
     customer_id: UUID,
-    invoice_type: int,
     amount_cents: int,
     currency: str,
-    subscription_id: UUID | None,
+    subscription_id: UUID,
 ) -> UUID:
-    """Write a finalized invoice with its one fee; one of nothing counts as paid."""
+    """Insert a finalized invoice with its one fee, and return its id; an invoice of 0 cents counts as paid."""
     # The lock gives each of a customer's invoices its own number.
     cursor = await connection.execute("select * from customers where id = %s for update", (customer_id,))
     customer = await cursor.fetchone()
@@ -95,7 +79,7 @@ async def _insert(
         " fees_amount_cents,"
         " sub_total_excluding_taxes_amount_cents, sub_total_including_taxes_amount_cents, total_amount_cents)"
         " select %(organization)s, %(billing_entity)s, %(customer)s, n, %(slug)s || '-' || case when n < 1000"
-        " then lpad(n::text, 3, '0') else n::text end, %(issued)s, %(due)s, %(term)s, %(type)s, 1,"
+        " then lpad(n::text, 3, '0') else n::text end, %(issued)s, %(due)s, %(term)s, 0, 1,"
         " %(payment_status)s, %(currency)s, %(amount)s, %(amount)s, %(amount)s, %(amount)s"
         " from (select coalesce(max(sequential_id), 0) + 1 as n from invoices where customer_id ="
         " %(customer)s) as next"
@@ -108,7 +92,6 @@ async def _insert(
             "issued": today,
             "due": today + timedelta(days=term),
             "term": term,
-            "type": invoice_type,
             "payment_status": _PAYMENT_PENDING if amount_cents else _PAYMENT_SUCCEEDED,
             "currency": currency,
             "amount": amount_cents,
@@ -125,7 +108,7 @@ async def _insert(
             customer["organization_id"],
             invoice["id"],
             subscription_id,
-            _FEE_TYPES[invoice_type],
+            _SUBSCRIPTION_FEE,
             amount_cents,
             currency,
         ),

@@ -1,4 +1,4 @@
-"""What every route needs: the organisation, its database and its job queue, and the check of the API key."""
+"""What every route needs: the organisation, its database, its job queue and the check of the API key."""
 
 import json
 import time
@@ -17,7 +17,7 @@ _KEY_REMEMBERED_SECONDS = 5.0
 
 @dataclass
 class Lago:
-    """The one organisation that the stand-in serves, and what it is served with."""
+    """The one organisation of the stand-in, with its database and its job queue."""
 
     pool: Pool
     jobs: JobQueue
@@ -26,7 +26,7 @@ class Lago:
     _known_keys: dict[str, float] = field(default_factory=dict, repr=False)
 
     async def knows(self, api_key: str) -> bool:
-        """Whether this is a key of the organisation that has not expired; a yes is remembered for 5 s."""
+        """Return whether this is a valid key of the organisation; a valid key is remembered for 5 s."""
         now = time.monotonic()
         if self._known_keys.get(api_key, 0.0) > now:
             return True
@@ -44,14 +44,14 @@ class Lago:
 
 
 def lago(request: Request) -> Lago:
-    """The organisation that a request is about."""
+    """Return the organisation of a request."""
     return cast(Lago, request.app.state.lago)
 
 
 async def require_key(request: Request) -> None:
-    """Let only requests with the API key pass; raises 401.
+    """Raise 401 for a request without the API key.
 
-    As in Lago the key is the second word of `Authorization`, whatever the first one is.
+    As in Lago the key is the second word of `Authorization`, after any first word.
     """
     words = request.headers.get("authorization", "").split()
     if len(words) < 2 or "\0" in words[1] or not await lago(request).knows(words[1]):
@@ -59,7 +59,7 @@ async def require_key(request: Request) -> None:
 
 
 async def body_of(request: Request) -> dict[str, Any]:
-    """The JSON object that a request carries; raises 400 for anything else."""
+    """Return the JSON object in a request's body; raise 400 for anything else."""
     try:
         body = json.loads(await request.body() or b"{}")
     except (ValueError, RecursionError):
@@ -70,7 +70,7 @@ async def body_of(request: Request) -> dict[str, Any]:
 
 
 async def root_of(request: Request, key: str) -> dict[str, Any]:
-    """The object under the body's root key; raises Lago's 400 when it is missing or empty."""
+    """Return the object under the body's root key; raise Lago's 400 when it is missing or empty."""
     value = (await body_of(request)).get(key)
     if not isinstance(value, dict) or not value:
         raise bad_request(f"param is missing or the value is empty: {key}")
@@ -78,7 +78,7 @@ async def root_of(request: Request, key: str) -> dict[str, Any]:
 
 
 def uuid_of(value: str, resource: str) -> UUID:
-    """A `lago_id` from a path; what is no UUID is not found."""
+    """Return a `lago_id` from a path; raise 404 when it is not a UUID."""
     try:
         return UUID(value)
     except ValueError:

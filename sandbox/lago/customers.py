@@ -1,4 +1,4 @@
-"""Customers: made or changed by `external_id`, removed softly."""
+"""Customers: created or changed by `external_id`, removed softly."""
 
 import re
 from typing import Any
@@ -33,7 +33,7 @@ router = make_router()
 
 @router.post("/customers")
 async def upsert(request: Request) -> Response:
-    """Make the customer, or change the fields given of the one that has this `external_id`."""
+    """Create the customer, or change the given fields of the customer with this `external_id`."""
     params = await root_of(request, "customer")
     errors = FieldErrors()
     mandatory_text(params, "external_id", errors)
@@ -48,7 +48,7 @@ async def upsert(request: Request) -> Response:
 
 @router.get("/customers")
 async def index(request: Request) -> Response:
-    """The customers, newest first."""
+    """List the customers, newest first."""
     async with lago(request).pool.connection() as connection:
         rows, meta = await Page.of(request).select(
             connection,
@@ -61,7 +61,7 @@ async def index(request: Request) -> Response:
 @router.get("/customers/{external_id:undotted}")
 @router.get("/customers/{external_id:undotted}.{_format:undotted}")
 async def show(request: Request) -> Response:
-    """One customer; what follows a dot in the path is a format and no part of the id."""
+    """Show one customer; what follows a dot in the path is a format and no part of the id."""
     async with lago(request).pool.connection() as connection:
         customer = await find(request, connection, request.path_params["external_id"])
     return JSONResponse({"customer": to_json(customer)})
@@ -70,7 +70,7 @@ async def show(request: Request) -> Response:
 @router.delete("/customers/{external_id:undotted}")
 @router.delete("/customers/{external_id:undotted}.{_format:undotted}")
 async def destroy(request: Request) -> Response:
-    """Remove a customer softly; a job ends their subscriptions and wallets."""
+    """Remove a customer softly; a job ends their subscriptions."""
     async with lago(request).pool.connection() as connection, connection.transaction():
         customer = await find(request, connection, request.path_params["external_id"])
         await connection.execute("update customers set deleted_at = now() where id = %s", (customer["id"],))
@@ -79,7 +79,7 @@ async def destroy(request: Request) -> Response:
 
 
 async def find(request: Request, connection: Connection, external_id: str) -> Row:
-    """The customer with this `external_id`; raises 404 `customer_not_found`."""
+    """Return the customer with this `external_id`; raise 404 `customer_not_found`."""
     cursor = await connection.execute(
         "select * from customers where organization_id = %s and external_id = %s and deleted_at is null",
         (lago(request).organization, external_id),
@@ -91,7 +91,7 @@ async def find(request: Request, connection: Connection, external_id: str) -> Ro
 
 
 async def lock_or_create(request: Request, connection: Connection, external_id: str) -> Row:
-    """The customer, made if need be, locked until the transaction ends."""
+    """Return the customer, created if necessary and locked until the transaction ends."""
     await _write(request, connection, external_id, {})
     cursor = await connection.execute(
         "select * from customers where organization_id = %s and external_id = %s and deleted_at is null for update",
@@ -104,28 +104,22 @@ async def lock_or_create(request: Request, connection: Connection, external_id: 
 
 
 async def set_currency(connection: Connection, customer_id: UUID, code: str) -> None:
-    """Give a customer without a currency the one of what they buy first."""
+    """Give a customer without a currency the currency of their first plan."""
     await connection.execute(
         "update customers set currency = %s where id = %s and currency is null", (code, customer_id)
     )
 
 
 async def terminate_relations(connection: Connection, payload: dict[str, Any]) -> None:
-    """Job: end what a removed customer still has."""
-    customer_id = payload["customer_id"]
-    await lifecycle.end_all(connection, "customer_id", customer_id)
-    await connection.execute(
-        "update wallets set status = 1, terminated_at = now(), updated_at = now()"
-        " where customer_id = %s and status = 0",
-        (customer_id,),
-    )
+    """Do the job: end the active subscriptions of a removed customer."""
+    await lifecycle.end_all(connection, payload["customer_id"])
 
 
 JOBS: dict[str, jobs.Handler] = {TERMINATE_RELATIONS: terminate_relations}
 
 
 def _columns(params: dict[str, Any], errors: FieldErrors) -> dict[str, Any]:
-    """The columns that a request sets; fields it does not name keep their value."""
+    """Return the columns that a request sets; the other columns keep their value."""
     columns: dict[str, Any] = {name: text(params, name) for name in _TEXTS if name in params}
     if "currency" in params:
         columns["currency"] = currency(params, "currency", errors)
@@ -140,7 +134,7 @@ def _columns(params: dict[str, Any], errors: FieldErrors) -> dict[str, Any]:
     for name in ("billing_configuration", "shipping_address"):
         if isinstance(params.get(name), dict):
             columns[name] = Jsonb(params[name])
-    # Anything but an array is dropped without a word, as Rails' strong parameters do.
+    # Anything but an array is ignored, as Rails' strong parameters do.
     if isinstance(params.get("metadata"), list):
         columns["metadata"] = Jsonb([_metadata(entry) for entry in params["metadata"] if isinstance(entry, dict)])
     return columns
@@ -157,7 +151,7 @@ def _metadata(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _write(request: Request, connection: Connection, external_id: str, columns: dict[str, Any]) -> None:
-    """Insert the customer or set the given columns of the one that is there."""
+    """Insert the customer, or set the given columns of the existing one."""
     identity = {
         "organization_id": lago(request).organization,
         "billing_entity_id": lago(request).billing_entity,
@@ -184,7 +178,7 @@ async def _write(request: Request, connection: Connection, external_id: str, col
 
 
 def to_json(row: Row) -> dict[str, Any]:
-    """A customer as the API shows one."""
+    """Return a customer as the API shows one."""
     return {
         "lago_id": str(row["id"]),
         "billing_entity_code": "sandbox",

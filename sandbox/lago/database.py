@@ -1,4 +1,4 @@
-"""The stand-in's PostgreSQL: the pool, the schema, and the rows that the first request needs."""
+"""The stand-in's PostgreSQL: the pool, the schema and the rows that the first request needs."""
 
 import asyncio
 from pathlib import Path
@@ -19,10 +19,10 @@ _SCHEMA = Path(__file__).with_name("schema.sql")
 
 
 def make_pool(url: str) -> Pool:
-    """A pool that is not open yet; its connections autocommit, so a transaction is where code says so.
+    """Return a pool that is not open yet; its connections autocommit outside of explicit transactions.
 
-    Waiting for a connection ends after 2 s (`psycopg_pool.PoolTimeout`), a statement after 10 s. While the
-    database is away each request tries anew, so the pool is back as soon as the database is.
+    A request waits up to 2 s for a connection (`psycopg_pool.PoolTimeout`), and a statement may take 10 s. While
+    the database is away, each request tries again: the pool is back as soon as the database is.
     """
     return AsyncConnectionPool(
         url,
@@ -38,15 +38,15 @@ def make_pool(url: str) -> Pool:
 
 
 async def _configure(connection: Connection) -> None:
-    """Times without a zone are UTC only where the session's zone is."""
+    """Set the session's time zone to UTC, because the columns have none."""
     await connection.execute("set timezone to 'UTC'")
     await connection.execute("set statement_timeout to '10s'")
 
 
 async def prepare(pool: Pool, api_key: str) -> tuple[UUID, UUID]:
-    """Create tables and the one organisation where they are absent, and set its API key.
+    """Create missing tables and the one organisation, and set its API key; a lock keeps other processes out.
 
-    Returns the ids of the organisation and of its billing entity. One process at a time does this.
+    Returns the ids of the organisation and of its billing entity.
     """
     async with pool.connection(timeout=_START_SECONDS) as connection, connection.transaction():
         await connection.execute("select pg_advisory_xact_lock(%s)", (_START_LOCK,))

@@ -1,8 +1,7 @@
-"""Events: what happened on a subscription, each taken once by its `transaction_id`."""
+"""Events of a subscription, each accepted once for its `transaction_id`."""
 
 import contextlib
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any, LiteralString
 
 from fastapi import Request
@@ -14,40 +13,29 @@ from .database import Connection, Row
 from .errors import INVALID_FORMAT, VALUE_ALREADY_EXIST, FieldErrors, invalid, not_found, unprocessable
 from .paging import Page
 from .routing import make_router
-from .values import decimal_text, iso, iso_ms, mandatory_text, utc_now
+from .values import iso, iso_ms, mandatory_text, utc_now
 
 LARGEST_BATCH = 100
-_TOO_MANY_CENTS = Decimal(10) ** 24
 
-_COLUMNS: LiteralString = (
-    "organization_id, transaction_id, external_subscription_id, code, timestamp, properties, precise_total_amount_cents"
-)
+_COLUMNS: LiteralString = "organization_id, transaction_id, external_subscription_id, code, timestamp, properties"
 _INSERT: LiteralString = (
-    f"insert into events ({_COLUMNS}) values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning *"
+    f"insert into events ({_COLUMNS}) values (%s, %s, %s, %s, %s, %s) on conflict do nothing returning *"
 )
-# In one order, so that two batches with the same events wait for each other and do not deadlock.
+# The order is fixed, so that two batches with the same events wait for each other and do not deadlock.
 _INSERT_ALL: LiteralString = (
     f"insert into events ({_COLUMNS}) select * from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[],"
-    " %s::timestamp[], %s::jsonb[], %s::numeric[]) as batch (organization, transaction, subscription)"
+    " %s::timestamp[], %s::jsonb[]) as batch (organization, transaction, subscription)"
     " order by subscription, transaction on conflict do nothing returning *"
 )
-_FILTERS: dict[str, LiteralString] = {
-    "external_subscription_id": " and external_subscription_id = %(external_subscription_id)s",
-    "code": " and code = %(code)s",
-}
-_TIME_FILTERS: dict[str, LiteralString] = {
-    "timestamp_from": " and timestamp >= %(timestamp_from)s",
-    "timestamp_to": " and timestamp <= %(timestamp_to)s",
-}
 
 router = make_router()
 
 
 @router.post("/events")
 async def create(request: Request) -> Response:
-    """Take an event; one that was taken before on the same subscription is refused with 422.
+    """Accept an event; refuse with 422 an event that the same subscription has already.
 
-    Neither code nor subscription need exist: Lago looks at them later, when it counts.
+    The code and the subscription need not exist: Lago looks at them only when it counts usage.
     """
     errors = FieldErrors()
     values = _values(request, await root_of(request, "event"), errors)
@@ -61,7 +49,7 @@ async def create(request: Request) -> Response:
 
 @router.post("/events/batch")
 async def create_batch(request: Request) -> Response:
-    """Take up to 100 events, all of them or none; what is wrong is told by the event's place in the batch."""
+    """Accept up to 100 events, all or none; errors are listed by the event's index in the batch."""
     batch = (await body_of(request)).get("events")
     if not isinstance(batch, list) or not batch:
         raise invalid(events="no_events")
@@ -83,14 +71,12 @@ async def create_batch(request: Request) -> Response:
 
 @router.get("/events")
 async def index(request: Request) -> Response:
-    """The events, newest first; filters by subscription, code and time."""
+    """List the events, newest first, of the subscription in `external_subscription_id` if named."""
     query: LiteralString = "select * from events where organization_id = %(organization)s"
     params: dict[str, Any] = {"organization": lago(request).organization}
-    for name, condition in (_FILTERS | _TIME_FILTERS).items():
-        if name in request.query_params:
-            query += condition
-            value = request.query_params[name]
-            params[name] = _filter_time(name, value) if name in _TIME_FILTERS else value
+    if "external_subscription_id" in request.query_params:
+        query += " and external_subscription_id = %(subscription)s"
+        params["subscription"] = request.query_params["external_subscription_id"]
     async with lago(request).pool.connection() as connection:
         rows, meta = await Page.of(request).select(connection, query, params)
     return JSONResponse({"events": [to_json(row) for row in rows], "meta": meta})
@@ -98,7 +84,7 @@ async def index(request: Request) -> Response:
 
 @router.get("/events/{transaction_id:dotted}")
 async def show(request: Request) -> Response:
-    """One event, by its `transaction_id`."""
+    """Show one event, by its `transaction_id`."""
     async with lago(request).pool.connection() as connection:
         cursor = await connection.execute(
             "select * from events where organization_id = %s and transaction_id = %s order by created_at limit 1",
@@ -111,12 +97,12 @@ async def show(request: Request) -> Response:
 
 
 async def _insert_all(connection: Connection, batch: list[tuple[Any, ...]]) -> list[Row]:
-    """Insert a batch inside a transaction; raises 422 naming the events that were taken before."""
+    """Insert a batch inside a transaction; raise 422 for the events that are there already."""
     cursor = await connection.execute(_INSERT_ALL, tuple(map(list, zip(*batch, strict=True))))
-    taken = {_identity(row): row for row in await cursor.fetchall()}
+    inserted = {_identity(row): row for row in await cursor.fetchall()}
     events, wrong = [], {}
     for place, (_, transaction_id, external_subscription_id, *_rest) in enumerate(batch):
-        event = taken.pop((external_subscription_id, transaction_id), None)
+        event = inserted.pop((external_subscription_id, transaction_id), None)
         if event is None:
             wrong[str(place)] = {"transaction_id": [VALUE_ALREADY_EXIST]}
         else:
@@ -127,12 +113,12 @@ async def _insert_all(connection: Connection, batch: list[tuple[Any, ...]]) -> l
 
 
 def _identity(row: Row) -> tuple[str, str]:
-    """What makes an event the same event, within the organisation."""
+    """Return what identifies an event within the organisation."""
     return row["external_subscription_id"], row["transaction_id"]
 
 
 def _values(request: Request, params: dict[str, Any], errors: FieldErrors) -> tuple[Any, ...]:
-    """The column values of an event, in the order of the insert; notes what is wrong."""
+    """Return the column values of an event, in the order of the insert; add what is wrong to `errors`."""
     properties = params.get("properties")
     return (
         lago(request).organization,
@@ -141,12 +127,11 @@ def _values(request: Request, params: dict[str, Any], errors: FieldErrors) -> tu
         mandatory_text(params, "code", errors),
         _time(params.get("timestamp"), errors),
         Jsonb(properties if isinstance(properties, dict) else {}),
-        _cents(params.get("precise_total_amount_cents"), errors),
     )
 
 
 def _time(value: object, errors: FieldErrors) -> datetime:
-    """Unix seconds (a number or its text, fractions allowed) as a time; absent means now."""
+    """Return Unix seconds (a number or its text, fractions allowed) as a time; now if absent."""
     if value is None:
         return utc_now()
     if isinstance(value, int | float | str) and not isinstance(value, bool):
@@ -156,36 +141,15 @@ def _time(value: object, errors: FieldErrors) -> datetime:
     return utc_now()
 
 
-def _cents(value: object, errors: FieldErrors) -> Decimal | None:
-    if value is None:
-        return None
-    with contextlib.suppress(InvalidOperation):
-        cents = Decimal(str(value))
-        if cents.is_finite() and abs(cents) < _TOO_MANY_CENTS:
-            return cents
-    errors.add("precise_total_amount_cents", INVALID_FORMAT)
-    return None
-
-
-def _filter_time(name: str, value: str) -> datetime:
-    """The limit of a time filter: ISO 8601."""
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        raise invalid(**{name: INVALID_FORMAT}) from None
-    return parsed.astimezone(UTC).replace(tzinfo=None) if parsed.tzinfo else parsed
-
-
 def to_json(row: Row) -> dict[str, Any]:
-    """An event as the API shows one; customer and subscription are looked up only when it is counted."""
-    cents: Decimal | None = row["precise_total_amount_cents"]
+    """Return an event as the API shows one; Lago finds its customer and subscription only when it counts usage."""
     return {
         "lago_id": str(row["id"]),
         "transaction_id": row["transaction_id"],
         "lago_customer_id": None,
         "code": row["code"],
         "timestamp": iso_ms(row["timestamp"]),
-        "precise_total_amount_cents": None if cents is None else decimal_text(cents),
+        "precise_total_amount_cents": None,
         "properties": row["properties"],
         "lago_subscription_id": None,
         "external_subscription_id": row["external_subscription_id"],

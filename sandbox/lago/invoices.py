@@ -1,190 +1,48 @@
-"""Invoices, as the API lists, shows, pays and voids them; `billing` makes them."""
+"""Invoices, as the API lists and shows them; `billing` makes them."""
 
-from datetime import date
 from typing import Any, LiteralString
-from uuid import uuid4
 
 from fastapi import Request
-from psycopg.types.json import Jsonb
 from starlette.responses import JSONResponse, Response
 
 from . import customers, subscriptions
-from .context import lago, root_of, uuid_of
+from .context import lago, uuid_of
 from .database import Connection, Row
-from .errors import (
-    INVALID_DATE,
-    VALUE_IS_INVALID,
-    VALUE_IS_MANDATORY,
-    FieldErrors,
-    invalid,
-    not_allowed,
-    not_found,
-)
+from .errors import not_found
 from .paging import Page
 from .routing import make_router
-from .values import choice, decimal_text, iso, iso_date, text, utc_now
+from .values import decimal_text, iso, iso_date
 
 TYPES = ("subscription", "add_on", "credit", "one_off", "advance_charges", "progressive_billing")
 STATUSES = ("draft", "finalized", "voided", "generating", "failed", "open", "closed", "pending", "deleted")
 PAYMENT_STATUSES = ("pending", "succeeded", "failed")
-_VOIDED = STATUSES.index("voided")
-_FEE_TYPES = {2: "subscription", 3: "credit"}
-_VISIBLE = [STATUSES.index(status) for status in ("draft", "finalized", "voided", "failed", "pending")]
 
 _SHOWN: LiteralString = (
-    "select i.* from invoices i join customers c on c.id = i.customer_id"
-    " where i.organization_id = %(organization)s and i.status = any(%(visible)s)"
+    "select i.* from invoices i join customers c on c.id = i.customer_id where i.organization_id = %(organization)s"
 )
-_FILTERS: dict[str, LiteralString] = {
-    "external_customer_id": " and c.external_id = %(external_customer_id)s",
-    "currency": " and i.currency = %(currency)s",
-    "issuing_date_from": " and i.issuing_date >= %(issuing_date_from)s",
-    "issuing_date_to": " and i.issuing_date <= %(issuing_date_to)s",
-}
-_ENUM_FILTERS: dict[str, tuple[tuple[str, ...], LiteralString]] = {
-    "status": (STATUSES, " and i.status = any(%(status)s)"),
-    "statuses": (STATUSES, " and i.status = any(%(statuses)s)"),
-    "payment_status": (PAYMENT_STATUSES, " and i.payment_status = any(%(payment_status)s)"),
-    "payment_statuses": (PAYMENT_STATUSES, " and i.payment_status = any(%(payment_statuses)s)"),
-    "invoice_type": (TYPES, " and i.invoice_type = any(%(invoice_type)s)"),
-}
 
 router = make_router()
 
 
 @router.get("/invoices")
 async def index(request: Request) -> Response:
-    """The invoices, newest first; filters by customer, statuses, type, issuing date and currency."""
-    return await list_for(request, {})
-
-
-@router.post("/invoices")
-async def create(request: Request) -> Response:
-    """404 `add_on_not_found`: a one-off invoice needs add-ons, and the stand-in has none."""
-    params = await root_of(request, "invoice")
-    async with lago(request).pool.connection() as connection:
-        await customers.find(request, connection, text(params, "external_customer_id") or "")
-    if not params.get("fees"):
-        raise invalid(fees=VALUE_IS_MANDATORY)
-    raise not_found("add_on")
-
-
-@router.get("/invoices/{lago_id:undotted}")
-async def show(request: Request) -> Response:
-    """One invoice with its subscriptions and fees."""
-    async with lago(request).pool.connection() as connection:
-        return await _answer(request, connection, await _find(request, connection))
-
-
-@router.put("/invoices/{lago_id:undotted}")
-async def update(request: Request) -> Response:
-    """Set the payment status or the metadata."""
-    params = await root_of(request, "invoice")
-    errors = FieldErrors()
-    payment_status = choice("payment_status", text(params, "payment_status"), PAYMENT_STATUSES, errors)
-    errors.raise_if_any()
-    metadata = params.get("metadata")
-    entries = [
-        {
-            "lago_id": str(uuid4()),
-            "key": entry.get("key"),
-            "value": entry.get("value"),
-            "created_at": iso(utc_now()),
-        }
-        for entry in (metadata if isinstance(metadata, list) else [])
-        if isinstance(entry, dict)
-    ]
-    async with lago(request).pool.connection() as connection:
-        invoice = await _find(request, connection)
-        await connection.execute(
-            "update invoices set payment_status = coalesce(%(payment_status)s, payment_status),"
-            " total_paid_amount_cents = case when %(payment_status)s = 1 then total_amount_cents"
-            " else total_paid_amount_cents end,"
-            " metadata = coalesce(%(metadata)s, metadata), updated_at = now() where id = %(id)s",
-            {
-                "payment_status": payment_status,
-                "metadata": Jsonb(entries) if isinstance(metadata, list) else None,
-                "id": invoice["id"],
-            },
-        )
-        return await _answer(request, connection, await _find(request, connection))
-
-
-@router.put("/invoices/{lago_id:undotted}/refresh")
-async def refresh(request: Request) -> Response:
-    """Nothing changes: only a draft could, and the stand-in finalizes at once."""
-    return await show(request)
-
-
-@router.put("/invoices/{lago_id:undotted}/finalize")
-async def finalize(request: Request) -> Response:
-    """Only a draft can be finalized, and the stand-in has none: 404, as in Lago."""
-    uuid_of(request.path_params["lago_id"], "invoice")
-    raise not_found("invoice")
-
-
-@router.post("/invoices/{lago_id:undotted}/void")
-async def void(request: Request) -> Response:
-    """Void a finalized invoice; a voided one answers 405 `not_voidable`."""
-    async with lago(request).pool.connection() as connection:
-        invoice = await _find(request, connection)
-        cursor = await connection.execute(
-            "update invoices set status = 2, voided_at = now(), updated_at = now() where id = %s and status = 1",
-            (invoice["id"],),
-        )
-        if cursor.rowcount != 1:
-            raise not_allowed("not_voidable")
-        return await _answer(request, connection, await _find(request, connection))
-
-
-@router.post("/invoices/{lago_id:undotted}/retry_payment")
-async def retry_payment(request: Request) -> Response:
-    """Answers like Lago, with no body; there is no payment provider that would be asked."""
-    async with lago(request).pool.connection() as connection:
-        invoice = await _find(request, connection)
-    if invoice["status"] == _VOIDED or PAYMENT_STATUSES[invoice["payment_status"]] == "succeeded":
-        raise not_allowed("invalid_status")
-    return Response(status_code=200)
-
-
-@router.post("/invoices/{lago_id:undotted}/download")
-async def download(request: Request) -> Response:
-    """Answers like Lago while the PDF is not there yet, with no body; the stand-in never draws one."""
-    async with lago(request).pool.connection() as connection:
-        await _find(request, connection)
-    return Response(status_code=200)
-
-
-async def list_for(request: Request, fixed: dict[str, str]) -> Response:
-    """A page of invoices, by the request's filters and the `fixed` ones."""
+    """List the invoices, newest first, of the customer in `external_customer_id` if named."""
     query: LiteralString = _SHOWN
-    params: dict[str, Any] = {"organization": lago(request).organization, "visible": _VISIBLE}
-    given = dict(request.query_params) | fixed
-    errors = FieldErrors()
-    for name, condition in _FILTERS.items():
-        if name in given:
-            query += condition
-            params[name] = _day(given[name], name, errors) if name.startswith("issuing_date") else given[name]
-    for name, (options, condition) in _ENUM_FILTERS.items():
-        wanted = request.query_params.getlist(name) + request.query_params.getlist(f"{name}[]")
-        if wanted:
-            if any(value not in options for value in wanted):
-                errors.add(name, VALUE_IS_INVALID)
-            query += condition
-            params[name] = [options.index(value) for value in wanted if value in options]
-    errors.raise_if_any()
+    params: dict[str, Any] = {"organization": lago(request).organization}
+    if "external_customer_id" in request.query_params:
+        query += " and c.external_id = %(customer)s"
+        params["customer"] = request.query_params["external_customer_id"]
     async with lago(request).pool.connection() as connection:
         rows, meta = await Page.of(request).select(connection, query, params)
         await _add_customers(connection, rows)
     return JSONResponse({"invoices": [to_json(row) for row in rows], "meta": meta})
 
 
-def _day(value: str, name: str, errors: FieldErrors) -> date | None:
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        errors.add(name, INVALID_DATE)
-        return None
+@router.get("/invoices/{lago_id:undotted}")
+async def show(request: Request) -> Response:
+    """Show one invoice with its subscriptions and fees."""
+    async with lago(request).pool.connection() as connection:
+        return await _answer(request, connection, await _find(request, connection))
 
 
 async def _find(request: Request, connection: Connection) -> Row:
@@ -192,7 +50,6 @@ async def _find(request: Request, connection: Connection) -> Row:
         f"{_SHOWN} and i.id = %(id)s",
         {
             "organization": lago(request).organization,
-            "visible": _VISIBLE,
             "id": uuid_of(request.path_params["lago_id"], "invoice"),
         },
     )
@@ -204,7 +61,7 @@ async def _find(request: Request, connection: Connection) -> Row:
 
 
 async def _add_customers(connection: Connection, rows: list[Row]) -> None:
-    """Put its customer, removed or not, under `customer` of each invoice."""
+    """Add to each invoice its customer, removed or not, as `customer`."""
     cursor = await connection.execute(
         "select * from customers where id = any(%s)", ([row["customer_id"] for row in rows],)
     )
@@ -214,7 +71,7 @@ async def _add_customers(connection: Connection, rows: list[Row]) -> None:
 
 
 async def _answer(request: Request, connection: Connection, invoice: Row) -> Response:
-    """The invoice with all that `show` adds."""
+    """Return the invoice with its subscriptions, billing periods and fees."""
     cursor = await connection.execute("select * from fees where invoice_id = %s order by created_at", (invoice["id"],))
     fees = await cursor.fetchall()
     cursor = await connection.execute(
@@ -244,7 +101,7 @@ async def _answer(request: Request, connection: Connection, invoice: Row) -> Res
 
 
 def to_json(row: Row) -> dict[str, Any]:
-    """An invoice as the API lists one; `row` has its customer."""
+    """Return an invoice as the API lists one; `row` has its customer."""
     return {
         "lago_id": str(row["id"]),
         "billing_entity_code": "sandbox",
@@ -260,18 +117,16 @@ def to_json(row: Row) -> dict[str, Any]:
         "payment_overdue": row["payment_overdue"],
         "currency": row["currency"],
         **{name: value for name, value in row.items() if name.endswith("_amount_cents")},
-        "total_due_amount_cents": 0
-        if row["status"] == _VOIDED
-        else row["total_amount_cents"] - row["total_paid_amount_cents"],
+        "total_due_amount_cents": row["total_amount_cents"] - row["total_paid_amount_cents"],
         "file_url": None,
         "xml_url": None,
         "version_number": row["version_number"],
         "self_billed": row["self_billed"],
         "created_at": iso(row["created_at"]),
         "updated_at": iso(row["updated_at"]),
-        "voided_at": iso(row["voided_at"]),
+        "voided_at": None,
         "customer": customers.to_json(row["customer"]),
-        "metadata": row["metadata"],
+        "metadata": [],
         "applied_taxes": [],
         "error_details": [],
     }
@@ -292,14 +147,13 @@ def _period_to_json(period: Row, subscription: Row) -> dict[str, Any]:
 
 
 def _fee_to_json(fee: Row, invoice: Row) -> dict[str, Any]:
-    fee_type = _FEE_TYPES[fee["fee_type"]]
     return {
         "lago_id": str(fee["id"]),
         "lago_invoice_id": str(fee["invoice_id"]),
-        "lago_subscription_id": None if fee["subscription_id"] is None else str(fee["subscription_id"]),
+        "lago_subscription_id": str(fee["subscription_id"]),
         "lago_customer_id": str(invoice["customer_id"]),
         "external_customer_id": invoice["customer"]["external_id"],
-        "item": {"type": fee_type, "code": fee_type, "name": fee_type.capitalize()},
+        "item": {"type": "subscription", "code": "subscription", "name": "Subscription"},
         "pay_in_advance": True,
         "invoiceable": True,
         "amount_cents": fee["amount_cents"],

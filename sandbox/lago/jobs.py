@@ -1,14 +1,14 @@
-"""Work that happens after the answer, as Lago's Sidekiq does it: invoices, granted credits, terminations.
+"""Work that happens after the answer, as in Lago's Sidekiq: invoices and terminations.
 
-A job is a row, written in the transaction that causes it, and deleted in the transaction that does its work.
-So none is lost when the process or the database stops, and none is done twice.
+A job is a row. The transaction that causes the job writes it, and the transaction that does the job deletes it.
+No job is lost when the process or the database stops, and no job is done twice.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -30,27 +30,27 @@ Handler = Callable[[Connection, dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class JobQueue:
-    """Puts jobs in the table, due `delay` later."""
+    """The table of jobs; each becomes due after `delay`."""
 
     delay: timedelta
 
-    async def put(self, connection: Connection, kind: str, payload: dict[str, str], at: datetime | None = None) -> None:
-        """Write a job, in the transaction of what causes it; `at` (naive UTC) replaces the usual delay."""
+    async def put(self, connection: Connection, kind: str, payload: dict[str, str]) -> None:
+        """Write a job, in the transaction of its cause."""
         await connection.execute(
             "insert into jobs (kind, payload, run_at) values (%s, %s, %s)",
-            (kind, Jsonb(payload), at or utc_now() + self.delay),
+            (kind, Jsonb(payload), utc_now() + self.delay),
         )
 
 
 class JobRunner:
-    """Does the jobs that are due, one after the other, until it is cancelled."""
+    """Does the due jobs, one after the other, until it is cancelled."""
 
     def __init__(self, pool: Pool, handlers: dict[str, Handler]) -> None:
         self._pool = pool
         self._handlers = handlers
 
     async def run(self) -> None:
-        """Look for due jobs ten times a second; a database that is away is waited for."""
+        """Look for due jobs ten times a second, and wait for a database that is away."""
         while True:
             pause = _BEAT_SECONDS
             try:
@@ -62,7 +62,7 @@ class JobRunner:
             await asyncio.sleep(pause)
 
     async def _run_one(self) -> bool:
-        """Do the job that is due first; whether there was one."""
+        """Do the job that is due first; return whether there was one."""
         async with self._pool.connection() as connection:
             job: dict[str, Any] | None = None
             try:

@@ -12,19 +12,19 @@ _LARGEST_PAGE = 1_000_000
 
 @dataclass(frozen=True)
 class Page:
-    """Which page of a list is asked for."""
+    """The requested page of a list."""
 
     number: int
     size: int
 
     @classmethod
     def of(cls, request: Request) -> "Page":
-        """The page that a request asks for: page 1 and 100 a page where it names no positive number."""
+        """Return the page that a request names; by default page 1, with 100 items."""
         params = request.query_params
         return cls(_positive(params.get("page"), 1), _positive(params.get("per_page"), 100))
 
     def meta(self, total: int) -> dict[str, int | None]:
-        """The `meta` object for a list of `total` items; an empty list has Lago's form with zeros."""
+        """Return the `meta` object for a list of `total` items; an empty list has Lago's form with zeros."""
         pages = -(-total // self.size)
         return {
             "current_page": self.number if total else 0,
@@ -37,7 +37,7 @@ class Page:
     async def select(
         self, connection: Connection, query: LiteralString, params: dict[str, Any]
     ) -> tuple[list[Row], dict[str, int | None]]:
-        """The page's rows, newest first, and the `meta` object.
+        """Return the page's rows, newest first, and the `meta` object.
 
         `query` has named parameters, selects `id` and `created_at` and has no order of its own.
         """

@@ -1,7 +1,7 @@
-"""How Lago's routes cut a path: on the undecoded path, and for customers at the dot too.
+"""How Lago's routes split a path: undecoded, and for customers at the dot too.
 
-Rails gives a customer id no constraint, so what follows a dot is a format: `/customers/ann@example.com`
-asks for the customer `ann@example`. Subscription ids and plan codes may hold dots. `%2F` is no separator.
+Rails gives a customer id no constraint, so that what follows a dot is a format: `/customers/ann@example.com`
+names the customer `ann@example`. Subscription ids may contain dots. `%2F` is not a separator.
 """
 
 from urllib.parse import unquote
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class _Decoded(Convertor[str]):
-    """A path parameter that is matched undecoded and handed on decoded."""
+    """A path parameter that is matched undecoded and passed on decoded."""
 
     def convert(self, value: str) -> str:
         return unquote(value)
@@ -29,22 +29,17 @@ class _Dotted(_Decoded):
     regex = r"[^/]+"
 
 
-class _Rest(_Decoded):
-    regex = r".+"
-
-
 register_url_convertor("undotted", _Undotted())
 register_url_convertor("dotted", _Dotted())
-register_url_convertor("rest", _Rest())
 
 
-def make_router(prefix: str = "") -> APIRouter:
-    """A router whose paths may use the convertors above: `undotted`, `dotted` and `rest`."""
-    return APIRouter(prefix=prefix)
+def make_router() -> APIRouter:
+    """Return a router; its paths can use the convertors `undotted` and `dotted`."""
+    return APIRouter()
 
 
 class UndecodedPath:
-    """Middleware that lets the router see the path as it was sent, so that `%2F` stays inside an id."""
+    """Middleware that gives the router the undecoded path, so that `%2F` stays inside an id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
--- Tables of the Lago stand-in, named and typed as in Lago's db/structure.sql as far as they go. Idempotent.
+-- Tables of the Lago stand-in, named and typed as in Lago's db/structure.sql. Running it again changes nothing.
 -- Times are UTC without a time zone, enums are integers in the order of Lago's models.
 
 create table if not exists organizations (
@@ -76,38 +76,25 @@ create table if not exists billable_metrics (
   code varchar not null,
   description varchar,
   aggregation_type integer not null,     -- 0 count, 1 sum, 2 max, 3 unique count
-  field_name varchar,
-  recurring boolean not null default false,
-  rounding_function varchar,
-  rounding_precision integer,
   created_at timestamp(6) not null default (now() at time zone 'utc'),
-  updated_at timestamp(6) not null default (now() at time zone 'utc'),
-  deleted_at timestamp(6)
+  updated_at timestamp(6) not null default (now() at time zone 'utc')
 );
 create unique index if not exists index_billable_metrics_on_organization_id_and_code
-  on billable_metrics (organization_id, code) where deleted_at is null;
+  on billable_metrics (organization_id, code);
 
 create table if not exists plans (
   id uuid primary key default gen_random_uuid(),
   organization_id uuid not null references organizations (id),
   name varchar not null,
   code varchar not null,
-  invoice_display_name varchar,
-  description varchar,
   "interval" integer not null,           -- 0 weekly, 1 monthly, 2 yearly, 3 quarterly, 4 semiannual
   amount_cents bigint not null check (amount_cents >= 0),
   amount_currency varchar not null,
-  trial_period double precision,
   pay_in_advance boolean not null default false,
-  bill_charges_monthly boolean,
-  parent_id uuid references plans (id),
-  pending_deletion boolean not null default false,
   created_at timestamp(6) not null default (now() at time zone 'utc'),
-  updated_at timestamp(6) not null default (now() at time zone 'utc'),
-  deleted_at timestamp(6)
+  updated_at timestamp(6) not null default (now() at time zone 'utc')
 );
-create unique index if not exists index_plans_on_organization_id_and_code
-  on plans (organization_id, code) where deleted_at is null and parent_id is null;
+create unique index if not exists index_plans_on_organization_id_and_code on plans (organization_id, code);
 
 create table if not exists charges (
   id uuid primary key default gen_random_uuid(),
@@ -116,11 +103,9 @@ create table if not exists charges (
   billable_metric_id uuid not null references billable_metrics (id),
   charge_model integer not null default 0, -- 0 standard
   properties jsonb not null default '{}',
-  invoice_display_name varchar,
-  created_at timestamp(6) not null default (now() at time zone 'utc'),
-  deleted_at timestamp(6)
+  created_at timestamp(6) not null default (now() at time zone 'utc')
 );
-create index if not exists index_charges_on_plan_id on charges (plan_id) where deleted_at is null;
+create index if not exists index_charges_on_plan_id on charges (plan_id);
 
 create table if not exists subscriptions (
   id uuid primary key default gen_random_uuid(),
@@ -128,26 +113,17 @@ create table if not exists subscriptions (
   customer_id uuid not null references customers (id),
   plan_id uuid not null references plans (id),
   external_id varchar not null,
-  name varchar,
   status integer not null,               -- 0 pending, 1 active, 2 terminated, 3 canceled, 4 incomplete
   billing_time integer not null default 0, -- 0 calendar, 1 anniversary
   subscription_at timestamp(6) not null,
-  started_at timestamp(6),
-  ending_at timestamp(6),
+  started_at timestamp(6) not null,
   terminated_at timestamp(6),
-  canceled_at timestamp(6),
-  trial_ended_at timestamp(6),
-  previous_subscription_id uuid references subscriptions (id),
-  on_termination_credit_note varchar,
-  on_termination_invoice varchar not null default 'generate',
   created_at timestamp(6) not null default (now() at time zone 'utc'),
   updated_at timestamp(6) not null default (now() at time zone 'utc')
 );
 create index if not exists index_subscriptions_on_external_id on subscriptions (external_id);
 create index if not exists index_subscriptions_on_customer_id on subscriptions (customer_id);
 create index if not exists index_subscriptions_on_plan_id on subscriptions (plan_id);
-create index if not exists index_subscriptions_on_previous_subscription_id
-  on subscriptions (previous_subscription_id);
 
 create table if not exists invoices (
   id uuid primary key default gen_random_uuid(),
@@ -176,10 +152,8 @@ create table if not exists invoices (
   total_paid_amount_cents bigint not null default 0,
   version_number integer not null default 4,
   self_billed boolean not null default false,
-  metadata jsonb not null default '[]',
   created_at timestamp(6) not null default (now() at time zone 'utc'),
   updated_at timestamp(6) not null default (now() at time zone 'utc'),
-  voided_at timestamp(6),
   unique (customer_id, sequential_id)
 );
 create index if not exists index_invoices_on_customer_id on invoices (customer_id);
@@ -194,7 +168,7 @@ create table if not exists invoice_subscriptions (
   to_datetime timestamp(6),
   created_at timestamp(6) not null default (now() at time zone 'utc')
 );
--- One starting invoice a subscription, however often its job runs.
+-- A subscription has one starting invoice, even if its job runs twice.
 create unique index if not exists index_unique_starting_invoice_subscription
   on invoice_subscriptions (subscription_id, invoicing_reason) where invoicing_reason = 0;
 create index if not exists index_invoice_subscriptions_on_invoice_id on invoice_subscriptions (invoice_id);
@@ -204,48 +178,13 @@ create table if not exists fees (
   organization_id uuid not null references organizations (id),
   invoice_id uuid not null references invoices (id),
   subscription_id uuid references subscriptions (id),
-  fee_type integer not null,             -- 2 subscription, 3 credit
+  fee_type integer not null,             -- 2 subscription
   amount_cents bigint not null,
   amount_currency varchar not null,
   units numeric not null default 1,
   created_at timestamp(6) not null default (now() at time zone 'utc')
 );
 create index if not exists index_fees_on_invoice_id on fees (invoice_id);
-
-create table if not exists wallets (
-  id uuid primary key default gen_random_uuid(),
-  organization_id uuid not null references organizations (id),
-  customer_id uuid not null references customers (id),
-  status integer not null default 0,     -- 0 active, 1 terminated
-  name varchar,
-  code varchar,
-  currency varchar not null,
-  rate_amount numeric(30, 5) not null,
-  credits_balance numeric(30, 5) not null default 0,
-  balance_cents bigint not null default 0,
-  consumed_credits numeric(30, 5) not null default 0,
-  expiration_at timestamp(6),
-  terminated_at timestamp(6),
-  created_at timestamp(6) not null default (now() at time zone 'utc'),
-  updated_at timestamp(6) not null default (now() at time zone 'utc')
-);
-create index if not exists index_wallets_on_customer_id on wallets (customer_id);
-
-create table if not exists wallet_transactions (
-  id uuid primary key default gen_random_uuid(),
-  organization_id uuid not null references organizations (id),
-  wallet_id uuid not null references wallets (id),
-  status integer not null,               -- 0 pending, 1 settled, 2 failed
-  source integer not null default 0,     -- 0 manual, 1 interval, 2 threshold
-  transaction_status integer not null,   -- 0 purchased, 1 granted, 2 voided, 3 invoiced
-  transaction_type integer not null,     -- 0 inbound, 1 outbound
-  amount numeric(30, 5) not null,
-  credit_amount numeric(30, 5) not null,
-  name varchar,
-  settled_at timestamp(6),
-  created_at timestamp(6) not null default (now() at time zone 'utc')
-);
-create index if not exists index_wallet_transactions_on_wallet_id on wallet_transactions (wallet_id);
 
 create table if not exists events (
   id uuid primary key default gen_random_uuid(),
@@ -255,7 +194,6 @@ create table if not exists events (
   code varchar not null,
   "timestamp" timestamp(6) not null,
   properties jsonb not null default '{}',
-  precise_total_amount_cents numeric(40, 15),
   created_at timestamp(6) not null default (now() at time zone 'utc')
 );
 create unique index if not exists index_unique_transaction_id
@@ -264,7 +202,7 @@ create index if not exists index_events_on_transaction_id on events (transaction
 create index if not exists index_events_on_external_subscription_id_and_code
   on events (external_subscription_id, code, "timestamp");
 
--- The stand-in's own queue, where Lago has Sidekiq. A row is deleted in the transaction that does its work.
+-- The stand-in's own queue, where Lago has Sidekiq. The transaction that does a job deletes its row.
 create table if not exists jobs (
   id bigserial primary key,
   kind varchar not null,

@@ -1,4 +1,4 @@
-"""What the platform needs to find in a new Lago: its plans, and the metric that its events are of."""
+"""What the platform needs in a new Lago: its plans, and the metric of its events."""
 
 from uuid import UUID
 
@@ -6,15 +6,15 @@ from .database import Pool
 
 METRIC = "llm_requests"
 PLANS = {"trial": 0, "starter": 1_900, "professional": 4_900, "platform": 9_900, "enterprise": 49_900}
-"""The platform's plans and what a month of each costs, in US cents; a request costs nothing on top."""
+"""The monthly price of each plan of the platform, in US cents; a request costs nothing on top."""
 
 
 async def seed(pool: Pool, organization: UUID) -> None:
-    """Make the platform's plans and its metric where they are absent; existing ones are left as they are."""
+    """Create the platform's plans and its metric where they are missing."""
     async with pool.connection() as connection, connection.transaction():
         await connection.execute(
             "insert into billable_metrics (organization_id, name, code, description, aggregation_type)"
-            " values (%s, 'LLM requests', %s, 'One event a request that was sent to a provider', 0)"
+            " values (%s, 'LLM requests', %s, 'One event for each request that a provider received', 0)"
             " on conflict do nothing",
             (organization, METRIC),
         )
@@ -26,8 +26,7 @@ async def seed(pool: Pool, organization: UUID) -> None:
                 " 'USD', true) on conflict do nothing returning id)"
                 " insert into charges (organization_id, plan_id, billable_metric_id, properties)"
                 """ select %(organization)s, plan.id, m.id, '{"amount": "0"}' from plan, billable_metrics m"""
-                " where m.organization_id = %(organization)s and m.code = %(metric)s and"
-                " m.deleted_at is null",
+                " where m.organization_id = %(organization)s and m.code = %(metric)s",
                 {
                     "organization": organization,
                     "name": code.capitalize(),

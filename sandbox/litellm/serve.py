@@ -1,8 +1,7 @@
-"""Runs LiteLLM's own command line, in LiteLLM's virtual environment, with connections that stay open.
+"""Run LiteLLM's own command line, in LiteLLM's virtual environment, with connections that stay open.
 
-Under gunicorn the proxy is imported once and forked, which starts two workers as fast as one. But gunicorn
-closes an idle connection after 2 s, in the very moment in which a caller may be sending its next request on
-it.
+Gunicorn imports the proxy once and forks it, so two workers start as fast as one. But gunicorn
+closes an idle connection after 2 s, and a caller may send its next request at that moment.
 """
 
 from gunicorn.config import Keepalive  # type: ignore[import-untyped,import-not-found,unused-ignore]

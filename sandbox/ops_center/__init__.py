@@ -1,1 +1,1 @@
-"""The reference Ops-Center: the contract as a small FastAPI application, one module a concept."""
+"""The reference Ops-Center: the contract as a small FastAPI application, with one module for each concept."""

@@ -1,4 +1,4 @@
-"""Starts the reference Ops-Center: `python -m sandbox.ops_center --port PORT`, settings as OPS_*."""
+"""Start the reference Ops-Center: `python -m sandbox.ops_center --port PORT`, settings in `OPS_*`."""
 
 import argparse
 import logging
@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 
 
 def main() -> int:
-    """Serve until told to stop; 2 when a setting is missing or bad."""
+    """Serve until a signal ends it; return 2 when a setting is missing or wrong."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.ops_center", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
@@ -31,8 +31,8 @@ def main() -> int:
         print(f"Ops-Center: {error}", file=sys.stderr)
         return 2
     except ValidationError as error:
-        for fault in error.errors(include_input=False):
-            print(f"Ops-Center: OPS_{str(fault['loc'][0]).upper()}: {fault['msg']}", file=sys.stderr)
+        for wrong in error.errors(include_input=False):
+            print(f"Ops-Center: OPS_{str(wrong['loc'][0]).upper()}: {wrong['msg']}", file=sys.stderr)
         return 2
     uvicorn.run(
         create_app(settings),

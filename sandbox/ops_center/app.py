@@ -1,4 +1,4 @@
-"""The application: the contract's endpoints under /api/v1, and what holds for every one of them."""
+"""The application: the contract's endpoints under /api/v1, and the rules for every answer."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.ops_center import byok, chat, credits, organizations, problems, status, tokens, usage
-from sandbox.ops_center.problems import Problem, Unavailable
+from sandbox.ops_center.problems import ProblemError, UnavailableError
 from sandbox.ops_center.services import Services
 from sandbox.ops_center.settings import Settings
 
@@ -26,13 +26,13 @@ log = logging.getLogger("ops_center")
 
 
 class EveryAnswer:
-    """Marks every answer with an X-Request-Id, keeps it out of caches, and hides what nobody foresaw."""
+    """Middleware that adds X-Request-Id to every answer, forbids caching, and hides unexpected errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handle one ASGI request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -59,15 +59,15 @@ class EveryAnswer:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """An Ops-Center on the systems that the settings name; connects when it is started."""
+    """Return an Ops-Center on the systems in the settings; it connects when it starts."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = Services(settings)
         try:
             await services.open()
-        except (psycopg.Error, Unavailable):
-            log.critical("PostgreSQL can't be used: see that it is up, and what OPS_DATABASE_URL says")
+        except (psycopg.Error, UnavailableError):
+            log.critical("PostgreSQL can't be used: check that it is up, and check OPS_DATABASE_URL")
             raise
         app.state.services = services
         yield
@@ -77,21 +77,21 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(EveryAnswer)
     for endpoints in ENDPOINTS:
         app.include_router(endpoints.router, prefix=PREFIX)
-    app.exception_handler(Problem)(_problem)
+    app.exception_handler(ProblemError)(_problem)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_refused)
     return app
 
 
-async def _problem(_request: Request, problem: Problem) -> Response:
+async def _problem(_request: Request, problem: ProblemError) -> Response:
     return problem.response()
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
-    """422; but whoever has no good token learns that first, even if the body is not JSON."""
+    """Answer 401 for a bad token, and only then 422, even if the body is not JSON."""
     try:
         await tokens.authenticate(request)
-    except Problem as problem:
+    except ProblemError as problem:
         return problem.response()
     return problems.invalid(error.errors()).response()
 
@@ -104,7 +104,7 @@ async def _refused(request: Request, error: HTTPException) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """The methods of every endpoint at an address (RFC 9110, section 10.2.1); the framework tells the first one's."""
+    """Return the methods of all endpoints at an address (RFC 9110, 10.2.1); the framework names only one's."""
     scope = {"type": "http", "method": request.method, "path": request.url.path.removeprefix(PREFIX)}
     routes = (route for endpoints in ENDPOINTS for route in endpoints.router.routes if isinstance(route, Route))
     at_address = (route for route in routes if route.matches(scope)[0] is not Match.NONE)

@@ -1,4 +1,4 @@
-"""Bring your own key: provider keys of users, kept under authenticated encryption (EP14, EP15)."""
+"""Bring your own key: users' provider keys, stored with authenticated encryption (EP14, EP15)."""
 
 import base64
 import os
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from sandbox.ops_center import periods
 from sandbox.ops_center.database import Connection, Row
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.services import Services, Used
 from sandbox.ops_center.settings import Settings
 from sandbox.ops_center.tokens import Caller
@@ -30,7 +30,7 @@ router = APIRouter(prefix="/settings/byok-keys")
 
 
 class NewKey(BaseModel):
-    """EP14's request."""
+    """The request of EP14."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -40,7 +40,7 @@ class NewKey(BaseModel):
 
 @dataclass(frozen=True)
 class OwnKey:
-    """A stored key for one request, and the name by which LiteLLM sends the model to the key's provider."""
+    """A stored key for one request, and the model's name in LiteLLM at the key's provider."""
 
     litellm_model: str
     api_key: str
@@ -48,7 +48,7 @@ class OwnKey:
 
 @router.post("", status_code=201)
 async def store(new: NewKey, caller: Caller, services: Used) -> dict[str, Any]:
-    """EP14: store a key, in the place of an earlier one for the same provider."""
+    """Store a key, and replace an earlier one for the same provider (EP14)."""
     key = new.api_key.get_secret_value()
     if not FORMATS[new.provider].fullmatch(key):
         raise bad_format(new.provider)
@@ -71,14 +71,14 @@ async def store(new: NewKey, caller: Caller, services: Used) -> dict[str, Any]:
 
 @router.get("")
 async def show(caller: Caller, services: Used) -> dict[str, Any]:
-    """EP15: which keys are stored; never a key."""
+    """List the stored keys, without the keys themselves (EP15)."""
     async with services.database.connection() as db:
         keys = await stored(db, caller.user_id)
     return {"openrouter_configured": any(key["provider"] == "openrouter" for key in keys), "keys": keys}
 
 
 async def stored(db: Connection, user_id: UUID) -> list[Row]:
-    """What may be known of a user's keys."""
+    """Return what may be shown of a user's keys."""
     found = await db.execute(
         """SELECT provider, key_preview, created_at FROM user_byok_keys
            WHERE user_id = %s ORDER BY provider""",
@@ -89,13 +89,13 @@ async def stored(db: Connection, user_id: UUID) -> list[Row]:
 
 @router.delete("/{provider}", status_code=204)
 async def remove(provider: Provider, caller: Caller, services: Used) -> None:
-    """Forget a key; fine if there is none."""
+    """Remove a key, if there is one."""
     async with services.database.connection() as db:
         await db.execute("DELETE FROM user_byok_keys WHERE user_id = %s AND provider = %s", (caller.user_id, provider))
 
 
 async def key_for(services: Services, user_id: UUID, model: str) -> OwnKey:
-    """The user's key that serves a model. Raises 400 `byok_key_missing`."""
+    """Return the user's key for a model. Raises 400 `byok_key_missing`."""
     async with services.database.connection() as db:
         found = await db.execute("SELECT provider, encrypted_key FROM user_byok_keys WHERE user_id = %s", (user_id,))
         keys = {row["provider"]: row["encrypted_key"] for row in await found.fetchall()}
@@ -107,7 +107,7 @@ async def key_for(services: Services, user_id: UUID, model: str) -> OwnKey:
 
 
 def provider_for(model: str, stored: dict[str, str]) -> Provider | None:
-    """Whose key serves a model: OpenRouter's any, OpenAI's only its own."""
+    """Return the provider for a model: OpenRouter for any, OpenAI only for its own."""
     if "openrouter" in stored:
         return "openrouter"
     if "openai" in stored and model.startswith("openai/"):
@@ -116,12 +116,12 @@ def provider_for(model: str, stored: dict[str, str]) -> Provider | None:
 
 
 def preview(key: str) -> str:
-    """What may be shown of a key: its last four characters."""
+    """Return the part of a key that may be shown: its last four characters."""
     return key[-4:]
 
 
 def encrypt(settings: Settings, key: str, user_id: UUID, provider: str) -> str:
-    """A key for `user_byok_keys`: AES-256-GCM, readable for this user and provider only."""
+    """Encrypt a key for `user_byok_keys` with AES-256-GCM, bound to this user and provider."""
     nonce = os.urandom(NONCE_BYTES)
     return base64.urlsafe_b64encode(
         nonce + _cipher(settings).encrypt(nonce, key.encode(), _bound_to(user_id, provider))
@@ -129,7 +129,7 @@ def encrypt(settings: Settings, key: str, user_id: UUID, provider: str) -> str:
 
 
 def decrypt(settings: Settings, encrypted: str, user_id: UUID, provider: str) -> str:
-    """The key again. Raises cryptography's InvalidTag if it was changed or is somebody else's."""
+    """Decrypt a key. Raises cryptography's InvalidTag if it was changed or belongs to another user or provider."""
     sealed = base64.urlsafe_b64decode(encrypted)
     return _cipher(settings).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound_to(user_id, provider)).decode()
 
@@ -142,19 +142,19 @@ def _bound_to(user_id: UUID, provider: str) -> bytes:
     return f"{user_id}:{provider}".encode()
 
 
-def bad_format(provider: Provider) -> Problem:
-    """422: this is no key of that provider."""
+def bad_format(provider: Provider) -> ProblemError:
+    """Return a 422: this is not a key of that provider."""
     begins = {"openrouter": "sk-or-", "openai": "sk-"}[provider]
-    return Problem(
+    return ProblemError(
         422,
         "invalid_byok_key_format",
         f"This does not look like a key of {provider}: one begins with {begins}. Copy it again from the provider.",
     )
 
 
-def missing(user_id: UUID, model: str) -> Problem:
-    """400: X-Use-BYOK without a key that could serve the model."""
-    return Problem(
+def missing(user_id: UUID, model: str) -> ProblemError:
+    """Return a 400: X-Use-BYOK was sent, but no stored key fits the model."""
+    return ProblemError(
         400,
         "byok_key_missing",
         f"No API key that can serve {model} is stored for the user id {user_id}. Store one with "

@@ -1,4 +1,4 @@
-"""Redis: fast, never trusted to be there. Whoever uses it has an answer for `CacheError`."""
+"""Redis, which may be away at any time: every caller handles `CacheError`."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 TIMEOUT_SECONDS = 0.5
 REST_SECONDS = 1.0
-"""For how long Redis is left alone after it did not answer, so that not every request waits for it."""
+"""How long Redis is not asked after it did not answer, so that not every request waits for it."""
 
 log = logging.getLogger("ops_center")
 
@@ -38,15 +38,15 @@ class Cache:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether counters may be wrong: from the start and after every failure, until `renew`."""
+        """Whether counters may be wrong: true from the start and after every failure, until `renew`."""
         return self._failures != self._failures_cured
 
     def doubt(self) -> None:
-        """Something that should have been counted here was not, or was and should not."""
+        """Note that a counter may be wrong."""
         self._failures += 1
 
     async def renew(self, pattern: str) -> None:
-        """Forget every counter that matches, so that none is in doubt any more. Raises `CacheError`."""
+        """Remove every counter that matches, so that none is wrong. Raises `CacheError`."""
         failures = self._failures
         await self._asked(lambda: self._remove(pattern))
         self._failures_cured = failures
@@ -56,19 +56,19 @@ class Cache:
         await self._redis.aclose()
 
     async def ping(self) -> None:
-        """Raises `CacheError` when Redis does not answer."""
+        """Ping Redis. Raises `CacheError`."""
         await self._asked(self._redis.ping)
 
     async def get(self, key: str) -> str | None:
-        """What is stored. Raises `CacheError`."""
+        """Return the stored value. Raises `CacheError`."""
         return cast(str | None, await self._asked(lambda: self._redis.get(key)))
 
     async def put(self, key: str, value: str, seconds: int) -> None:
-        """Store for so many seconds. Raises `CacheError`."""
+        """Store a value for so many seconds. Raises `CacheError`."""
         await self._asked(lambda: self._redis.set(key, value, ex=seconds))
 
     async def run(self, script: str, key: str, *arguments: int | str) -> Any:
-        """Run a Lua script on one key: nothing else happens in between. Raises `CacheError`."""
+        """Run a Lua script on one key, atomically. Raises `CacheError`."""
         return await self._asked(lambda: self._redis.eval(script, 1, key, *map(str, arguments)))
 
     async def _remove(self, pattern: str) -> None:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from sandbox.ops_center import byok, idempotency, litellm, payers, pricing, problems, quota, reservations
 from sandbox.ops_center.byok import OwnKey
+from sandbox.ops_center.credit_accounts import Payment
 from sandbox.ops_center.litellm import NotSentError
-from sandbox.ops_center.problems import Problem
-from sandbox.ops_center.purses import Payment
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.quota import Standing
 from sandbox.ops_center.reservations import Call
 from sandbox.ops_center.services import Services, Used
@@ -30,7 +30,7 @@ log = logging.getLogger("ops_center")
 
 
 class Message(BaseModel):
-    """One message of a conversation; what else it has is passed on as it is."""
+    """One message of a conversation; its other fields are passed on unchanged."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -38,14 +38,14 @@ class Message(BaseModel):
     content: str | list[dict[str, JsonValue]] | None = None
 
     def text(self) -> str:
-        """Its words."""
+        """Return its text."""
         if isinstance(self.content, list):
             return " ".join(str(part["text"]) for part in self.content if "text" in part)
         return self.content or ""
 
 
 class ChatRequest(BaseModel):
-    """An OpenAI chat completion request. Only what is named here is passed on: no address, no key."""
+    """An OpenAI chat completion request. Only these fields are passed on: no address, no key."""
 
     model_config = ConfigDict(strict=True)
 
@@ -72,33 +72,35 @@ class ChatRequest(BaseModel):
     user: JsonValue = None
 
     def prompt(self) -> str:
-        """The words of all messages."""
+        """Return the text of all messages."""
         return " ".join(message.text() for message in self.messages)
 
     def answer_tokens(self) -> int | None:
-        """The most tokens that the answers may have together; None if the request does not say."""
+        """Return the most tokens that all answers may have together; None without a limit."""
         limits = [limit for limit in (self.max_tokens, self.max_completion_tokens) if limit is not None]
         return max(limits) * (self.n or 1) if limits else None
 
     def wants_usage(self) -> bool:
-        """Whether the client asked for the usage chunk of a stream."""
+        """Return whether the client asked for the usage chunk of a stream."""
         return bool((self.stream_options or {}).get("include_usage"))
 
 
 def read(body: bytes) -> ChatRequest:
-    """The request in a body. Raises 422."""
+    """Parse a body. Raises 422."""
     try:
         question = ChatRequest.model_validate_json(body)
     except ValidationError as error:
         raise problems.invalid(error.errors(include_input=False, include_url=False)) from error
     if question.model not in pricing.RATES:
-        raise Problem(422, "unknown_model", f"There is no such model here. Choose one of {', '.join(pricing.RATES)}.")
+        raise ProblemError(
+            422, "unknown_model", f"There is no such model here. Choose one of {', '.join(pricing.RATES)}."
+        )
     return question
 
 
 @dataclass(frozen=True)
 class Order:
-    """A request that is ready to be sent: the call, what was asked, with which key, and under which claim."""
+    """A request that is ready to be sent, with the user's own key and the claim of its Idempotency-Key, if any."""
 
     call: Call
     question: ChatRequest
@@ -106,7 +108,7 @@ class Order:
     claim: idempotency.Claim | None
 
     def body(self) -> dict[str, Any]:
-        """What LiteLLM is sent: with the platform's key, or with the user's."""
+        """Return the body for LiteLLM: with the platform's key, or with the user's."""
         body = self.question.model_dump(exclude_unset=True)
         if self.own_key:
             body |= {"model": self.own_key.litellm_model, "api_key": self.own_key.api_key}
@@ -115,7 +117,7 @@ class Order:
         return body
 
     def costs(self, payment: Payment) -> dict[str, Any]:
-        """What the answer says about its price."""
+        """Return the fields of the answer about its price."""
         return {
             "model": self.question.model,
             "cost_credits": payment.credits,
@@ -126,14 +128,14 @@ class Order:
 
 @router.get("/models")
 async def models(_caller: Caller) -> dict[str, Any]:
-    """EP10: the models and their prices."""
+    """List the models and their prices (EP10)."""
     data = [{"id": model, "object": "model", "credits_per_100_tokens": rate} for model, rate in pricing.RATES.items()]
     return {"object": "list", "data": data}
 
 
 @router.post("/chat/completions")
 async def complete(request: Request, caller: Caller, services: Used) -> Response:
-    """EP9: an answer from a model, paid for once."""
+    """Answer a question with a model, and charge for it once (EP9)."""
     standing = await quota.standing(services, caller.user_id)
     try:
         question = read(await request.body())
@@ -145,7 +147,7 @@ async def complete(request: Request, caller: Caller, services: Used) -> Response
         except Exception as error:
             await idempotency.close(services.database, claim, error)
             raise
-    except Problem as problem:
+    except ProblemError as problem:
         problem.headers = {**quota.headers(standing), **problem.headers}
         raise
 
@@ -167,15 +169,15 @@ async def answer(
     claim: idempotency.Claim | None,
     standing: Standing,
 ) -> Response:
-    """Steps 4 to 9. Raises the `Problem` that the user sees; then nothing is charged or held."""
+    """Do the contract's steps 4 to 9. Raises the `ProblemError` for the user; then nothing is charged or reserved."""
     if quota.used_up(standing):
         raise quota.exceeded(services, standing)
-    own_key = purse = None
+    own_key = account = None
     if payers.uses_own_key(request):
         own_key = await byok.key_for(services, caller.user_id, question.model)
     else:
-        purse = await payers.purse_of(services, caller, payers.named_organization(request))
-    call = Call(request.state.request_id, caller.user_id, question.model, purse)
+        account = await payers.account_of(services, caller, payers.named_organization(request))
+    call = Call(request.state.request_id, caller.user_id, question.model, account)
     estimate = pricing.estimate(question.model, question.prompt(), question.answer_tokens())
     standing = await reservations.reserve(services, call, estimate, standing)
     order = Order(call, question, own_key, claim)
@@ -186,7 +188,7 @@ async def answer(
     except NotSentError as error:
         await reservations.withdraw(services, call, standing)
         raise litellm.provider_error() from error
-    except Problem as problem:
+    except ProblemError as problem:
         problem.headers |= quota.headers(standing)
         await reservations.fail(services, call, problem.status)
         raise
@@ -207,7 +209,7 @@ async def _whole(services: Services, order: Order, standing: Standing) -> Respon
 async def settle(
     services: Services, order: Order, tokens: int, media_type: str, render: Callable[[Payment], str]
 ) -> str:
-    """Charge for what the provider reported and keep the answer, in one transaction; the answer as text."""
+    """Charge for the tokens that the provider reported and keep the answer, in one transaction; return its text."""
     async with services.database.transaction() as db:
         payment = await reservations.settle(db, order.call, tokens, pricing.charge(order.question.model, tokens))
         text = render(payment)
@@ -217,7 +219,7 @@ async def settle(
 
 
 async def _stream(services: Services, order: Order, standing: Standing) -> Response:
-    """The answer as it comes. It is read to its end, and paid, even if nobody listens any more."""
+    """Stream the answer. It is read to its end, and charged, even if the client has gone."""
     parts: asyncio.Queue[str | None] = asyncio.Queue()
     begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     services.run(_pump(services, order, parts, begun))
@@ -233,7 +235,7 @@ async def _each(parts: asyncio.Queue[str | None]) -> AsyncIterator[str]:
 async def _pump(
     services: Services, order: Order, parts: asyncio.Queue[str | None], begun: asyncio.Future[None]
 ) -> None:
-    """Move the provider's events to the client; a trouble before the first comes through `begun`."""
+    """Pass the provider's events to the client; an error before the first one is set in `begun`."""
     try:
         async with services.litellm.stream(order.body()) as events:
             begun.set_result(None)
@@ -242,7 +244,7 @@ async def _pump(
         if not begun.done():
             begun.set_exception(error)
             return
-        problem = error if isinstance(error, Problem) else problems.internal()
+        problem = error if isinstance(error, ProblemError) else problems.internal()
         log.warning("stream %s ended with %s", order.call.request_id, problem.code)
         await reservations.fail(services, order.call, problem.status)
         await idempotency.close(services.database, order.claim, problem)
@@ -254,7 +256,7 @@ async def _pump(
 async def _relay(
     services: Services, order: Order, events: AsyncIterator[dict[str, Any]], parts: asyncio.Queue[str | None]
 ) -> None:
-    """Pass every event on but the last, which waits for the charge to be written into it."""
+    """Pass on every event; the last one waits, because it states the charge."""
     tokens: int | None = None
     last: dict[str, Any] = {}
     passed_on: list[str] = []
@@ -267,7 +269,7 @@ async def _relay(
                 passed_on.append(_event(last))
                 parts.put_nowait(passed_on[-1])
             last = event | {"model": order.question.model}
-    except Problem:
+    except ProblemError:
         if tokens is None:
             raise
     if tokens is None:
@@ -281,7 +283,7 @@ async def _relay(
 
 
 def is_only_usage(event: dict[str, Any]) -> bool:
-    """Whether an event has no part of the answer: clients that did not ask for usage trip over it."""
+    """Return whether an event has only usage: clients that did not ask for it can't read it."""
     return not event.get("choices") and "usage" in event
 
 

@@ -10,24 +10,24 @@ from pydantic import BaseModel, Field
 from sandbox.ops_center import idempotency, organizations, quota
 from sandbox.ops_center.database import Connection, Row
 from sandbox.ops_center.organizations import Email
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.services import Services, Used
 from sandbox.ops_center.tokens import Caller, Person
 
 router = APIRouter(prefix="/credits")
 
 Credits = Annotated[int, Field(strict=True, gt=0, le=2**31 - 1)]
-"""A whole number of credits, as PostgreSQL's integer can hold it."""
+"""A whole number of credits that fits into PostgreSQL's integer."""
 
 
 class Purchase(BaseModel):
-    """EP3's request."""
+    """The request of EP3."""
 
     amount: Credits
 
 
 class NewAllocation(BaseModel):
-    """EP4's request."""
+    """The request of EP4."""
 
     user_email: Email
     credits: Credits
@@ -35,7 +35,7 @@ class NewAllocation(BaseModel):
 
 @router.get("/balance")
 async def balance(caller: Caller, services: Used) -> dict[str, Any]:
-    """EP1: what the caller has of their own."""
+    """Return the caller's own credits (EP1)."""
     standing = await quota.standing(services, caller.user_id)
     return {
         "user_id": caller.user_id,
@@ -47,33 +47,33 @@ async def balance(caller: Caller, services: Used) -> dict[str, Any]:
 
 
 async def remaining(services: Services, user_id: UUID) -> int:
-    """The credits of one's own; no row means none."""
+    """Return a user's own credits, 0 without a row."""
     async with services.database.connection() as db:
         found = await db.execute("SELECT credits_remaining FROM user_credits WHERE user_id = %s", (user_id,))
-        purse = await found.fetchone()
-    return purse["credits_remaining"] if purse else 0
+        row = await found.fetchone()
+    return row["credits_remaining"] if row else 0
 
 
 @router.get("/organization/{org_id}")
 async def organization_balance(org_id: UUID, caller: Caller, services: Used) -> dict[str, Any]:
-    """EP2: what an organisation has, and how much of it no member has yet."""
+    """Return an organisation's credits, and how many are not allocated (EP2)."""
     async with services.database.connection() as db:
         await organizations.require_member(db, org_id, caller)
         found = await db.execute("SELECT * FROM organization_credits WHERE org_id = %s", (org_id,))
-        purse = await found.fetchone()
-    if purse is None:
+        row = await found.fetchone()
+    if row is None:
         raise organizations.unknown()
     return {
         "org_id": org_id,
-        "total_credits": purse["total_credits"],
-        "allocated_credits": purse["allocated_credits"],
-        "unallocated_credits": unallocated(purse),
+        "total_credits": row["total_credits"],
+        "allocated_credits": row["allocated_credits"],
+        "unallocated_credits": unallocated(row),
     }
 
 
 @router.post("/organization/{org_id}/purchase", status_code=201)
 async def purchase(org_id: UUID, wanted: Purchase, request: Request, caller: Caller, services: Used) -> Response:
-    """EP3: more credits for an organisation; once for the same Idempotency-Key."""
+    """Buy credits for an organisation, once for each Idempotency-Key (EP3)."""
     claim = await idempotency.claim(services.database, caller.user_id, request)
     if isinstance(claim, idempotency.Kept):
         return claim.response()
@@ -95,8 +95,8 @@ async def _purchase(
                WHERE org_id = %s RETURNING total_credits""",
             (amount, org_id),
         )
-        purse = await bought.fetchone()
-        if purse is None:
+        row = await bought.fetchone()
+        if row is None:
             raise organizations.unknown()
         await db.execute(
             """INSERT INTO credit_transactions (id, user_id, org_id, amount, transaction_type, description)
@@ -107,7 +107,7 @@ async def _purchase(
             {
                 "org_id": str(org_id),
                 "amount": amount,
-                "total_credits": purse["total_credits"],
+                "total_credits": row["total_credits"],
                 "transaction_id": str(transaction_id),
             },
             201,
@@ -118,15 +118,15 @@ async def _purchase(
 
 @router.post("/organization/{org_id}/allocate")
 async def allocate(org_id: UUID, wanted: NewAllocation, caller: Caller, services: Used) -> dict[str, Any]:
-    """EP4: more of the organisation's credits for one member."""
+    """Allocate more of the organisation's credits to a member (EP4)."""
     async with services.database.transaction() as db:
         await organizations.require_admin(db, org_id, caller)
         found = await db.execute("SELECT * FROM organization_credits WHERE org_id = %s FOR NO KEY UPDATE", (org_id,))
-        purse = await found.fetchone()
-        if purse is None:
+        row = await found.fetchone()
+        if row is None:
             raise organizations.unknown()
         member = await _add_to_allocation(db, org_id, wanted)
-        refuse_more_than_unallocated(purse, wanted.credits)
+        refuse_more_than_unallocated(row, wanted.credits)
         await db.execute(
             """UPDATE organization_credits
                SET allocated_credits = allocated_credits + %s, updated_at = LOCALTIMESTAMP
@@ -144,7 +144,7 @@ async def _add_to_allocation(db: Connection, org_id: UUID, wanted: NewAllocation
     )
     member = await changed.fetchone()
     if member is None:
-        raise Problem(
+        raise ProblemError(
             404,
             "member_not_found",
             f"{wanted.user_email} is no member of this organisation. Invite them first, then allocate.",
@@ -152,27 +152,27 @@ async def _add_to_allocation(db: Connection, org_id: UUID, wanted: NewAllocation
     return member
 
 
-def unallocated(purse: Row) -> int:
-    """What an organisation can still allocate."""
-    total: int = purse["total_credits"]
-    allocated: int = purse["allocated_credits"]
+def unallocated(row: Row) -> int:
+    """Return how many credits an organisation can still allocate."""
+    total: int = row["total_credits"]
+    allocated: int = row["allocated_credits"]
     return total - allocated
 
 
-def refuse_more_than_unallocated(purse: Row, credits: int) -> None:
-    """Raises 409 when an organisation has fewer unallocated credits."""
-    if credits > unallocated(purse):
-        raise Problem(
+def refuse_more_than_unallocated(row: Row, credits: int) -> None:
+    """Raise 409 when an organisation has fewer unallocated credits."""
+    if credits > unallocated(row):
+        raise ProblemError(
             409,
             "insufficient_unallocated_credits",
-            f"{credits} credits are more than the {unallocated(purse)} that are unallocated. "
+            f"{credits} credits are more than the {unallocated(row)} that are unallocated. "
             "Allocate fewer, or purchase more first.",
         )
 
 
 @router.get("/organization/{org_id}/my-allocation")
 async def my_allocation(org_id: UUID, caller: Caller, services: Used) -> dict[str, Any]:
-    """EP5: the caller's own allocation."""
+    """Return the caller's own allocation (EP5)."""
     async with services.database.connection() as db:
         membership = await organizations.require_member(db, org_id, caller)
         found = await db.execute("SELECT * FROM organization_members WHERE id = %s", (membership.member_id,))
@@ -189,14 +189,14 @@ def _shown(member: Row) -> dict[str, int]:
 
 @router.get("/organization/{org_id}/usage-attribution")
 async def usage_attribution(org_id: UUID, caller: Caller, services: Used) -> list[dict[str, Any]]:
-    """EP6: who used how much of the organisation's credits, in how many calls."""
+    """Return each member's used credits and calls (EP6)."""
     async with services.database.connection() as db:
         await organizations.require_admin(db, org_id, caller)
         return await attribution(db, org_id)
 
 
 async def attribution(db: Connection, org_id: UUID) -> list[Row]:
-    """Credits and calls of every member, those who used nothing included."""
+    """Return the used credits and calls of every member, those with none included."""
     found = await db.execute(
         """SELECT m.user_id, m.user_email, COALESCE(sum(u.credits), 0)::integer AS credits_used,
                       count(u.id)::integer AS api_calls

@@ -1,4 +1,4 @@
-"""unicorn_db: pooled connections, short transactions, and a plain 503 while PostgreSQL is away."""
+"""The database unicorn_db: pooled connections, short transactions, and a 503 while PostgreSQL is away."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from sandbox.ops_center.problems import Problem, Unavailable
+from sandbox.ops_center.problems import ProblemError, UnavailableError
 
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
@@ -20,11 +20,11 @@ Connection = psycopg.AsyncConnection[Row]
 WAIT_SECONDS = 2.0
 """How long a request waits for a connection."""
 START_SECONDS = 10.0
-"""How long PostgreSQL may take to be there when the Ops-Center starts."""
+"""How long the start waits for PostgreSQL."""
 DEADLINE_SECONDS = 5.0
 """How long a unit of work on the database may take."""
 RETRY_SECONDS = 0.5
-"""For how long nobody waits for PostgreSQL after it gave no connection."""
+"""How long nobody waits for PostgreSQL after it gave no connection."""
 
 log = logging.getLogger("ops_center")
 
@@ -38,7 +38,7 @@ def _script(name: str) -> bytes:
 
 
 class Database:
-    """The pool of connections. Every unit of work has a deadline; PostgreSQL away raises `Unavailable`."""
+    """The pool of connections. Work has a deadline, and raises `UnavailableError` while PostgreSQL is away."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -62,7 +62,7 @@ class Database:
         self._later: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Connect and bring the tables up. Raises psycopg's errors when PostgreSQL can't be reached."""
+        """Connect and create missing tables. Raises psycopg's errors when PostgreSQL can't be reached."""
         await self._pool.open(wait=True, timeout=START_SECONDS)
         self._presence = await psycopg.AsyncConnection[Row].connect(
             self._url, autocommit=True, row_factory=dict_row, connect_timeout=2
@@ -74,9 +74,9 @@ class Database:
                 await db.execute(_script("recovery.sql"))
 
     async def _is_alone(self) -> bool:
-        """Whether no other Ops-Center works on these tables: what is held then belongs to nobody any more.
+        """Return whether no other Ops-Center uses these tables; reserved credits are then left over from a crash.
 
-        The lock lasts as long as its connection, so that a killed process gives it up.
+        The lock ends with its connection, so also when the process is killed.
         """
         found = await self._presence.execute(
             "SELECT pg_try_advisory_lock(hashtextextended('ops-center on ' || current_schema(), 0)) AS alone"
@@ -85,7 +85,7 @@ class Database:
         return bool(row and row["alone"])
 
     async def close(self) -> None:
-        """Give up what is still to be done, and disconnect."""
+        """Cancel delayed work and disconnect."""
         for task in self._later:
             task.cancel()
         await self._presence.close()
@@ -93,9 +93,9 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection on which every statement stands alone."""
+        """Open a connection; each statement is a transaction of its own."""
         if time.monotonic() < self._rest_until:
-            raise Unavailable("The database")
+            raise UnavailableError("The database")
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 db = await self._living()
@@ -104,15 +104,15 @@ class Database:
                 finally:
                     await self._pool.putconn(db)
         except psycopg.errors.NumericValueOutOfRange as error:
-            raise Problem(422, "amount_too_large", "A balance can't grow beyond 2,147,483,647 credits.") from error
+            raise ProblemError(422, "amount_too_large", "A balance can't grow beyond 2,147,483,647 credits.") from error
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
             log.warning("PostgreSQL: %s", type(error).__name__)
             if isinstance(error, PoolTimeout):
                 self._rest_until = time.monotonic() + RETRY_SECONDS
-            raise Unavailable("The database") from error
+            raise UnavailableError("The database") from error
 
     async def _living(self) -> Connection:
-        """A connection that PostgreSQL has not closed; the pool replaces those that it has."""
+        """Return a connection that PostgreSQL has not closed; the pool replaces closed ones."""
         while True:
             db = await self._pool.getconn()
             try:
@@ -124,19 +124,19 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection in one transaction: all of it happens, or nothing."""
+        """Open a connection with one transaction for the whole block."""
         async with self.connection() as db, db.transaction():
             yield db
 
     async def certainly(self, work: Callable[[Connection], Awaitable[None]]) -> None:
-        """Do `work` in a transaction, now or, if PostgreSQL is away, as soon as it is back.
+        """Do `work` in a transaction: now, or as soon as PostgreSQL is back.
 
         `work` must be harmless when done twice.
         """
         try:
             async with self.transaction() as db:
                 await work(db)
-        except Unavailable:
+        except UnavailableError:
             task = asyncio.create_task(self._until_done(work))
             self._later.add(task)
             task.add_done_callback(self._later.discard)
@@ -147,6 +147,6 @@ class Database:
             try:
                 async with self.transaction() as db:
                     await work(db)
-            except Unavailable:
+            except UnavailableError:
                 continue
             return

@@ -1,7 +1,7 @@
-"""Replay: the same Idempotency-Key gives the first answer again.
+"""Replay: a request with the same Idempotency-Key gets the first answer again.
 
-Contract, EP9 step 3 and EP3; draft-ietf-httpapi-idempotency-key-header. Answers below 500 are kept.
-After a 5xx nothing has happened, and the key is free for the retry that it is for.
+Contract, EP9 step 3 and EP3; draft-ietf-httpapi-idempotency-key-header. Answers below 500 are kept. After a 5xx
+nothing was charged, and the key is free for a retry.
 """
 
 import hashlib
@@ -13,14 +13,14 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from sandbox.ops_center.database import Connection, Database, Row
-from sandbox.ops_center.problems import MEDIA_TYPE, Problem
+from sandbox.ops_center.problems import MEDIA_TYPE, ProblemError
 
 REPLAYED = "Idempotent-Replayed"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to answer first: one user's key on one endpoint, and the hash of the body it came with."""
+    """The right to give the first answer: one user's key on one endpoint, and the hash of the request's body."""
 
     user_id: UUID
     endpoint: str
@@ -30,35 +30,35 @@ class Claim:
 
 @dataclass(frozen=True)
 class Kept:
-    """An answer that was given before."""
+    """The answer to the first request."""
 
     status: int
     media_type: str
     answer: str
 
     def response(self) -> Response:
-        """The answer again, marked as such."""
+        """Return the answer again, marked as replayed."""
         return Response(self.answer, self.status, {REPLAYED: "true"}, media_type=self.media_type)
 
 
 def key_of(request: Request) -> str | None:
-    """The key of a request, with or without the draft's quotes. Raises 422 for one that can't be kept."""
+    """Return the key of a request, with or without the draft's quotes. Raises 422 for an empty or long one."""
     header = request.headers.get("Idempotency-Key")
     if header is None:
         return None
     key = header.strip().removeprefix('"').removesuffix('"')
     if not 1 <= len(key) <= 255:
-        raise Problem(422, "invalid_request", "Give an Idempotency-Key of 1 to 255 characters, such as a UUID.")
+        raise ProblemError(422, "invalid_request", "Give an Idempotency-Key of 1 to 255 characters, such as a UUID.")
     return key
 
 
 def hash_of(body: bytes) -> str:
-    """The same for the same JSON, however it is spaced and ordered."""
+    """Return a hash of the JSON that ignores spaces and the order of keys."""
     return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).hexdigest()
 
 
 async def claim(database: Database, user_id: UUID, request: Request) -> Claim | Kept | None:
-    """The claim on a new key, the kept answer of a used one, or None without a key.
+    """Return a claim for a new key, the kept answer for a used one, or None without a key.
 
     Raises 422 `idempotency_key_reused` for another body, 409 while the first request is still running.
     """
@@ -82,15 +82,15 @@ async def claim(database: Database, user_id: UUID, request: Request) -> Claim | 
 
 
 def kept(wanted: Claim, first: Row | None) -> Kept:
-    """The answer of the first request with this key. Raises 422 for another body, 409 without an answer."""
+    """Return the answer of the first request with this key. Raises 422 for another body, 409 without an answer."""
     if first and first["body_hash"] != wanted.body_hash:
-        raise Problem(
+        raise ProblemError(
             422,
             "idempotency_key_reused",
             "This Idempotency-Key was used with another body. Send a new key with a new request.",
         )
     if first is None or first["status"] is None:
-        raise Problem(
+        raise ProblemError(
             409,
             "idempotency_key_in_progress",
             "The first request with this Idempotency-Key is still running. Wait, then try again.",
@@ -114,7 +114,7 @@ async def close(database: Database, claim: Claim | None, error: Exception) -> No
         return
 
     async def record(db: Connection) -> None:
-        if isinstance(error, Problem) and is_final(error.status):
+        if isinstance(error, ProblemError) and is_final(error.status):
             await keep(db, claim, error.status, MEDIA_TYPE, json.dumps(error.body()))
         else:
             await _free(db, claim)
@@ -123,7 +123,7 @@ async def close(database: Database, claim: Claim | None, error: Exception) -> No
 
 
 def is_final(status: int) -> bool:
-    """Whether a retry gets the same answer again."""
+    """Return whether a retry gets the same answer."""
     return status < 500
 
 

@@ -1,4 +1,4 @@
-"""Lago's API, as far as the Ops-Center uses it: active subscriptions and events."""
+"""The part of Lago's API that the Ops-Center uses: active subscriptions and events."""
 
 import time
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from sandbox.ops_center.settings import Settings
 
 DEADLINE_SECONDS = 2.0
 REST_SECONDS = 3.0
-"""For how long Lago is not asked for subscriptions after it did not answer."""
+"""How long Lago is not asked for subscriptions after it did not answer."""
 
 
 class LagoError(Exception):
-    """Lago did not answer, or not with anything of use."""
+    """Lago did not answer, or not as expected."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Lago:
         self._rest_until = 0.0
 
     async def active_subscriptions(self, user_id: UUID) -> list[Subscription]:
-        """A customer's active subscriptions; an unknown customer has none. Raises `LagoError`."""
+        """Return a customer's active subscriptions, none for an unknown customer. Raises `LagoError`."""
         if time.monotonic() < self._rest_until:
             raise LagoError
         try:
@@ -55,7 +55,7 @@ class Lago:
             raise LagoError from error
 
     async def send(self, events: list[dict[str, Any]]) -> bool:
-        """Send up to 100 events: true once Lago has them all, false if it refuses one. Raises `LagoError`."""
+        """Send up to 100 events; return whether Lago has them all now, or refuses one. Raises `LagoError`."""
         try:
             answer = await self._http.post(
                 f"{self._url}/events/batch",

@@ -1,4 +1,4 @@
-"""Billing events: one a counted call, kept in an outbox until Lago has it (contract, "Lago")."""
+"""Billing events: one for each counted call, kept in an outbox until Lago has it (contract, "Lago")."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sandbox.ops_center.database import Connection, Database, Row
 from sandbox.ops_center.lago import Lago, LagoError
-from sandbox.ops_center.problems import Unavailable
+from sandbox.ops_center.problems import UnavailableError
 
 CODE = "llm_requests"
 """Lago's billable metric."""
@@ -17,7 +17,7 @@ BATCH = 100
 """How many events Lago takes at once."""
 IDLE_SECONDS = 5.0
 GATHERING_SECONDS = 0.01
-"""How long the events of a busy moment are gathered."""
+"""How long new events are collected before they are sent."""
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 4.0
 
@@ -37,7 +37,7 @@ async def keep(db: Connection, request_id: UUID) -> None:
 
 
 def event(row: Row) -> dict[str, Any]:
-    """An outbox row as Lago wants it; `transaction_id` lets Lago refuse it the second time."""
+    """Return an outbox row as an event for Lago, which refuses a second event with the same `transaction_id`."""
     return {
         "transaction_id": str(row["request_id"]),
         "external_subscription_id": row["subscription_id"],
@@ -48,47 +48,47 @@ def event(row: Row) -> dict[str, Any]:
 
 
 class Outbox:
-    """Sends what is in the outbox in the background, again and again until Lago has accepted it."""
+    """Sends the events of the outbox in the background, until Lago has accepted them."""
 
     def __init__(self, database: Database, lago: Lago) -> None:
         self._database = database
         self._lago = lago
-        self._news = asyncio.Event()
+        self._new_events = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         self._sender = asyncio.create_task(self._send_for_ever())
 
     async def close(self) -> None:
-        """Stop; what is not sent yet stays in the outbox."""
+        """Stop sending; the other events stay in the outbox."""
         if self._sender:
             self._sender.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sender
 
     def wake(self) -> None:
-        """There is something to send."""
-        self._news.set()
+        """Send new events now."""
+        self._new_events.set()
 
     async def _send_for_ever(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while True:
-            self._news.clear()
+            self._new_events.clear()
             try:
                 more = await self._send_due()
-            except (LagoError, Unavailable):
+            except (LagoError, UnavailableError):
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 continue
             pause = FIRST_PAUSE_SECONDS
             if not more:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), IDLE_SECONDS)
+                    await asyncio.wait_for(self._new_events.wait(), IDLE_SECONDS)
                 await asyncio.sleep(GATHERING_SECONDS)
 
     async def _send_due(self) -> bool:
-        """Send what is due; whether there may be more."""
+        """Send the due events; return whether there may be more."""
         async with self._database.connection() as db:
             found = await db.execute(
                 "SELECT * FROM lago_events WHERE due_at <= LOCALTIMESTAMP ORDER BY due_at LIMIT %s", (BATCH,)

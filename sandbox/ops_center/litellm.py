@@ -1,4 +1,4 @@
-"""LiteLLM: where requests are sent to the provider, and what its refusals mean to the user."""
+"""LiteLLM, which sends requests to the provider, and the meaning of its refusals for the user."""
 
 import asyncio
 import json
@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource
 
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.settings import Settings
 
 
 class NotSentError(Exception):
-    """LiteLLM could not be reached, so that the provider never heard of the request."""
+    """LiteLLM could not be reached, so the provider did not get the request."""
 
 
 class LiteLLM:
@@ -30,7 +30,7 @@ class LiteLLM:
         self._deadline = settings.litellm_seconds
 
     async def complete(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The provider's whole answer. Raises `NotSentError`, or the `Problem` that the user sees."""
+        """Return the provider's whole answer. Raises `NotSentError`, or the `ProblemError` for the user."""
         async with self._sent(body) as answer:
             completion: Any = json.loads(await answer.aread())
         if not isinstance(completion, dict) or "error" in completion or total_tokens(completion) is None:
@@ -39,9 +39,9 @@ class LiteLLM:
 
     @asynccontextmanager
     async def stream(self, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-        """The provider's events as they come; the body asks for a stream.
+        """Stream the provider's events; the body asks for a stream.
 
-        Raises `NotSentError`, or the `Problem` that the user sees.
+        Raises `NotSentError`, or the `ProblemError` for the user.
         """
         async with self._sent(body) as answer:
             yield _events(answer)
@@ -49,7 +49,7 @@ class LiteLLM:
     @asynccontextmanager
     async def _sent(self, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
         whole = None if body.get("stream") else self._deadline
-        with _troubles_explained():
+        with _errors_explained():
             async with (
                 asyncio.timeout(whole),
                 self._http.stream(
@@ -62,7 +62,7 @@ class LiteLLM:
 
 
 @contextmanager
-def _troubles_explained() -> Iterator[None]:
+def _errors_explained() -> Iterator[None]:
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -75,28 +75,28 @@ def _troubles_explained() -> Iterator[None]:
 
 async def _events(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
     answer.encoding = "utf-8-sig"
-    with _troubles_explained():
+    with _errors_explained():
         async with aclosing(EventSource(answer).aiter_sse()) as events:
             async for event in events:
                 if event.data == "[DONE]":
                     return
                 if not event.data:
                     continue
-                said = json.loads(event.data)
-                if "error" in said:
+                content = json.loads(event.data)
+                if "error" in content:
                     break
-                yield said
+                yield content
     raise provider_error()
 
 
 def total_tokens(answer: dict[str, Any]) -> int | None:
-    """What the provider reports to have used, prompt and answer together; None if it does not say."""
+    """Return the tokens of prompt and answer together that the provider reports; None without a report."""
     tokens = (answer.get("usage") or {}).get("total_tokens")
     return tokens if isinstance(tokens, int) else None
 
 
-def refused(status: int, *, own_key: bool) -> Problem:
-    """What LiteLLM's refusal means to the user."""
+def refused(status: int, *, own_key: bool) -> ProblemError:
+    """Return the problem for the user when LiteLLM refuses."""
     if status == 401 and own_key:
         return invalid_key()
     if status in (408, 504):
@@ -108,9 +108,9 @@ def refused(status: int, *, own_key: bool) -> Problem:
     return provider_error()
 
 
-def invalid_key() -> Problem:
-    """401: the provider does not take the user's own key."""
-    return Problem(
+def invalid_key() -> ProblemError:
+    """Return a 401: the provider refused the user's own key."""
+    return ProblemError(
         401,
         "invalid_byok_key",
         "The provider refused your own API key. Store a working one with POST /api/v1/settings/byok-keys, "
@@ -118,11 +118,13 @@ def invalid_key() -> Problem:
     )
 
 
-def provider_error(detail: str = "The provider could not answer. Try again in a moment.") -> Problem:
-    """502: the provider, or the way to it, failed; nothing was charged."""
-    return Problem(502, "provider_error", f"{detail} Nothing was charged.")
+def provider_error(detail: str = "The provider could not answer. Try again in a moment.") -> ProblemError:
+    """Return a 502: the provider or the connection to it failed; nothing was charged."""
+    return ProblemError(502, "provider_error", f"{detail} Nothing was charged.")
 
 
-def provider_timeout() -> Problem:
-    """504: the provider took too long; nothing was charged."""
-    return Problem(504, "provider_timeout", "The provider took too long. Try again in a moment. Nothing was charged.")
+def provider_timeout() -> ProblemError:
+    """Return a 504: the provider took too long; nothing was charged."""
+    return ProblemError(
+        504, "provider_timeout", "The provider took too long. Try again in a moment. Nothing was charged."
+    )

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, StringConstraints
 
 from sandbox.ops_center import periods, tiers
 from sandbox.ops_center.database import Connection, Database, Row
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.services import Used
 from sandbox.ops_center.tokens import Caller, Person
 
@@ -33,14 +33,14 @@ Tier = Annotated[str, AfterValidator(_known_tier)]
 
 
 class NewOrganization(BaseModel):
-    """EP11's request."""
+    """The request of EP11."""
 
     name: Name
     subscription_tier: Tier
 
 
 class Invitation(BaseModel):
-    """EP13's request."""
+    """The request of EP13."""
 
     email: Email
     role: Literal["admin", "member"] = "member"
@@ -48,7 +48,7 @@ class Invitation(BaseModel):
 
 @dataclass(frozen=True)
 class Membership:
-    """One person in one organisation."""
+    """The membership of one person in one organisation."""
 
     org_id: UUID
     member_id: UUID
@@ -57,9 +57,11 @@ class Membership:
 
 @router.post("", status_code=201)
 async def create(new: NewOrganization, caller: Caller, services: Used) -> dict[str, Any]:
-    """EP11: a new organisation, with the caller as its admin."""
+    """Create an organisation with the caller as its admin (EP11)."""
     if caller.email is None:
-        raise Problem(422, "email_required", "Your account has no e-mail address. Add one to it and sign in again.")
+        raise ProblemError(
+            422, "email_required", "Your account has no e-mail address. Add one to it and sign in again."
+        )
     org_id = uuid4()
     async with services.database.transaction() as db:
         created = await db.execute(
@@ -79,7 +81,7 @@ async def create(new: NewOrganization, caller: Caller, services: Used) -> dict[s
 
 @router.get("/{org_id}")
 async def show(org_id: UUID, caller: Caller, services: Used) -> dict[str, Any]:
-    """EP12: an organisation and its members."""
+    """Show an organisation and its members (EP12)."""
     async with services.database.connection() as db:
         await require_member(db, org_id, caller)
         found = await db.execute("SELECT * FROM organizations WHERE id = %s", (org_id,))
@@ -96,7 +98,7 @@ async def show(org_id: UUID, caller: Caller, services: Used) -> dict[str, Any]:
 
 @router.post("/{org_id}/invite", status_code=201)
 async def invite(org_id: UUID, invitation: Invitation, caller: Caller, services: Used) -> dict[str, Any]:
-    """EP13: a new member, known by e-mail."""
+    """Add a member by e-mail (EP13)."""
     try:
         async with services.database.transaction() as db:
             await require_admin(db, org_id, caller)
@@ -105,7 +107,7 @@ async def invite(org_id: UUID, invitation: Invitation, caller: Caller, services:
                 (uuid4(), org_id, invitation.email, invitation.role),
             )
     except UniqueViolation as error:
-        raise Problem(
+        raise ProblemError(
             409, "already_a_member", f"{invitation.email} is a member already. Allocate credits instead."
         ) from error
     return {"org_id": org_id, "user_email": invitation.email, "role": invitation.role}
@@ -125,7 +127,7 @@ async def delete(org_id: UUID, caller: Caller, services: Used) -> None:
 
 
 async def memberships(database: Database, caller: Person) -> list[Membership]:
-    """Every organisation that someone is a member of; binds memberships known by e-mail to the user id."""
+    """Return the caller's memberships, and bind those known by e-mail to the user id."""
     async with database.connection() as db:
         return await _memberships(db, caller)
 
@@ -149,7 +151,7 @@ async def _memberships(db: Connection, caller: Person) -> list[Membership]:
 
 
 async def require_member(db: Connection, org_id: UUID, caller: Person) -> Membership:
-    """The caller's membership. Raises 404 for an unknown organisation, 403 for one of others."""
+    """Return the caller's membership. Raises 404 for an unknown organisation, 403 for a non-member."""
     for membership in await _memberships(db, caller):
         if membership.org_id == org_id:
             return membership
@@ -158,25 +160,25 @@ async def require_member(db: Connection, org_id: UUID, caller: Person) -> Member
 
 
 async def require_admin(db: Connection, org_id: UUID, caller: Person) -> Membership:
-    """The caller's membership as an admin. Raises 404 or 403."""
+    """Return the caller's membership as an admin. Raises 404 or 403."""
     membership = await require_member(db, org_id, caller)
     if membership.role != "admin":
-        raise Problem(403, "admin_required", "Only an admin of the organisation may do this. Ask one of them.")
+        raise ProblemError(403, "admin_required", "Only an admin of the organisation may do this. Ask one of them.")
     return membership
 
 
-def not_a_member() -> Problem:
-    """403 for someone else's organisation."""
-    return Problem(
+def not_a_member() -> ProblemError:
+    """Return a 403 for a non-member."""
+    return ProblemError(
         403,
         "not_a_member",
         "You are no member of this organisation. Ask its admin to invite your e-mail address.",
     )
 
 
-def unknown() -> Problem:
-    """404 for an organisation that there is none of."""
-    return Problem(404, "organization_not_found", "There is no such organisation. Check the organisation's id.")
+def unknown() -> ProblemError:
+    """Return a 404 for an unknown organisation."""
+    return ProblemError(404, "organization_not_found", "There is no such organisation. Check the organisation's id.")
 
 
 def _shown(organization: Row) -> dict[str, Any]:

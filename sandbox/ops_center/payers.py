@@ -5,32 +5,36 @@ from uuid import UUID
 from fastapi import Request
 
 from sandbox.ops_center import organizations
+from sandbox.ops_center.credit_accounts import Allocation, CreditAccount, Individual
 from sandbox.ops_center.organizations import Membership
-from sandbox.ops_center.problems import Problem
-from sandbox.ops_center.purses import Allocation, Individual, Purse
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.services import Services
 from sandbox.ops_center.tokens import Person
 
 
 def uses_own_key(request: Request) -> bool:
-    """Whether the user's own key is to be used. Raises 422 for anything but true and false."""
+    """Return whether the user's own key pays. Raises 422 for a value other than true or false."""
     value = request.headers.get("X-Use-BYOK", "false").strip().lower()
     if value not in ("true", "false"):
-        raise Problem(422, "invalid_request", "Send X-Use-BYOK: true to use your own key, or leave the header out.")
+        raise ProblemError(
+            422, "invalid_request", "Send X-Use-BYOK: true to use your own key, or leave the header out."
+        )
     return value == "true"
 
 
 def named_organization(request: Request) -> UUID | None:
-    """The organisation that X-Organization-Id names. Raises 422 for a malformed one."""
+    """Return the organisation in X-Organization-Id. Raises 422 for a malformed id."""
     value = request.headers.get("X-Organization-Id")
     try:
         return UUID(value) if value else None
     except ValueError as error:
-        raise Problem(422, "invalid_request", "Send the organisation's id, a UUID, as X-Organization-Id.") from error
+        raise ProblemError(
+            422, "invalid_request", "Send the organisation's id, a UUID, as X-Organization-Id."
+        ) from error
 
 
-async def purse_of(services: Services, caller: Person, org_id: UUID | None) -> Purse:
-    """The purse that pays when platform credits are used. Raises 400 `organization_required` or 403."""
+async def account_of(services: Services, caller: Person, org_id: UUID | None) -> CreditAccount:
+    """Return the account that pays with platform credits. Raises 400 `organization_required` or 403."""
     membership = choose(await organizations.memberships(services.database, caller), org_id)
     url = services.settings.public_url
     if membership is None:
@@ -41,14 +45,14 @@ async def purse_of(services: Services, caller: Person, org_id: UUID | None) -> P
 
 
 def choose(memberships: list[Membership], org_id: UUID | None) -> Membership | None:
-    """The membership that pays; None: the individual. Raises 400 `organization_required` or 403."""
+    """Return the membership that pays, None for the individual. Raises 400 `organization_required` or 403."""
     if org_id is not None:
         for membership in memberships:
             if membership.org_id == org_id:
                 return membership
         raise organizations.not_a_member()
     if len(memberships) > 1:
-        raise Problem(
+        raise ProblemError(
             400,
             "organization_required",
             "You are a member of several organisations. Name the one that pays: X-Organization-Id.",

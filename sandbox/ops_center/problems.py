@@ -1,6 +1,6 @@
 """Errors as users see them: application/problem+json (RFC 9457) with the contract's `code`.
 
-A `detail` is a sentence that says what to do next. Nothing internal is ever in it.
+A `detail` is a sentence that says what to do next, without any internals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
 
 
-class Problem(Exception):  # noqa: N818 - the RFC's word
-    """An answer that is no success: status, the contract's code, a sentence, members such as upgrade_url."""
+class ProblemError(Exception):
+    """An answer other than success: status, the contract's code, a sentence, and members such as upgrade_url."""
 
     def __init__(
         self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: str
@@ -30,7 +30,7 @@ class Problem(Exception):  # noqa: N818 - the RFC's word
             self.headers.setdefault("WWW-Authenticate", "Bearer")
 
     def body(self) -> dict[str, Any]:
-        """The problem as JSON."""
+        """Return the problem as JSON."""
         return {
             "type": f"urn:ops-center:problem:{self.code}",
             "title": self.code.replace("_", " ").capitalize(),
@@ -41,12 +41,12 @@ class Problem(Exception):  # noqa: N818 - the RFC's word
         }
 
     def response(self) -> JSONResponse:
-        """The problem as an HTTP answer."""
+        """Return the problem as an HTTP answer."""
         return JSONResponse(self.body(), self.status, self.headers, media_type=MEDIA_TYPE)
 
 
-class Unavailable(Problem):
-    """503: something that this answer can't do without is away for the moment."""
+class UnavailableError(ProblemError):
+    """A 503: a system that this answer needs is away."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -57,18 +57,18 @@ class Unavailable(Problem):
         )
 
 
-def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
-    """422 for pydantic's errors: where and what, never the value (it may be a key)."""
-    faults = [f"{_place(error['loc'])}: {error['msg']}" for error in errors]
-    return Problem(422, "invalid_request", f"Correct the request and send it again. {'; '.join(faults)}.")
+def invalid(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
+    """Return a 422 for pydantic's errors: the place and the error, without the value (it may be a key)."""
+    errors_found = [f"{_place(error['loc'])}: {error['msg']}" for error in errors]
+    return ProblemError(422, "invalid_request", f"Correct the request and send it again. {'; '.join(errors_found)}.")
 
 
 def _place(loc: Sequence[str | int]) -> str:
     return ".".join(str(part) for part in loc if part not in ("body", "path", "query", "header")) or "body"
 
 
-def from_http_exception(error: HTTPException) -> Problem:
-    """What the framework itself refuses: unknown routes, wrong methods."""
+def from_http_exception(error: HTTPException) -> ProblemError:
+    """Return the problem for a refusal of the framework: an unknown route or a wrong method."""
     details = {
         404: ("not_found", "There is nothing at this address. Check the path against the API reference."),
         405: (
@@ -77,9 +77,9 @@ def from_http_exception(error: HTTPException) -> Problem:
         ),
     }
     code, detail = details.get(error.status_code, ("bad_request", "The request can't be understood. Check its form."))
-    return Problem(error.status_code, code, detail, headers=error.headers)
+    return ProblemError(error.status_code, code, detail, headers=error.headers)
 
 
-def internal() -> Problem:
-    """500 for what nobody foresaw: the log has the trace, the user a sentence."""
-    return Problem(500, "internal_error", "Something went wrong here, not with your request. Try again later.")
+def internal() -> ProblemError:
+    """Return a 500 for an unexpected error; its trace is in the log."""
+    return ProblemError(500, "internal_error", "Something went wrong here, not with your request. Try again later.")

@@ -1,7 +1,7 @@
-"""How many calls a user has left in the period (contract, EP9, "Quotas", and "Redis").
+"""The calls that a user has left in the period (contract, EP9, "Quotas", and "Redis").
 
-The counter in Redis is a copy: `usage_tracking` is what counts. It changes only under the user's lock,
-so a lost counter is rebuilt without giving anybody a call too many or too few.
+The counter in Redis is a copy of the count in `usage_tracking`. It changes only under the user's lock,
+so that a lost counter can be rebuilt exactly.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from sandbox.ops_center import periods, tiers
 from sandbox.ops_center.cache import Cache, CacheError
 from sandbox.ops_center.database import Connection
 from sandbox.ops_center.periods import Period
-from sandbox.ops_center.problems import Problem
+from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.services import Services
 
 NO_LIMIT = -1
@@ -32,7 +32,7 @@ GIVE_BACK = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECR', KEYS[
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a user stands in the running period."""
+    """A user's tier, limit and used calls in the present period."""
 
     tier: str
     limit: int | None
@@ -41,25 +41,25 @@ class Standing:
 
     @property
     def remaining(self) -> int | None:
-        """Calls left, never below 0; None: as many as they like."""
+        """The calls left, never below 0; None for an unlimited quota."""
         return None if self.limit is None else max(0, self.limit - self.used)
 
 
 def counter(user_id: UUID, period: Period) -> str:
-    """The Redis key of a user's counter."""
+    """Return the Redis key of a user's counter."""
     return f"usage:{user_id}:{period.name}:calls"
 
 
 def used_up(standing: Standing) -> bool:
-    """Whether the quota allows no further call."""
+    """Return whether the quota allows no further call."""
     return standing.limit is not None and standing.used >= standing.limit
 
 
-def exceeded(services: Services, standing: Standing) -> Problem:
-    """429: what was used, until when to wait, or where to upgrade."""
+def exceeded(services: Services, standing: Standing) -> ProblemError:
+    """Return a 429 that says when the quota starts again, and where to upgrade."""
     reset = periods.iso(standing.period.end)
     url = f"{services.settings.public_url}/billing/upgrade"
-    return Problem(
+    return ProblemError(
         429,
         "quota_exceeded",
         f"All {standing.limit} API calls of this month's {standing.tier} quota are used. "
@@ -69,7 +69,7 @@ def exceeded(services: Services, standing: Standing) -> Problem:
 
 
 def headers(standing: Standing) -> dict[str, str]:
-    """The rate-limit headers of every answer on the chat endpoint."""
+    """Return the rate-limit headers for the chat endpoint."""
     return {
         "X-RateLimit-Limit": _number(standing.limit),
         "X-RateLimit-Remaining": _number(standing.remaining),
@@ -82,14 +82,14 @@ def _number(value: int | None) -> str:
 
 
 async def standing(services: Services, user_id: UUID) -> Standing:
-    """A user's tier, limit and calls so far. Raises `Unavailable`."""
+    """Return a user's tier, limit and used calls. Raises `UnavailableError`."""
     period = periods.current()
     tier = await tiers.tier_of(services, user_id)
     return Standing(tier, tiers.quota_of(tier), await used(services, user_id, period), period)
 
 
 async def used(services: Services, user_id: UUID, period: Period) -> int:
-    """The calls so far: from the counter, or counted where there is none to be trusted."""
+    """Return the used calls: from the counter in Redis, or else from the database."""
     try:
         if not services.cache.in_doubt and (count := await services.cache.get(counter(user_id, period))) is not None:
             return int(count)
@@ -100,7 +100,7 @@ async def used(services: Services, user_id: UUID, period: Period) -> int:
 
 
 async def count_calls(db: Connection, user_id: UUID, period: Period) -> int:
-    """A user's calls of a period in `usage_tracking`, those under way included."""
+    """Count a user's calls of a period in `usage_tracking`, those under way included."""
     found = await db.execute(
         """SELECT count(*)::integer AS calls FROM usage_tracking
            WHERE user_id = %s AND created_at >= %s::timestamptz::timestamp
@@ -112,12 +112,12 @@ async def count_calls(db: Connection, user_id: UUID, period: Period) -> int:
 
 
 async def lock(db: Connection, user_id: UUID) -> None:
-    """Until the transaction ends, nobody else takes or gives back a call of this user."""
+    """Lock the user's quota until the transaction ends."""
     await db.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"quota {user_id}",))
 
 
 async def take(services: Services, db: Connection, user_id: UUID, standing: Standing) -> Standing:
-    """Count one call more, before its row is written, under the user's lock. Raises 429."""
+    """Count one call more. The caller has the user's lock, and writes the row afterwards. Raises 429."""
     try:
         now_used = await _take_in_cache(services.cache, db, user_id, standing)
     except CacheError:
@@ -145,7 +145,7 @@ async def _take_in_database(db: Connection, user_id: UUID, standing: Standing) -
 
 
 async def give_back(services: Services, user_id: UUID, period: Period) -> None:
-    """Count one call less; the user's lock is held, and its row is gone."""
+    """Count one call less. The caller has the user's lock, and has removed the row."""
     try:
         await services.cache.run(GIVE_BACK, counter(user_id, period))
     except CacheError:

@@ -1,4 +1,4 @@
--- What a process that ended in the middle of a call left behind: nothing stays held.
+-- Ends the calls of a process that stopped in the middle of them: nothing stays reserved.
 INSERT INTO lago_events (request_id, subscription_id, model, tokens, credits, byok, happened_at)
     SELECT u.request_id, COALESCE(t.subscription_id, u.user_id::text), COALESCE(u.model, ''), 0, 0, u.byok, u.created_at
     FROM usage_tracking u LEFT JOIN known_tiers t USING (user_id)

@@ -1,16 +1,16 @@
-"""From reservation to settlement: each step of a call that moves money or counts (contract, EP9, 6 to 8).
+"""From reservation to settlement: the steps of a call that change credits or counts (contract, EP9, 6 to 8).
 
-Each step is one short transaction. Between the first and the last of them a call's `usage_tracking` row has
-status 102, and its credits are held.
+Each step is one short transaction. Between the first and the last step the call's `usage_tracking` row has
+status 102, and its credits are reserved.
 """
 
 from dataclasses import dataclass
 from uuid import UUID
 
 from sandbox.ops_center import lago_events, periods, quota
+from sandbox.ops_center.credit_accounts import CreditAccount, Payment
 from sandbox.ops_center.database import Connection
-from sandbox.ops_center.problems import Unavailable
-from sandbox.ops_center.purses import Payment, Purse
+from sandbox.ops_center.problems import UnavailableError
 from sandbox.ops_center.quota import Standing
 from sandbox.ops_center.services import Services
 
@@ -20,24 +20,24 @@ UNDER_WAY = 102
 
 @dataclass(frozen=True)
 class Call:
-    """One request to a provider: who asks, for what, and who pays. No purse: the user's own key."""
+    """One request to a provider, with the account that pays; the user's own key pays when there is none."""
 
     request_id: UUID
     user_id: UUID
     model: str
-    purse: Purse | None
+    account: CreditAccount | None
 
 
 async def reserve(services: Services, call: Call, credits: int, standing: Standing) -> Standing:
-    """Hold the estimate and take one call of the quota, both or neither; the standing with this call in it.
+    """Reserve the estimate and take one call of the quota, both or neither; return the new standing.
 
-    Raises the 402, 403 or 429 that says why not, or `Unavailable`.
+    Raises a 402, 403 or 429, or `UnavailableError`.
     """
     try:
         async with services.database.transaction() as db:
             await quota.lock(db, call.user_id)
-            if call.purse:
-                await _hold(db, call, call.purse, credits)
+            if call.account:
+                await _reserve_credits(db, call, call.account, credits)
             standing = await quota.take(services, db, call.user_id, standing)
             await db.execute(
                 """INSERT INTO usage_tracking
@@ -46,24 +46,24 @@ async def reserve(services: Services, call: Call, credits: int, standing: Standi
                    VALUES (%s, %s, %s, %s, %s, 0, 0, %s, %s, %s::timestamptz)""",
                 (
                     call.user_id,
-                    call.purse and call.purse.org_id,
+                    call.account and call.account.org_id,
                     call.request_id,
                     ENDPOINT,
                     call.model,
-                    call.purse is None,
+                    call.account is None,
                     UNDER_WAY,
                     standing.period.clamp(periods.now()),
                 ),
             )
-    except Unavailable:  # the call may have been counted in Redis though its row is not there
+    except UnavailableError:  # the call may be counted in Redis without a row
         services.cache.doubt()
         raise
     return standing
 
 
 async def settle(db: Connection, call: Call, tokens: int, charge: int) -> Payment:
-    """Turn the reservation into the charge, in the caller's transaction; what was paid and what is left."""
-    payment = await _pay(db, call, call.purse, charge) if call.purse else Payment(0, None)
+    """Replace the reservation by the charge, in the caller's transaction; return what was paid and what is left."""
+    payment = await _pay(db, call, call.account, charge) if call.account else Payment(0, None)
     if payment.credits:
         await db.execute(
             """INSERT INTO credit_transactions
@@ -71,7 +71,7 @@ async def settle(db: Connection, call: Call, tokens: int, charge: int) -> Paymen
                VALUES (%s, %s, %s, 'usage', %s, %s)""",
             (
                 call.user_id,
-                call.purse and call.purse.org_id,
+                call.account and call.account.org_id,
                 -payment.credits,
                 f"{call.model}, {tokens} tokens",
                 call.request_id,
@@ -82,7 +82,7 @@ async def settle(db: Connection, call: Call, tokens: int, charge: int) -> Paymen
 
 
 async def fail(services: Services, call: Call, status: int) -> None:
-    """The provider was asked and failed: the call counts, and nothing is charged or held."""
+    """Record a call that the provider failed: it counts, and nothing is charged or reserved."""
 
     async def release(db: Connection) -> None:
         await _release(db, call)
@@ -93,7 +93,7 @@ async def fail(services: Services, call: Call, status: int) -> None:
 
 
 async def withdraw(services: Services, call: Call, standing: Standing) -> None:
-    """The provider was never asked: as if the call had not been."""
+    """Undo a call that did not reach the provider: it does not count."""
 
     async def forget(db: Connection) -> None:
         await quota.lock(db, call.user_id)
@@ -107,27 +107,27 @@ async def withdraw(services: Services, call: Call, standing: Standing) -> None:
     await services.database.certainly(forget)
 
 
-async def _hold(db: Connection, call: Call, purse: Purse, credits: int) -> None:
-    await purse.hold(db, credits)
+async def _reserve_credits(db: Connection, call: Call, account: CreditAccount, credits: int) -> None:
+    await account.reserve(db, credits)
     await db.execute(
         "INSERT INTO credit_reservations (request_id, user_id, member_id, credits) VALUES (%s, %s, %s, %s)",
-        (call.request_id, call.user_id, purse.member_id, credits),
+        (call.request_id, call.user_id, account.member_id, credits),
     )
 
 
-async def _pay(db: Connection, call: Call, purse: Purse, charge: int) -> Payment:
-    held = await _unhold(db, call)
-    return await purse.pay(db, held, charge) if held else Payment(0, 0)
+async def _pay(db: Connection, call: Call, account: CreditAccount, charge: int) -> Payment:
+    reserved = await _end_reservation(db, call)
+    return await account.pay(db, reserved, charge) if reserved else Payment(0, 0)
 
 
 async def _release(db: Connection, call: Call) -> None:
-    held = await _unhold(db, call)
-    if held and call.purse:
-        await call.purse.release(db, held)
+    reserved = await _end_reservation(db, call)
+    if reserved and call.account:
+        await call.account.release(db, reserved)
 
 
-async def _unhold(db: Connection, call: Call) -> int:
-    """End the reservation; what it held, or 0 if it has ended before."""
+async def _end_reservation(db: Connection, call: Call) -> int:
+    """End the reservation; return its credits, or 0 if it has ended already."""
     found = await db.execute(
         "DELETE FROM credit_reservations WHERE request_id = %s RETURNING credits", (call.request_id,)
     )

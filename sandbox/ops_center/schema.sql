@@ -1,6 +1,6 @@
--- Tables of unicorn_db (contract, "Tables of unicorn_db"). Idempotent: applied at every start.
--- Columns without a zone hold UTC. Credits are whole numbers; a wrong balance can't be stored.
--- Held credits stand beside the balance, so that a balance moves only when a charge is settled.
+-- Tables of unicorn_db (contract, "Tables of unicorn_db"), created at the start where they are missing.
+-- Times are UTC without a time zone. Credits are whole numbers; a wrong balance can't be stored.
+-- Reserved credits have a column of their own, so that a balance changes only when a charge is settled.
 
 CREATE TABLE IF NOT EXISTS organizations (
     id uuid PRIMARY KEY,
@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS user_credits (
     CHECK (0 <= credits_reserved AND credits_reserved <= credits_remaining)
 );
 
--- The money journal. It outlives the organisations that it names.
+-- The journal of credits. Its rows stay when an organisation is removed.
 CREATE TABLE IF NOT EXISTS credit_transactions (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     user_id uuid,
@@ -64,7 +64,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS credit_transactions_one_charge_a_request
 CREATE INDEX IF NOT EXISTS credit_transactions_user ON credit_transactions (user_id);
 CREATE INDEX IF NOT EXISTS credit_transactions_org ON credit_transactions (org_id);
 
--- One row a counted call; status 102 while the provider is still working on it.
+-- One row for each counted call; status 102 while the provider works on it.
 CREATE TABLE IF NOT EXISTS usage_tracking (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     user_id uuid NOT NULL,
@@ -91,7 +91,7 @@ CREATE TABLE IF NOT EXISTS user_byok_keys (
     UNIQUE (user_id, provider)
 );
 
--- What is held for calls that are under way: gone when they are settled or released.
+-- Credits reserved for calls under way; a row is removed when its call is settled or released.
 CREATE TABLE IF NOT EXISTS credit_reservations (
     request_id uuid PRIMARY KEY,
     user_id uuid NOT NULL,
@@ -99,7 +99,7 @@ CREATE TABLE IF NOT EXISTS credit_reservations (
     credits integer NOT NULL CHECK (credits > 0)
 );
 
--- First answers, given again for the same key (contract, EP9 step 3). No status: still running.
+-- First answers, given again for the same key (contract, EP9 step 3). No status while the request runs.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     user_id uuid NOT NULL,
     endpoint varchar NOT NULL,
@@ -112,11 +112,11 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
     PRIMARY KEY (user_id, endpoint, key)
 );
 
--- The tier that Lago named last, for the time when Lago is away.
+-- The last tier from Lago, for the time when Lago is away.
 CREATE TABLE IF NOT EXISTS known_tiers (
     user_id uuid PRIMARY KEY,
     tier varchar NOT NULL,
-    subscription_id varchar                         -- the subscription's external_id; none: no subscription
+    subscription_id varchar                         -- the subscription's external_id; null without one
 );
 
 -- The outbox: events that Lago has not accepted yet.

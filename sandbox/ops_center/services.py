@@ -1,4 +1,4 @@
-"""The systems that one Ops-Center stands on, opened and closed together."""
+"""The systems that an Ops-Center needs, opened and closed together."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -33,12 +33,12 @@ class Services:
         self._running: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Connect to the database, and start sending what Lago has not got yet."""
+        """Connect to the database, and start sending events to Lago."""
         await self.database.open()
         self.outbox.open()
 
     async def close(self) -> None:
-        """Let running calls come to their end, then disconnect."""
+        """Wait for running calls, then disconnect."""
         if self._running:
             await asyncio.wait(self._running, timeout=CLOSING_SECONDS)
         await self.outbox.close()
@@ -47,7 +47,7 @@ class Services:
         await self.database.close()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work` to its end, whatever becomes of the request that asked for it."""
+        """Do `work` to its end, even if the client of the request goes away."""
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -59,4 +59,4 @@ def _of_request(request: Request) -> Services:
 
 
 Used = Annotated[Services, Depends(_of_request)]
-"""What an endpoint declares to get them."""
+"""The parameter type with which an endpoint gets the services."""

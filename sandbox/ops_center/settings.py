@@ -1,4 +1,4 @@
-"""What an Ops-Center needs to know about the systems it stands on; from environment variables OPS_*."""
+"""The settings of an Ops-Center: environment variables `OPS_*`."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ def _key_of_32_bytes(secret: SecretStr) -> SecretStr:
     except binascii.Error as error:
         raise ValueError("is not base64; give 32 random bytes in urlsafe base64") from error
     if size != 32:
-        raise ValueError(f"holds {size} bytes; give 32 random bytes in urlsafe base64")
+        raise ValueError(f"has {size} bytes; give 32 random bytes in urlsafe base64")
     return secret
 
 
@@ -26,25 +26,31 @@ Url = Annotated[str, AfterValidator(_without_trailing_slash)]
 
 
 class Settings(BaseSettings):
-    """Addresses and secrets of one Ops-Center. Raises ValidationError when one is missing or bad."""
+    """Addresses and secrets of one Ops-Center. Raises ValidationError for a missing or wrong one."""
 
     model_config = SettingsConfigDict(env_prefix="OPS_", hide_input_in_errors=True)
 
     database_url: SecretStr
+    """PostgreSQL URL of unicorn_db, with its password."""
     redis_url: SecretStr
     keycloak_url: Url
     keycloak_realm: str = "uchub"
     keycloak_audience: str = "ops-center"
+    """The value that `aud` of a token must contain."""
     litellm_url: Url
     litellm_key: SecretStr
+    """LiteLLM's master key."""
     litellm_seconds: Annotated[float, Field(gt=0)] = 8.0
-    """The deadline of a whole answer, of a stream's first byte, and between any two parts of a stream."""
+    """The deadline of a whole answer, of a stream's first part, and between two parts of a stream, in seconds."""
     lago_url: Url
+    """Lago's address, without /api/v1."""
     lago_key: SecretStr
     byok_secret: Annotated[SecretStr, AfterValidator(_key_of_32_bytes)]
+    """The key that encrypts users' own provider keys: 32 bytes in urlsafe base64."""
     public_url: Url
+    """The address in links for users, such as upgrade links."""
 
     @property
     def issuer(self) -> str:
-        """What `iss` of a good token says."""
+        """The `iss` of a valid token."""
         return f"{self.keycloak_url}/realms/{self.keycloak_realm}"

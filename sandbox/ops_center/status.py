@@ -1,4 +1,4 @@
-"""Whether the Ops-Center and what it stands on are up; the one endpoint that needs no token."""
+"""The status of the Ops-Center and of the systems that it needs: the only endpoint without a token."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/system")
 
 @router.get("/status")
 async def status(services: Used) -> dict[str, Any]:
-    """Each service, up or down; asked all at once."""
+    """Report each service as up or down; all are asked at once."""
     settings = services.settings
     checks: dict[str, Callable[[], Awaitable[None]]] = {
         "postgresql": lambda: _database_answers(services),

@@ -15,18 +15,18 @@ QUOTAS: dict[str, int | None] = {
     "platform": 10_000,
     "enterprise": None,
 }
-"""Calls a period by tier; None: as many as they like."""
+"""Calls in a period, by tier; None for an unlimited quota."""
 DEFAULT = "trial"
 CACHE_SECONDS = 60
 
 
 def quota_of(tier: str) -> int | None:
-    """Calls a period in a tier; a plan that is no tier of ours has the trial's."""
+    """Return a tier's calls in a period; an unknown tier has the trial's."""
     return QUOTAS.get(tier, QUOTAS[DEFAULT])
 
 
 def best(subscriptions: Sequence[Subscription]) -> Subscription | None:
-    """The subscription that counts where there are several: the one with the largest quota."""
+    """Return the subscription with the largest quota."""
     unlimited = 2**31
     return max(
         subscriptions,
@@ -36,7 +36,7 @@ def best(subscriptions: Sequence[Subscription]) -> Subscription | None:
 
 
 async def tier_of(services: Services, user_id: UUID) -> str:
-    """A user's tier: from Redis, from Lago, as last known, or trial. Raises `Unavailable`."""
+    """Return a user's tier: from Redis, Lago, the last known one, or trial. Raises `UnavailableError`."""
     key = f"tier:{user_id}"
     try:
         cached = await services.cache.get(key)

@@ -1,4 +1,4 @@
-"""Who is asking: access tokens of the realm (contract, "Every endpoint"; RFC 6750)."""
+"""The caller of a request, by an access token of the realm (contract, "Every endpoint"; RFC 6750)."""
 
 import asyncio
 import time
@@ -10,19 +10,19 @@ import httpx
 import jwt
 from fastapi import Depends, Request
 
-from sandbox.ops_center.problems import Problem, Unavailable
+from sandbox.ops_center.problems import ProblemError, UnavailableError
 from sandbox.ops_center.settings import Settings
 
 REFETCH_SECONDS = 5.0
-"""How often an unknown key id may make us ask Keycloak again."""
+"""How long an unknown key id does not make us ask Keycloak again."""
 RETRY_SECONDS = 1.0
-"""How soon Keycloak is asked again when it did not answer."""
+"""How soon Keycloak is asked again after it did not answer."""
 DEADLINE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class Person:
-    """The person that a good token names."""
+    """The person in a valid token."""
 
     user_id: UUID
     email: str | None
@@ -30,7 +30,7 @@ class Person:
 
 
 class KeySet:
-    """The realm's public keys: kept without end, asked for again when a token names an unknown one."""
+    """The realm's public keys; they are fetched again when a token names an unknown one."""
 
     def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
         self._http = http
@@ -40,13 +40,13 @@ class KeySet:
         self._fetching = asyncio.Lock()
 
     async def find(self, kid: str) -> jwt.PyJWK | None:
-        """The key with this id, if the realm has it. Raises `Unavailable` when no key is known at all."""
+        """Return the key with this id, or None. Raises `UnavailableError` when no key is known at all."""
         if kid not in self._keys:
             async with self._fetching:
                 if kid not in self._keys and time.monotonic() >= self._rest_until:
                     await self._fetch()
         if not self._keys:
-            raise Unavailable("Keycloak, which vouches for your token,")
+            raise UnavailableError("Keycloak, which vouches for your token,")
         return self._keys.get(kid)
 
     async def _fetch(self) -> None:
@@ -61,15 +61,17 @@ class KeySet:
 
 
 async def authenticate(request: Request) -> Person:
-    """The person who sends the request. Raises 401 without a good access token."""
+    """Return the person who sent the request. Raises 401 without a valid access token."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Problem(401, "unauthenticated", "Sign in and send the access token as Authorization: Bearer <token>.")
+        raise ProblemError(
+            401, "unauthenticated", "Sign in and send the access token as Authorization: Bearer <token>."
+        )
     services = request.app.state.services
     try:
         return person(await claims(token.strip(), services.keys, services.settings))
     except (jwt.PyJWTError, ValueError, AttributeError) as error:
-        raise Problem(
+        raise ProblemError(
             401,
             "invalid_token",
             "The access token is not valid here or has expired. Sign in again and send the new one.",
@@ -78,11 +80,11 @@ async def authenticate(request: Request) -> Person:
 
 
 async def claims(token: str, keys: KeySet, settings: Settings) -> dict[str, Any]:
-    """What a token says, once everything about it was checked. Raises jwt.PyJWTError."""
+    """Check a token and return its claims. Raises jwt.PyJWTError."""
     key = await keys.find(str(jwt.get_unverified_header(token).get("kid")))
     if key is None:
         raise jwt.InvalidTokenError("signed with a key that is not the realm's")
-    said: dict[str, Any] = jwt.decode(
+    decoded: dict[str, Any] = jwt.decode(
         token,
         key.key,
         algorithms=["RS256"],
@@ -90,15 +92,15 @@ async def claims(token: str, keys: KeySet, settings: Settings) -> dict[str, Any]
         issuer=settings.issuer,
         options={"require": ["exp", "iss", "aud", "sub"], "verify_iat": False},
     )
-    if said.get("typ") != "Bearer":
+    if decoded.get("typ") != "Bearer":
         raise jwt.InvalidTokenError("no access token")
-    return said
+    return decoded
 
 
-def person(said: dict[str, Any]) -> Person:
-    """The person whom a token's claims name. Raises ValueError when `sub` is no UUID."""
-    return Person(UUID(said["sub"]), (said.get("email") or "").lower() or None)
+def person(decoded: dict[str, Any]) -> Person:
+    """Return the person in a token's claims. Raises ValueError when `sub` is not a UUID."""
+    return Person(UUID(decoded["sub"]), (decoded.get("email") or "").lower() or None)
 
 
 Caller = Annotated[Person, Depends(authenticate)]
-"""What an endpoint declares to know who asks."""
+"""The parameter type with which an endpoint gets the caller."""

@@ -1,4 +1,4 @@
-"""What a user has used (EP7, EP8)."""
+"""The usage of a user (EP7, EP8)."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/usage")
 
 @router.get("/current")
 async def current(caller: Caller, services: Used) -> dict[str, Any]:
-    """EP7: the running period."""
+    """Return the caller's usage in the present period (EP7)."""
     standing = await quota.standing(services, caller.user_id)
     async with services.database.connection() as db:
         credits = await credits_used(db, caller.user_id, standing.period)
@@ -38,7 +38,7 @@ async def history(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> dict[str, Any]:
-    """EP8: the caller's calls, the newest first."""
+    """Return the caller's calls, newest first (EP8)."""
     async with services.database.connection() as db:
         return {
             "items": await calls(db, caller.user_id, limit, offset),
@@ -47,7 +47,7 @@ async def history(
 
 
 async def calls(db: Connection, user_id: UUID, limit: int, offset: int) -> list[Row]:
-    """A page of a user's finished calls, the newest first."""
+    """Return a page of a user's finished calls, newest first."""
     found = await db.execute(
         """SELECT created_at AS timestamp, request_id, model, tokens, credits, byok, status
            FROM usage_tracking WHERE user_id = %s AND status <> 102
@@ -58,7 +58,7 @@ async def calls(db: Connection, user_id: UUID, limit: int, offset: int) -> list[
 
 
 async def number_of_calls(db: Connection, user_id: UUID) -> int:
-    """How many finished calls a user has in all."""
+    """Count all finished calls of a user."""
     found = await db.execute(
         "SELECT count(*) AS calls FROM usage_tracking WHERE user_id = %s AND status <> 102", (user_id,)
     )
@@ -67,7 +67,7 @@ async def number_of_calls(db: Connection, user_id: UUID) -> int:
 
 
 async def credits_used(db: Connection, user_id: UUID, period: Period) -> int:
-    """The credits that a user's calls of a period have cost, whoever paid."""
+    """Return the credits that a user's calls of a period have cost, for any payer."""
     found = await db.execute(
         """SELECT COALESCE(sum(credits), 0)::bigint AS credits FROM usage_tracking
            WHERE user_id = %s AND created_at >= %s::timestamptz::timestamp

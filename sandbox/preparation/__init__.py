@@ -1,4 +1,4 @@
-"""What is made once and then used at every start."""
+"""The pieces that are made once and used at every start."""
 
 from sandbox.preparation.keycloak import KeycloakDistribution, KeycloakState
 from sandbox.preparation.litellm import LiteLLMEnvironment
@@ -13,6 +13,6 @@ PIECES: tuple[type[Piece], ...] = (
     PostgreSQLData,
     RedisProgram,
 )
-"""The slowest first."""
+"""The pieces, the slowest first."""
 
 __all__ = ["PIECES", "Piece"]

@@ -1,4 +1,4 @@
-"""The Keycloak distribution, built, and the database and class archive that a start begins with."""
+"""The built Keycloak distribution, and the database and class archive for a start."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ SERVER_CURE = "read the log, then run `python -m sandbox prepare` again."
 
 
 class KeycloakDistribution(Piece):
-    """The distribution from Maven Central, built for a file database, and Java's archive of its classes."""
+    """The distribution from Maven Central, built for a file database, and Java's class archive."""
 
     title = f"Keycloak {VERSION}"
     folder_name = DISTRIBUTION
@@ -42,11 +42,11 @@ class KeycloakDistribution(Piece):
     megabytes = 500
 
     def inputs(self) -> Sequence[str]:
-        """Return what is fetched, and the Java that builds it."""
+        """Return the distribution, and the Java that builds it."""
         return COORDINATES, SHA256, JAVA, *QUICK_START
 
     def make(self, folder: Path) -> None:
-        """Fetch, check, unpack and build."""
+        """Fetch, check, unpack and build it."""
         archive = folder / "distribution.tar.gz"
         self.fetch(COORDINATES, SHA256, archive)
         self.step = "unpacking"
@@ -64,7 +64,7 @@ class KeycloakDistribution(Piece):
 
 
 class KeycloakState(Piece):
-    """What the first start makes: the database with the realm imported, and the archive of loaded classes."""
+    """The results of the first start: the database with the imported realm, and the class archive."""
 
     title = "Keycloak's realm"
     folder_name = STATE

@@ -11,11 +11,11 @@ from sandbox.settings import PROJECT
 
 REQUIREMENTS = PROJECT / "sandbox" / "litellm" / "requirements.txt"
 CONSTRAINTS = REQUIREMENTS.with_name("constraints.txt")
-"""The versions of what LiteLLM needs itself; see `make pins`."""
+"""The versions of LiteLLM's own requirements; see `make pins`."""
 
 
 class LiteLLMEnvironment(Piece):
-    """The proxy's packages, compiled, so that the first start is as quick as the second."""
+    """The proxy's packages, compiled, so that the first start is fast too."""
 
     title = "LiteLLM's environment"
     folder_name = ENVIRONMENT
@@ -30,7 +30,7 @@ class LiteLLMEnvironment(Piece):
         """Install the packages with uv."""
         uv = str(Path(sys.prefix) / "bin" / "uv")
         cure = "check the network and the room on the disk, then run `python -m sandbox prepare` again."
-        # Relocatable: the folder gets its name when it is whole.
+        # Relocatable, because the folder is renamed when it is complete.
         make = [
             uv,
             "venv",

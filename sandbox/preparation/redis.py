@@ -1,4 +1,4 @@
-"""The program of Redis, from a library on Maven Central that carries it for several machines.
+"""The program of Redis, from a library on Maven Central that contains it for several machines.
 
 No package of PyPI has it for every Python that the suite supports.
 """
@@ -24,7 +24,7 @@ PROGRAMS = {
 
 
 class RedisProgram(Piece):
-    """The server of this machine's kind."""
+    """The server for this machine's system and processor."""
 
     title = "Redis"
     folder_name = PROGRAM.parent.name
@@ -32,14 +32,14 @@ class RedisProgram(Piece):
     megabytes = 30
 
     def inputs(self) -> Sequence[str]:
-        """Return what is fetched, and for which machine."""
+        """Return the library, and the machine."""
         return COORDINATES, SHA256, *_machine()
 
     def make(self, folder: Path) -> None:
-        """Fetch, check, and take this machine's program out."""
+        """Fetch and check the library, and unpack this machine's program."""
         if _machine() not in PROGRAMS:
             raise SandboxError(
-                f"Redis can't be had for this machine ({' '.join(_machine())}): run the sandbox on Linux "
+                f"There is no Redis for this machine ({' '.join(_machine())}): run the sandbox on Linux "
                 "with an x86_64 or aarch64 processor, or name a deployment with OPS_CENTER_URL."
             )
         library = folder / "library.jar"

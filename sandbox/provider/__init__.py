@@ -1,5 +1,5 @@
-"""A stand-in for OpenRouter and OpenAI: their chat completions, with exact usage and a journal of who paid.
+"""A stand-in for OpenRouter and OpenAI: chat completions with exact usage, and a journal of calls.
 
-It is no language model. It answers in the shapes of the two providers, counts one token a word, keeps a
-journal of every call with the fingerprint of the key that paid, and makes trouble for one caller on request.
+It is not a language model. It answers in the formats of the two providers and counts one token for each word. It
+keeps a journal of all calls, with the fingerprint of each key, and simulates troubles for one caller on request.
 """

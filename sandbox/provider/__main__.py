@@ -13,7 +13,7 @@ from sandbox.provider.state import StateError
 
 
 def main() -> int:
-    """Serve on 127.0.0.1 until told to stop; 2 where the settings or the state are no good."""
+    """Serve on 127.0.0.1 until a signal ends it; return 2 when the settings or the state can't be used."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.provider", description=TITLE)
     parser.add_argument("--port", type=int, required=True)
     port: int = parser.parse_args().port

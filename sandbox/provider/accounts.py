@@ -1,6 +1,6 @@
-"""Accounts: which keys are known at which provider, and whether there is money behind them.
+"""Accounts: the keys that each provider knows, and whether they have money.
 
-A key is held as its fingerprint only, the first 16 hex digits of its SHA-256: enough to recognise it again.
+Only the fingerprint of a key is stored: the first 16 hex digits of its SHA-256.
 """
 
 import hashlib
@@ -25,29 +25,29 @@ class Money(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A key that a provider knows."""
+    """The account of a key that a provider knows."""
 
     provider: Provider
     state: Money = Money.GOOD
 
 
 class PlatformKeyError(ValueError):
-    """The platform's own keys are neither changed nor closed: that would disturb everyone."""
+    """The platform's own keys can't be changed or closed, because that would affect everyone."""
 
 
 def fingerprint(key: str) -> str:
-    """The first 16 hex digits of the SHA-256 of a key."""
+    """Return the first 16 hex digits of the SHA-256 of a key."""
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def bearer(request: Request) -> str | None:
-    """The bearer token of a request, if it has one."""
+    """Return the bearer token of a request, or None."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 class Accounts:
-    """The known keys by fingerprint: the platform's, and those that were opened."""
+    """The known keys by fingerprint: the platform's, and the opened ones."""
 
     def __init__(self, file: EventFile, platform: dict[str, Provider]) -> None:
         self._file = file
@@ -55,49 +55,49 @@ class Accounts:
         self._opened: dict[str, Account] = {}
 
     def of(self, mark: str, provider: Provider) -> Account | None:
-        """The account of a fingerprint at a provider, if that provider knows it."""
+        """Return the account of a fingerprint at a provider, or None."""
         account = self._platform.get(mark) or self._opened.get(mark)
         return account if account and account.provider == provider else None
 
     def open(self, mark: str, account: Account) -> None:
-        """Make a key known, or change what is known of it.
+        """Make a key known, or change its state.
 
         Raises:
-            PlatformKeyError: it is one of the platform's.
+            PlatformKeyError: the key is one of the platform's.
         """
         self._refuse_platform(mark)
         self._opened[mark] = account
         self._file.append(_event(mark, account))
 
     def close(self, mark: str) -> None:
-        """Make a key unknown; nothing to do where it is unknown already.
+        """Make a key unknown, if it is known.
 
         Raises:
-            PlatformKeyError: it is one of the platform's.
+            PlatformKeyError: the key is one of the platform's.
         """
         self._refuse_platform(mark)
         if self._opened.pop(mark, None):
             self._file.append({"event": "key_closed", "key": mark})
 
     def opened(self) -> dict[str, Account]:
-        """The keys that were opened and not closed."""
+        """Return the open keys."""
         return dict(self._opened)
 
     def replay(self, event: Event) -> None:
-        """Take back one event of an earlier process; those of others are passed over."""
+        """Apply one event of an earlier process; ignore events of other kinds."""
         if event["event"] == "key_opened":
             self._opened[event["key"]] = Account(event["provider"], Money(event["state"]))
         elif event["event"] == "key_closed":
             self._opened.pop(event["key"], None)
 
     def events(self) -> Iterator[Event]:
-        """What gives the opened keys back when it is replayed."""
+        """Return the events that restore the open keys."""
         return (_event(mark, account) for mark, account in self._opened.items())
 
     def _refuse_platform(self, mark: str) -> None:
         if mark in self._platform:
             raise PlatformKeyError(
-                "This is the platform's own key, which is always known; give one caller a trouble instead."
+                "This is the platform's own key, which is always known; make a trouble for one caller instead."
             )
 
 

@@ -1,4 +1,4 @@
-"""The answer itself: so many words of no meaning, whole or in a bounded number of pieces."""
+"""The text of an answer: words without a meaning, whole or in a limited number of pieces."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,12 +10,12 @@ _WORDS = _SENTENCE.split()
 _ROUND = _SENTENCE + " "
 
 MOST_PIECES = 10
-"""A stream has no more pieces than this, so that a long answer costs little more than a short one."""
+"""The most pieces of a stream, so that a long answer takes little more time than a short one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one call is answered with."""
+    """The answer to one call."""
 
     id: str
     created: int
@@ -27,11 +27,11 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """All words, separated by one blank."""
+        """All words, separated by one space."""
         return _words(0, self.usage.completion_tokens)
 
     def pieces(self) -> list[str]:
-        """The same text in order, in at most `MOST_PIECES` pieces of whole words."""
+        """Return the text in at most `MOST_PIECES` pieces of whole words."""
         total = self.usage.completion_tokens
         count = min(total, MOST_PIECES)
         bounds = [total * number // count for number in range(count + 1)]
@@ -39,7 +39,7 @@ class Answer:
 
 
 def _words(start: int, end: int) -> str:
-    """The words from start to end of an endless round; long texts are repeated rounds, not joined words."""
+    """Return the words from start to end of the endlessly repeated sentence."""
     skipped = start % len(_WORDS)
     rounds, rest = divmod(skipped + end - start, len(_WORDS))
     text = _ROUND * rounds + " ".join(_WORDS[:rest])

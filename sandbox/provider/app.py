@@ -21,7 +21,7 @@ TITLE = "Provider stand-in (OpenRouter and OpenAI)"
 
 
 def make_app(settings: Settings) -> FastAPI:
-    """The application, with the state of earlier processes.
+    """Return the application, with the state of earlier processes.
 
     Raises:
         StateError: the state can't be read or written.
@@ -59,7 +59,7 @@ def make_app(settings: Settings) -> FastAPI:
 
     @app.get("/openrouter/api/v1/key", response_model=None)
     async def key(request: Request) -> Response:
-        """What OpenRouter tells the owner of a key; amounts in US dollars."""
+        """Return OpenRouter's answer about a key; amounts in US dollars."""
         sent = bearer(request)
         mark = fingerprint(sent) if sent else ""
         account = accounts.of(mark, "openrouter")
@@ -83,14 +83,14 @@ def make_app(settings: Settings) -> FastAPI:
 
     @app.get("/health")
     async def health() -> dict[str, str]:
-        """Whether the stand-in serves."""
+        """Report that the stand-in runs."""
         return {"status": "ok", "service": TITLE}
 
     return app
 
 
 async def _invalid(_request: Request, error: Exception) -> AsciiJSON:
-    """What is wrong with a control request, without what was sent: it may hold a key."""
+    """Answer 422 for a wrong control request, without its values: they may contain a key."""
     parts: Any = error.errors() if isinstance(error, RequestValidationError) else ()
     detail = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in parts)
     return AsciiJSON({"detail": detail}, 422)

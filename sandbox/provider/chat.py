@@ -1,4 +1,4 @@
-"""A chat completion from arrival to answer: who pays, what is asked, what goes wrong."""
+"""A chat completion from request to answer: the key, the question and the troubles."""
 
 import json
 import time
@@ -33,7 +33,7 @@ class Chat:
         self._troubles = troubles
 
     async def complete(self, request: Request) -> Response:
-        """Answer, refuse or disturb one request; the journal holds it before the last byte is sent."""
+        """Answer, refuse or disturb one request; it is in the journal before the last byte is sent."""
         key = bearer(request)
         try:
             body = json.loads(await request.body())
@@ -68,7 +68,7 @@ class Chat:
         return AsciiJSON(self._dialect.completion(answer), headers=self._dialect.headers(answer))
 
     def _arrived(self, key: str | None, body: object) -> Call:
-        """The journal's entry for a call of which nothing more is known than who asks."""
+        """Return the journal's entry for a new call."""
         asker = Asker.of(body)
         model = body.get("model") if isinstance(body, dict) else None
         return Call(
@@ -83,10 +83,10 @@ class Chat:
         )
 
     def _admit(self, key: str | None, body: object, trouble: Trouble | None) -> Question:
-        """Check in the order of the real ones: the key, the body, the account; then what is to go wrong.
+        """Check in the order of the real providers: the key, the body, the account; then apply the trouble.
 
         Raises:
-            RefusedError: the call gets no answer.
+            RefusedError: the call is refused.
         """
         if not key:
             raise RefusedError(Outcome.REFUSED_KEY, missing_key=True)
@@ -109,7 +109,7 @@ class Chat:
         return AsciiJSON(refusal.body, refusal.status, dict(refusal.headers))
 
     def _stream(self, call: Call, answer: Answer, trouble: Trouble | None, *, with_usage: bool) -> Response:
-        """The stream of an answer, whole or disturbed; usage counts as reported once the ending is sent."""
+        """Stream an answer, whole or disturbed; its usage is in the journal as soon as the ending is sent."""
         events = self._dialect.events(answer)
         ending = self._dialect.ending(answer, with_usage=with_usage)
         kind = trouble.kind if trouble else None

@@ -1,4 +1,4 @@
-"""The control API: the journal, the troubles, the keys. It asks for its token and echoes no key."""
+"""The control API: the journal, the troubles, the keys. It needs its token, and never returns a key."""
 
 import secrets
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from sandbox.provider.troubles import Kind, Trouble, Troubles
 
 
 class TroubleBody(BaseModel):
-    """What shall go wrong; ``seconds`` for the kinds that wait."""
+    """A trouble; ``seconds`` is for the kinds that wait."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -29,7 +29,7 @@ class TroubleBody(BaseModel):
 
 
 class KeyBody(BaseModel):
-    """A key to be known. The key itself may be left out: its fingerprint is enough."""
+    """A key to make known. The key itself is optional: its fingerprint is enough."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,7 +43,7 @@ Mark = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 
 
 def control_api(token: str, accounts: Accounts, journal: Journal, troubles: Troubles) -> APIRouter:
-    """The routes under ``/control``."""
+    """Return the routes under ``/control``."""
 
     def admit(request: Request) -> None:
         if not secrets.compare_digest((bearer(request) or "").encode(), token.encode()):
@@ -57,20 +57,20 @@ def control_api(token: str, accounts: Accounts, journal: Journal, troubles: Trou
 
     @routes.get("/calls")
     async def calls(caller: str | None = None, key: str | None = None) -> dict[str, Any]:
-        """The calls of a caller or a key, oldest first."""
+        """List the calls of a caller or a key, oldest first."""
         rows = [as_row(call) for call in journal.calls(caller, key)]
         return {"calls": rows, "total": len(rows)}
 
     @routes.delete("/calls")
     async def forget(caller: str | None = None, key: str | None = None) -> dict[str, int]:
-        """Forget the calls of a caller or a key; one of the two must be named."""
+        """Remove the calls of a caller or a key; one of the two is required."""
         if caller is None and key is None:
-            raise HTTPException(400, "Name the caller or the key whose calls shall be forgotten.")
+            raise HTTPException(400, "Name the caller or the key of the calls to forget.")
         return {"forgotten": journal.forget(caller, key)}
 
     @routes.get("/troubles")
     async def list_troubles() -> dict[str, Any]:
-        """The troubles in force, by caller."""
+        """List the active troubles, by caller."""
         return {"troubles": troubles.all()}
 
     @routes.put("/troubles/{caller}", status_code=204)
@@ -85,7 +85,7 @@ def control_api(token: str, accounts: Accounts, journal: Journal, troubles: Trou
 
     @routes.get("/keys")
     async def list_keys() -> dict[str, Any]:
-        """The keys that were opened, by fingerprint."""
+        """List the open keys, by fingerprint."""
         return {"keys": {mark: {"provider": a.provider, "state": a.state} for mark, a in accounts.opened().items()}}
 
     @routes.put("/keys/{mark}", status_code=204)

@@ -1,4 +1,4 @@
-"""The shapes of the two providers: their completions, streams and errors, as their API references give them.
+"""The formats of the two providers: completions, streams and errors, after their API references.
 
 OpenRouter: https://openrouter.ai/docs/api-reference. OpenAI: https://platform.openai.com/docs/api-reference/chat.
 """
@@ -26,16 +26,16 @@ Json = dict[str, Any]
 
 
 class AsciiJSON(JSONResponse):
-    """JSON in ASCII, as what callers send and read back may hold half a surrogate pair."""
+    """JSON in ASCII, because a caller's text may contain half a surrogate pair."""
 
     def render(self, content: Any) -> bytes:
-        """The body."""
+        """Return the body."""
         return json.dumps(content).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refusal as it goes over the wire."""
+    """A refusal as an HTTP answer."""
 
     status: int
     body: Json
@@ -43,37 +43,37 @@ class Refusal:
 
 
 class Dialect(ABC):
-    """How one provider speaks."""
+    """The format of one provider."""
 
     provider: ClassVar[Provider]
     id_prefix: ClassVar[str]
 
     def new_id(self) -> str:
-        """An id for a call, in the provider's manner; it is the completion's and the journal's."""
+        """Return an id for a call in the provider's format, for the completion and the journal."""
         return self.id_prefix + secrets.token_hex(12)
 
     @abstractmethod
     def priced_as(self, model: str) -> str | None:
-        """OpenRouter's name of a model that this provider offers, by which its price is found."""
+        """Return OpenRouter's name of a model, which has a price, or None when this provider does not offer it."""
 
     @abstractmethod
     def unknown_model(self, model: str) -> RefusedError:
-        """The refusal of a model that this provider does not offer."""
+        """Return the refusal of an unknown model."""
 
     @abstractmethod
     def refusal(self, refused: RefusedError) -> Refusal:
-        """The status, body and headers of a refusal."""
+        """Return the status, body and headers of a refusal."""
 
     @abstractmethod
     def headers(self, answer: Answer) -> dict[str, str]:
-        """What the provider adds to the headers of an answer."""
+        """Return the provider's own headers of an answer."""
 
     @abstractmethod
     def usage(self, usage: Usage, model: str) -> Json:
-        """The usage field."""
+        """Return the usage field."""
 
     def completion(self, answer: Answer) -> Json:
-        """The whole answer."""
+        """Return the whole answer."""
         message = {"role": "assistant", "content": answer.text, "refusal": None}
         return self._head(answer, "chat.completion") | {
             "choices": [self._choice("message", message, answer.finish_reason)],
@@ -81,14 +81,14 @@ class Dialect(ABC):
         }
 
     def events(self, answer: Answer) -> list[bytes]:
-        """The pieces of a stream before its ending."""
+        """Return the events of a stream before its ending."""
         texts = answer.pieces()
         deltas: list[Json] = [{"role": "assistant", "content": texts[0]}]
         deltas += ({"content": text} for text in texts[1:])
         return [self._chunk(answer, [self._choice("delta", delta, None)]) for delta in deltas]
 
     def ending(self, answer: Answer, *, with_usage: bool) -> bytes:
-        """The end of a stream: the reason, the usage in a chunk without choices, and ``[DONE]``."""
+        """Return the end of a stream: the finish reason, the usage in a chunk without choices, and ``[DONE]``."""
         events = self._chunk(answer, [self._choice("delta", {}, answer.finish_reason)])
         if with_usage:
             events += self._chunk(answer, [], usage=self.usage(answer.usage, answer.model))
@@ -96,7 +96,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def break_off(self, answer: Answer) -> bytes:
-        """The error in the middle of a stream, after which nothing comes: no usage, no ``[DONE]``."""
+        """Return the error that ends a stream in the middle, without usage and ``[DONE]``."""
 
     @abstractmethod
     def _head(self, answer: Answer, kind: str) -> Json: ...
@@ -127,15 +127,15 @@ class OpenRouter(Dialect):
     }
 
     def priced_as(self, model: str) -> str | None:
-        """The same name."""
+        """Return the same name."""
         return model if model in NANO_DOLLARS else None
 
     def unknown_model(self, model: str) -> RefusedError:
-        """A bad request."""
+        """Return a bad request."""
         return RefusedError(Outcome.BAD_REQUEST, f"{model} is not a valid model ID")
 
     def refusal(self, refused: RefusedError) -> Refusal:
-        """``{"error": {"code": status, "message": ..., "metadata": ...}}``."""
+        """Return ``{"error": {"code": status, "message": ..., "metadata": ...}}``."""
         status, message = self._refusals[refused.outcome]
         if refused.missing_key:
             message = "No auth credentials found"
@@ -151,11 +151,11 @@ class OpenRouter(Dialect):
         return Refusal(status, {"error": error}, headers)
 
     def headers(self, answer: Answer) -> dict[str, str]:
-        """The id of the generation."""
+        """Return the id of the generation."""
         return {"X-Generation-Id": answer.id}
 
     def usage(self, usage: Usage, model: str) -> Json:
-        """Tokens, and the cost in US dollars."""
+        """Return the tokens, and the cost in US dollars."""
         cost = dollars(usage.cost(model))
         return {
             **_tokens(usage),
@@ -167,16 +167,16 @@ class OpenRouter(Dialect):
         }
 
     def events(self, answer: Answer) -> list[bytes]:
-        """The pieces, with the comment before them that tells a reader to be patient."""
+        """Return the events, after a comment that asks the reader to wait."""
         first, *rest = super().events(answer)
         return [b": OPENROUTER PROCESSING\n\n" + first, *rest]
 
     def ending(self, answer: Answer, *, with_usage: bool) -> bytes:
-        """OpenRouter reports usage whether it is asked to or not."""
+        """Return the end of a stream, always with usage."""
         return super().ending(answer, with_usage=True)
 
     def break_off(self, answer: Answer) -> bytes:
-        """A chunk with an error and the finish reason ``error``."""
+        """Return a chunk with an error and the finish reason ``error``."""
         error = {"code": 502, "message": "Provider disconnected unexpectedly"}
         return self._chunk(answer, [self._choice("delta", {"content": ""}, "error")], error=error)
 
@@ -224,17 +224,17 @@ class OpenAI(Dialect):
     }
 
     def priced_as(self, model: str) -> str | None:
-        """OpenRouter calls OpenAI's models ``openai/...``."""
+        """Return the name with OpenRouter's prefix ``openai/``."""
         name = f"openai/{model}"
         return name if name in NANO_DOLLARS else None
 
     def unknown_model(self, model: str) -> RefusedError:
-        """A 404 of its own code."""
+        """Return a 404 with its own code."""
         message = f"The model `{model}` does not exist or you do not have access to it."
         return RefusedError(Outcome.BAD_REQUEST, message, "model", unknown_model=True)
 
     def refusal(self, refused: RefusedError) -> Refusal:
-        """``{"error": {"message", "type", "param", "code"}}``; an empty account is a 429 here."""
+        """Return ``{"error": {"message", "type", "param", "code"}}``; an empty account is a 429 here."""
         status, kind, message, code = self._refusals[refused.outcome]
         if refused.missing_key:
             message, code = "You didn't provide an API key. Send it as a bearer token.", None
@@ -252,11 +252,11 @@ class OpenAI(Dialect):
         return Refusal(status, {"error": error}, headers)
 
     def headers(self, answer: Answer) -> dict[str, str]:
-        """The id of the request."""
+        """Return the id of the request."""
         return {"x-request-id": f"req_{answer.id.removeprefix(self.id_prefix)}"}
 
     def usage(self, usage: Usage, model: str) -> Json:
-        """Tokens; OpenAI tells no cost."""
+        """Return the tokens; OpenAI reports no cost."""
         return {
             **_tokens(usage),
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
@@ -264,7 +264,7 @@ class OpenAI(Dialect):
         }
 
     def break_off(self, answer: Answer) -> bytes:
-        """An event that holds an error and nothing else."""
+        """Return an event with only an error."""
         return _event(self.refusal(RefusedError(Outcome.SERVER_ERROR)).body)
 
     def _head(self, answer: Answer, kind: str) -> Json:
@@ -286,5 +286,5 @@ def _tokens(usage: Usage) -> Json:
 
 
 def _event(content: Json) -> bytes:
-    """One server-sent event."""
+    """Return one server-sent event."""
     return b"data: " + json.dumps(content).encode() + b"\n\n"

@@ -1,4 +1,4 @@
-"""The journal: every call that reached the stand-in, with the fingerprint of the key that paid."""
+"""The journal: every call that reached the stand-in, with the fingerprint of its key."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -11,10 +11,10 @@ from sandbox.provider.usage import Usage
 
 @dataclass(slots=True)
 class Call:
-    """One call. Tokens are those that were reported to the caller, 0 where none were."""
+    """One call, with the tokens that were reported to the caller; 0 without a report."""
 
     id: str
-    """The id of the completion that the caller got."""
+    """The id of the completion."""
     at: str
     """When it arrived: ISO 8601, UTC."""
     provider: str
@@ -22,36 +22,36 @@ class Call:
     caller: str
     request: str
     key_fingerprint: str
-    """Blank where no key was sent."""
+    """Empty without a key."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     total_tokens: int = 0
     stream: bool = False
     status: int | None = None
-    """The HTTP status; none while the caller waits, or if the caller left before there was one."""
+    """The HTTP status; None while the caller waits, or if the caller left before the answer."""
     outcome: Outcome = Outcome.ANSWERED
 
     def report(self, usage: Usage) -> None:
-        """Note the tokens that the caller is told."""
+        """Set the tokens that are reported to the caller."""
         self.prompt_tokens = usage.prompt_tokens
         self.completion_tokens = usage.completion_tokens
         self.total_tokens = usage.total_tokens
 
 
 class Journal:
-    """The calls, oldest first. One event loop writes it, so an entry is whole or absent."""
+    """The calls, oldest first."""
 
     def __init__(self, file: EventFile) -> None:
         self._file = file
         self._calls: dict[str, Call] = {}
 
     def enter(self, call: Call) -> None:
-        """Write a call down as it is now; entered again, it keeps its place and takes its new state."""
+        """Add a call, or update it if it is there already."""
         self._calls[call.id] = call
         self._file.append(_event(call))
 
     def calls(self, caller: str | None = None, key: str | None = None) -> list[Call]:
-        """The calls of a caller, of a key (by fingerprint), of both, or all."""
+        """Return the calls of a caller, of a key (by fingerprint), of both, or all."""
         return [
             call
             for call in self._calls.values()
@@ -59,7 +59,7 @@ class Journal:
         ]
 
     def forget(self, caller: str | None = None, key: str | None = None) -> int:
-        """Forget those calls and say how many they were."""
+        """Remove those calls and return their number."""
         forgotten = [call.id for call in self.calls(caller, key)]
         self._drop(forgotten)
         if forgotten:
@@ -67,7 +67,7 @@ class Journal:
         return len(forgotten)
 
     def replay(self, event: Event) -> None:
-        """Take back one event of an earlier process; those of others are passed over."""
+        """Apply one event of an earlier process; ignore events of other kinds."""
         if event["event"] == "call":
             call = Call(**event["call"])
             call.outcome = Outcome(call.outcome)
@@ -76,7 +76,7 @@ class Journal:
             self._drop(event["ids"])
 
     def events(self) -> Iterator[Event]:
-        """What gives this journal back when it is replayed."""
+        """Return the events that restore this journal."""
         return map(_event, self._calls.values())
 
     def _drop(self, ids: Iterable[str]) -> None:
@@ -85,7 +85,7 @@ class Journal:
 
 
 def as_row(call: Call) -> dict[str, Any]:
-    """A call as the control API shows it."""
+    """Return a call as the control API shows it."""
     return asdict(call)
 
 

@@ -1,10 +1,10 @@
-"""How a call can end: the words that the journal uses, and the refusal that carries one of them."""
+"""The outcomes of a call in the journal, and the exception for a refusal."""
 
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of a call."""
+    """The outcome of a call."""
 
     ANSWERED = "answered"
     BAD_REQUEST = "bad_request"
@@ -13,14 +13,14 @@ class Outcome(StrEnum):
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
     SLOW = "slow"
-    """Made to wait. Without a status the caller left before the answer came."""
+    """The caller had to wait. Without a status, the caller left before the answer."""
     BROKEN_STREAM = "broken_stream"
     CLIENT_LEFT = "client_left"
-    """The reader went away in the middle of a stream, before usage was reported."""
+    """The reader left in the middle of a stream, before the usage was reported."""
 
 
 class RefusedError(Exception):
-    """A call is refused before an answer begins; the provider's own shape and status are its dialect's."""
+    """A call is refused before an answer begins; the dialect chooses the status and the format."""
 
     def __init__(
         self,
@@ -34,10 +34,10 @@ class RefusedError(Exception):
         super().__init__(message)
         self.outcome = outcome
         self.message = message
-        """A sentence, where the outcome alone does not say enough."""
+        """A message; empty for the default one of the outcome."""
         self.param = param
-        """The body's parameter at fault, as OpenAI reports it."""
+        """The wrong parameter of the body, as OpenAI reports it."""
         self.missing_key = missing_key
-        """No key was sent at all."""
+        """The request has no key."""
         self.unknown_model = unknown_model
-        """The body is sound, but the provider has no such model."""
+        """The body is valid, but the provider does not offer the model."""

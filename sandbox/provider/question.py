@@ -1,4 +1,4 @@
-"""What a caller asks: the body of a chat completion, checked as the providers check it, and who is asking."""
+"""The body of a chat completion, checked as the providers check it, and its caller."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -7,19 +7,19 @@ from sandbox.provider.outcomes import Outcome, RefusedError
 from sandbox.provider.usage import Usage, answer_length
 
 LONGEST_ANSWER = 128_000
-"""Words; more than that in one answer is refused."""
+"""The most words of an answer; a request for more is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, by the last message: its first word is the caller, its second the request."""
+    """The caller and the request: the first two words of the last message."""
 
     caller: str = ""
     request: str = ""
 
     @classmethod
     def of(cls, body: object) -> Self:
-        """Read the last message of any body, even of one that will be refused; blank where there is none."""
+        """Read the last message of any body, even of a wrong one; empty without a message."""
         messages = body.get("messages") if isinstance(body, dict) else None
         if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
             return cls()
@@ -28,7 +28,7 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request that can be answered."""
+    """A valid request."""
 
     model: str
     usage: Usage
@@ -36,14 +36,14 @@ class Question:
     """Whether the caller set the length of the answer."""
     stream: bool
     include_usage: bool
-    """OpenAI's ``stream_options.include_usage``; OpenRouter reports usage in any case."""
+    """OpenAI's ``stream_options.include_usage``; OpenRouter always reports usage."""
 
     @classmethod
     def of(cls, body: object) -> Self:
         """Check a body.
 
         Raises:
-            RefusedError: with `Outcome.BAD_REQUEST`; what is missing or wrong, in a sentence.
+            RefusedError: with `Outcome.BAD_REQUEST` and a message.
         """
         if not isinstance(body, dict):
             raise _bad("The body must be a JSON object.")
@@ -80,7 +80,7 @@ def _limit(body: dict[str, Any]) -> int | None:
 
 
 def _text(content: object) -> str:
-    """The text of a message: a string, or the text parts of a list."""
+    """Return the text of a message: a string, or the text parts of a list."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):

@@ -1,4 +1,4 @@
-"""What the environment tells the stand-in: the keys it knows from the start, and where its state is."""
+"""The stand-in's settings, from the environment: the keys that it knows from the start, and its state folder."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class SettingsError(ValueError):
-    """The environment is incomplete; the sentence names the variables, never their values."""
+    """The environment is incomplete; the message names the variables, not their values."""
 
 
 class Settings(BaseSettings):
@@ -16,13 +16,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PROVIDER_", hide_input_in_errors=True)
 
     openrouter_key: SecretStr = Field(min_length=1)
-    """The platform's key at OpenRouter; always known, always with money."""
+    """The platform's key at OpenRouter; it is always known and has money."""
     openai_key: SecretStr = Field(min_length=1)
-    """The platform's key at OpenAI; always known, always with money."""
+    """The platform's key at OpenAI; it is always known and has money."""
     control_token: SecretStr = Field(min_length=1)
-    """What the control API asks for as a bearer token."""
+    """The bearer token of the control API."""
     state: Path | None = None
-    """The folder that outlives the process; without it everything is in memory."""
+    """The folder for the state; without it everything is in memory."""
 
 
 def read_settings() -> Settings:

@@ -1,8 +1,8 @@
-"""What outlives the process: one file of JSON lines, a line an event, appended and never read while running.
+"""The state that survives the process: a file of JSON lines with one event in each, read only at the start.
 
-A line is the cheapest thing a call can cost (one small write), and replaying the lines gives the state back.
-The file is rewritten at start, so that it does not grow with what was forgotten. It holds fingerprints
-of keys, never keys.
+Each call appends a line, which is one small write. Replaying the lines restores the state.
+The file is rewritten at the start, so that it does not keep removed calls. It contains fingerprints
+of keys, but no keys.
 """
 
 import json
@@ -18,21 +18,21 @@ Event = dict[str, Any]
 
 
 class StateError(RuntimeError):
-    """The state folder can't be used; the sentence says which and what to do."""
+    """The state folder can't be used; the message names it and says what to do."""
 
 
 class EventFile:
-    """The events of a stand-in, in a folder or, without one, nowhere."""
+    """The events of a stand-in, in a folder; without a folder they are not kept."""
 
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / FILE if folder else None
         self._file: TextIO | None = None
 
     def replay(self) -> Iterator[Event]:
-        """The events of earlier processes, oldest first; a last line that a kill has cut short is left out.
+        """Return the events of earlier processes, oldest first, without an unfinished last line.
 
         Raises:
-            StateError: the file is not one of the stand-in's.
+            StateError: the file can't be read.
         """
         if self._path is None or not self._path.exists():
             return
@@ -47,7 +47,7 @@ class EventFile:
                 ) from None
 
     def begin(self, events: Iterable[Event]) -> None:
-        """Replace the file by these events and open it for more; readable by its owner only.
+        """Replace the file by these events and open it for more; only its owner can read it.
 
         Raises:
             StateError: the folder can't be written.
@@ -70,7 +70,7 @@ class EventFile:
             ) from None
 
     def append(self, event: Event) -> None:
-        """Add an event; it is with the operating system when this returns."""
+        """Append an event, and hand it to the operating system."""
         if self._file:
             self._file.write(json.dumps(event) + "\n")
             self._file.flush()

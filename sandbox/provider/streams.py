@@ -1,4 +1,4 @@
-"""Waiting for callers and streaming to them, and noticing when they go away."""
+"""Waiting and streaming, with a check whether the caller is still there."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 @asynccontextmanager
 async def watched(receive: Receive) -> AsyncIterator["asyncio.Task[None]"]:
-    """A task that is done once the caller has gone away; the request's body must have been read."""
+    """Run a task that ends when the caller leaves; the request's body must have been read."""
 
     async def gone() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -24,21 +24,21 @@ async def watched(receive: Receive) -> AsyncIterator["asyncio.Task[None]"]:
 
 
 async def stays(receive: Receive, seconds: float) -> bool:
-    """Wait so long, and say whether the caller is still there; less long if not."""
+    """Wait, but not after the caller has left; return whether the caller is still there."""
     async with watched(receive) as gone:
         done, _ = await asyncio.wait({gone}, timeout=seconds)
         return not done
 
 
 class EventStream(Response):
-    """Server-sent events, the last of them sent only after the call is in the journal.
+    """Server-sent events; the last one is sent after the call is in the journal.
 
     Args:
         events: sent one by one.
         ending: sent after them.
-        settle: called once before the ending is sent, or instead of it with ``False``: the caller has gone.
+        settle: called once before the ending is sent, or with ``False`` instead of it when the caller has left.
         pause: seconds of silence in the middle of the events.
-        headers: besides those of any stream.
+        headers: more headers.
     """
 
     media_type = "text/event-stream"
@@ -59,13 +59,13 @@ class EventStream(Response):
         self._pause = pause
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it all, for as long as somebody reads."""
+        """Send all events while the caller is there."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         async with watched(receive) as gone:
             for number, event in enumerate(self._events):
                 if self._pause and number == len(self._events) // 2:
                     await asyncio.wait({gone}, timeout=self._pause)
-                # A turn of the event loop: others get theirs, and a caller's going away is noticed.
+                # Let other tasks run, one of which notices that the caller leaves.
                 await asyncio.sleep(0)
                 if gone.done():
                     return self._settle(False)

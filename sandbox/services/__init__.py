@@ -1,4 +1,4 @@
-"""One file a service: how it starts, when it is healthy, how it stops, where its log is."""
+"""One module for each service: how it starts, when it is healthy, how it stops, and its log."""
 
 from sandbox.services.base import Plan, Running, Service
 from sandbox.services.keycloak import Keycloak
@@ -12,11 +12,11 @@ from sandbox.services.redis import Redis
 SERVICE_CLASSES: dict[str, type[Service]] = {
     service.name: service for service in (LiteLLM, Keycloak, PostgreSQL, Redis, Provider, Lago, OpsCenter)
 }
-"""By name, the slowest to start first."""
+"""The classes by name, the slowest to start first."""
 
 
 def with_needs(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the services with everything that they need, in the order of their start."""
+    """Return the services with those that they need, in the order of their start."""
     wanted = set(names)
     for name in names:
         wanted.update(SERVICE_CLASSES[name].needs)

@@ -1,4 +1,4 @@
-"""What every service of the sandbox is: a process, when it is healthy, how it stops, and where its log is."""
+"""The base of every service: its process, its health check, its stop and its log."""
 
 import signal
 import subprocess
@@ -21,74 +21,74 @@ from sandbox.settings import PROJECT, SandboxSettings
 
 LOG_LINES = 15
 LONGEST_STOP = 8
-"""Seconds that a service has to end by itself."""
+"""Seconds that a service may take to stop."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the services of one sandbox know of each other before any of them runs."""
+    """What the services of one sandbox know about each other before they run."""
 
     settings: SandboxSettings
     credentials: Credentials
     ports: Mapping[str, int]
-    """A port for every service, also for those that this sandbox leaves out."""
+    """A port for every service, also for those that this sandbox does not start."""
 
     def url(self, service: str) -> str:
-        """Return where the service answers HTTP, without a trailing slash."""
+        """Return the service's address, without a trailing slash."""
         return f"http://{HOST}:{self.ports[service]}"
 
 
 class Service(ABC):
-    """One service: subclasses say what is special about it."""
+    """One service of the sandbox."""
 
     name: ClassVar[str]
     version: ClassVar[str]
-    """What `status` shows; a stand-in says that it is one."""
+    """The version in `status`; `stand-in` for a stand-in."""
     needs: ClassVar[tuple[str, ...]] = ()
     """The services that must be healthy before this one starts."""
     deadline: ClassVar[float] = 60
-    """Seconds it has to become healthy."""
+    """Seconds that it may take to become healthy."""
     stop_signal: ClassVar[int] = signal.SIGTERM
-    """Stops it so that it goes on with its state when it is started again."""
+    """The signal that stops it and keeps its state for the next start."""
     end_signal: ClassVar[int] = signal.SIGTERM
-    """Stops it when its state is not needed any more."""
+    """The signal that stops it when its state is not needed any more."""
     log_shows_errors: ClassVar[bool] = True
-    """Whether an error in its log means that something is wrong, and not only that somebody was refused."""
+    """Whether an error in its log means a defect, and not only a refused request."""
     cure: ClassVar[str]
-    """What its user can do when it does not come up."""
+    """What the user can do when it does not come up."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.port = plan.ports[self.name]
         self.folder = plan.settings.run / self.name
-        """Its state, gone at the next start of the sandbox."""
+        """The folder of its state; each start of the sandbox empties it."""
         self.log = plan.settings.logs / f"{self.name}.log"
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The service's address."""
         return self.plan.url(self.name)
 
-    def make_state(self) -> None:  # noqa: B027 - most services keep none
-        """Lay out the clean state that it starts from, in its empty folder."""
+    def make_state(self) -> None:  # noqa: B027 - most services have none
+        """Create the state for its start, in its empty folder."""
 
     @abstractmethod
     def command(self) -> list[str]:
-        """Return the command line, which every user of the machine can read: no secret in it."""
+        """Return the command line, without secrets: every user of the machine can read it."""
 
     def environment(self) -> dict[str, str]:
-        """Return what it is told by environment, secrets included."""
+        """Return its environment variables, secrets included."""
         return {}
 
     @abstractmethod
     def is_healthy(self) -> bool:
-        """Ask it whether it does its work; never raises, answers within 3 s."""
+        """Return whether it works, within 3 s and without an exception."""
 
     def complete(self) -> None:  # noqa: B027 - most services are complete when they are healthy
-        """Do what it takes after its first healthy answer; raises `SandboxError`."""
+        """Do the rest of its start after its first healthy answer; raise `SandboxError`."""
 
     def target(self) -> dict[str, str]:
-        """Return its part of the target description, by environment name."""
+        """Return its part of the target description, by environment variable."""
         return {}
 
 
@@ -98,7 +98,7 @@ class HttpService(Service):
     health_path: ClassVar[str]
 
     def is_healthy(self) -> bool:
-        """Ask the health path."""
+        """Request the health path."""
         try:
             return httpx.get(self.url + self.health_path, timeout=3, trust_env=False).status_code == 200
         except httpx.HTTPError:
@@ -107,11 +107,11 @@ class HttpService(Service):
 
 @dataclass
 class Running:
-    """The process of a service, in a process group of its own that ends as a whole."""
+    """The process of a service, in a process group of its own."""
 
     service: Service
     extra: Mapping[str, str] = field(default_factory=dict)
-    """Environment beyond the service's own."""
+    """Extra environment variables."""
     process: SimpleExecutor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -133,21 +133,21 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """The process id, which is the id of its group too."""
+        """The process id, also the id of its group."""
         assert self.process.process is not None
         return int(self.process.process.pid)
 
     def exit_status(self) -> int | None:
-        """Return how it ended; None while it runs, or when it was ended by force."""
+        """Return the exit status; None while it runs, or after it was killed."""
         if self.process.process is None:
             return None
         status: int | None = self.process.process.poll()
         return status
 
     def wait_until_healthy(self, go_on: Callable[[], bool]) -> None:
-        """Wait for the first healthy answer; give up when `go_on` says no.
+        """Wait for the first healthy answer, while `go_on` returns true.
 
-        Raises `SandboxError` with the last lines of the log when it ends or is not healthy in time.
+        Raises `SandboxError` with the last lines of the log when it ends, or is not healthy in time.
         """
 
         def healthy() -> bool:
@@ -164,9 +164,9 @@ class Running:
             raise self._failure(f"it was not healthy within {self.service.deadline:.0f} s") from None
 
     def stop(self, for_good: bool) -> None:
-        """End the whole process group, by force if it is too slow; `for_good` says that its state can go."""
+        """Stop the process group, and kill it if it is too slow; with `for_good` its state is not needed any more."""
         self.process._timeout = LONGEST_STOP
-        # How it ends on a signal is its own affair; that it ended is what counts.
+        # Its exit status after a signal does not matter.
         with suppress(ProcessFinishedWithError, TimeoutExpired):
             self.process.stop(self.service.end_signal if for_good else self.service.stop_signal)
 
@@ -181,7 +181,7 @@ class Running:
 
 
 def package_folder(name: str) -> Path:
-    """Return where an installed package is, without importing it."""
+    """Return the folder of an installed package, without importing it."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise SandboxError(f"The package {name} is not installed: run `python bootstrap.py`, which completes them.")
@@ -189,7 +189,7 @@ def package_folder(name: str) -> Path:
 
 
 def last_lines(log: Path, count: int = LOG_LINES) -> list[str]:
-    """Return the end of a log, long lines cut."""
+    """Return the last lines of a log, with long lines cut."""
     if not log.exists():
         return []
     text = log.read_bytes()[-20_000:].decode(errors="replace")

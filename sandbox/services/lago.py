@@ -5,7 +5,7 @@ from sandbox.services.postgresql import OWNER, PostgreSQL
 
 
 class Lago(ModuleService):
-    """Keeps its state in the database `lago`, whose tables it makes when it starts."""
+    """The stand-in, with its state in the database `lago`; it creates its tables when it starts."""
 
     name = "lago"
     version = "stand-in"
@@ -14,7 +14,7 @@ class Lago(ModuleService):
     health_path = "/health"
 
     def environment(self) -> dict[str, str]:
-        """Return its database and the key that it asks for."""
+        """Return its database and its API key."""
         return {
             "LAGO_DATABASE_URL": PostgreSQL(self.plan).database_url(OWNER, "lago"),
             "LAGO_API_KEY": self.plan.credentials.lago_api_key,

@@ -13,15 +13,15 @@ ENVIRONMENT = "litellm-venv"
 """The prepared folder of its virtual environment."""
 WORKERS = 2
 PROVIDER_TIMEOUT = 5
-"""Seconds that a provider has; Ops-Center gives up on LiteLLM after 8."""
+"""Seconds that a provider may take; Ops-Center waits 8 s for LiteLLM."""
 PLATFORM_MODELS = ("openai/gpt-3.5-turbo", "openai/gpt-4", "openai/gpt-4-turbo", "anthropic/claude-3-sonnet")
-"""The contract's models, bought through OpenRouter."""
+"""The contract's models, through OpenRouter."""
 DIRECT_MODELS = ("openai/gpt-3.5-turbo", "openai/gpt-4", "openai/gpt-4-turbo")
-"""The same at OpenAI, as `direct/...`, for people with an OpenAI key of their own."""
+"""The same models at OpenAI, as `direct/...`, for users with their own OpenAI key."""
 
 
 class LiteLLM(HttpService):
-    """The proxy, without retries and cooldowns: a request is one call of the provider, or none."""
+    """The proxy, without retries and cooldowns: a request is at most one call of the provider."""
 
     name = "litellm"
     version = "1.106.2"
@@ -35,7 +35,7 @@ class LiteLLM(HttpService):
     )
 
     def make_state(self) -> None:
-        """Write the configuration as JSON, which is YAML too; keys are named in it, not written."""
+        """Write the configuration as JSON, which is YAML too; it names the keys' variables, not the keys."""
         (self.folder / "config.yaml").write_text(json.dumps(self._configuration(), indent=2))
 
     def command(self) -> list[str]:
@@ -52,7 +52,7 @@ class LiteLLM(HttpService):
         ]
 
     def environment(self) -> dict[str, str]:
-        """Return the keys, and what keeps it from the network and quiet."""
+        """Return the keys, and the options that keep it offline and quiet."""
         return {
             "LITELLM_MASTER_KEY": self.plan.credentials.litellm_master_key,
             **provider_keys(self.plan.credentials),

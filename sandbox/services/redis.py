@@ -1,4 +1,4 @@
-"""Redis, the real server; it writes nothing to disk."""
+"""Redis, the real server, without persistence."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from sandbox.ports import HOST
 from sandbox.services.base import Service
 
 PROGRAM = Path("redis", "redis-server")
-"""The server's program, in the folder of what is prepared."""
+"""The server's program, in the folder of the prepared pieces."""
 
 
 class Redis(Service):
@@ -23,7 +23,7 @@ class Redis(Service):
     )
 
     def command(self) -> list[str]:
-        """Run the server in the foreground, on the loopback address only, without persistence."""
+        """Run the server in the foreground, on the loopback address, without persistence."""
         program = self.plan.settings.prepared / PROGRAM
         options = {
             "bind": HOST,
@@ -35,7 +35,7 @@ class Redis(Service):
         return [str(program), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     def is_healthy(self) -> bool:
-        """Ping it."""
+        """Ping the server."""
         try:
             with redis.Redis(host=HOST, port=self.port, socket_timeout=3) as client:
                 return bool(client.ping())
@@ -44,7 +44,7 @@ class Redis(Service):
 
     @property
     def url(self) -> str:
-        """Database 0 of the server."""
+        """The URL of database 0."""
         return f"redis://{HOST}:{self.port}/0"
 
     def target(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Whatever is asked of the reference Ops-Center, it answers as its contract says: never 500, problems as problems."""
+"""The reference Ops-Center answers any request as its contract says: never 500, and errors as problems."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sandbox.ops_center.chat import ChatRequest
 from sandbox.ops_center.settings import Settings
 
 EXAMPLES = 25
-"""Requests of each endpoint, of each kind (as its schema says, and otherwise)."""
+"""The number of requests to each endpoint, of each kind (valid and invalid)."""
 
 THEIRS = "11111111-1111-4111-8111-111111111111"
 """Stands for the id of the caller's own organisation."""
@@ -66,7 +66,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "get /settings/byok-keys": {"openrouter_configured": TRUTH, "keys": {"type": "array"}},
     "get /system/status": {"status": TEXT, "services": {"type": "object"}},
 }  # fmt: skip
-"""The fields of every answer that is an object (contract, "Every endpoint")."""
+"""The fields of each answer that is an object (contract, "Every endpoint")."""
 
 PROBLEM = {
     "type": "object",
@@ -82,8 +82,8 @@ PROBLEM = {
 REQUEST_ID = {"X-Request-Id": {"required": True, "schema": {"type": "string", "format": "uuid"}}}
 
 
-def described() -> dict[str, Any]:
-    """What the reference says of its requests, completed with what the contract says of its answers."""
+def api_schema() -> dict[str, Any]:
+    """Return the reference's schema of requests, completed with the contract's answers."""
     anywhere, secret = "http://127.0.0.1", base64.urlsafe_b64encode(bytes(32)).decode()
     app = create_app(
         Settings.model_validate(
@@ -92,18 +92,18 @@ def described() -> dict[str, Any]:
              "public_url": anywhere}
         )
     )  # fmt: skip
-    told = app.openapi()
-    definitions = told["components"]["schemas"]
+    document = app.openapi()
+    definitions = document["components"]["schemas"]
     definitions["Problem"] = PROBLEM
     definitions["ChatRequest"] = _question(definitions)
     for place in ("NewAllocation", "Invitation"):
         field = "user_email" if place == "NewAllocation" else "email"
         email = definitions[place]["properties"][field]
         definitions[place]["properties"][field] = {"anyOf": [{"const": MEMBER}, email]}
-    for path, operations in told["paths"].items():
+    for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _complete(f"{method} {path.removeprefix('/api/v1')}", operation)
-    return dict(told)
+    return dict(document)
 
 
 def _question(definitions: dict[str, Any]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _complete(name: str, operation: dict[str, Any]) -> None:
 
 @dataclass
 class Asker:
-    """Who asks: an individual of a plan and the admin of an organisation with one member."""
+    """The caller: the admin of an organisation with one member."""
 
     target: Target
     person: Person
@@ -178,7 +178,7 @@ def asker(deployment: dict[str, str]) -> Iterator[Asker]:
         target.close()
 
 
-schema = schemathesis.openapi.from_dict(described())
+schema = schemathesis.openapi.from_dict(api_schema())
 
 
 @schema.parametrize()
@@ -195,7 +195,7 @@ def test_every_answer_is_one_that_the_contract_knows(case: Any, asker: Asker) ->
         base_url=asker.target.settings.ops_center_url,
         headers={"Authorization": f"Bearer {asker.person.token}"},
         timeout=60,
-        excluded_checks=[positive_data_acceptance],  # what is well formed may still be refused: the contract says when
+        excluded_checks=[positive_data_acceptance],  # the contract also refuses some well-formed requests
     )
     assert uuid.UUID(answer.headers["x-request-id"][0])
     if answer.status_code >= 400:

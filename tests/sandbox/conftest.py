@@ -1,4 +1,4 @@
-"""Sandboxes of the tests' own, beside the one that the user may have running."""
+"""Sandboxes for tests, separate from the user's own."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from sandbox.state import State, wait_for_end
 
 @dataclass
 class Home:
-    """A state folder of its own on the shared preparation, and its command line."""
+    """A state folder with the shared preparation, and its command line."""
 
     path: Path
     prepared: Path
@@ -52,14 +52,14 @@ class Home:
         )
 
     def begin(self, code: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a process of Python's that runs the code."""
+        """Start a Python process that runs the code."""
         command = [sys.executable, "-c", code]
         return subprocess.Popen(
             command, cwd=PROJECT, env=self.environment(**environment), stdout=subprocess.PIPE, text=True
         )
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of the sandbox, the supervisor first."""
+        """Return every process of the sandbox, the supervisor first."""
         supervisor = self.state.supervisor.process()
         assert supervisor is not None, "the supervisor does not run"
         return [supervisor, *supervisor.children(recursive=True)]
@@ -71,7 +71,7 @@ class Home:
 
     @staticmethod
     def gone(processes: list[psutil.Process], seconds: float = 60) -> bool:
-        """Tell whether the processes end in time."""
+        """Return whether the processes end in time."""
         return not wait_for_end(processes, seconds)
 
 

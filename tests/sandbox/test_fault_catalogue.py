@@ -1,4 +1,4 @@
-"""The catalogue of faults: each is what it says, changes the code that it names, and is told from what survives."""
+"""The catalogue of faults: each is described, fits the code that it changes, and the matrix judges it rightly."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_every_fault_still_fits_the_code_that_it_changes(service: str) -> None:
 
 
 def _switches_on(fault: Fault) -> int:
-    """Switch it on in a process of its own, which ends with it; 0 when it could be."""
+    """Switch a fault on in a fork; return 0 if that works."""
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -121,18 +121,18 @@ def test_runs_of_the_features_share_what_they_load_and_nothing_else() -> None:
 
 @dataclass(frozen=True)
 class Lent:
-    """A sandbox that goes on when the matrix has ended."""
+    """A sandbox that keeps running after the matrix."""
 
     settings: dict[str, str]
     restart: Callable[..., float]
 
     def stop(self) -> None:
-        """Let it run."""
+        """Keep it running."""
 
 
 @pytest.fixture(scope="module")
 def tried(own: Sandbox) -> Iterator[tuple[int, list[str]]]:
-    """The exit status of the matrix of a sample and of a fault that changes nothing, and what it printed."""
+    """Return the exit status and output of the matrix for a sample and a fault that changes nothing."""
     # It names a fault of the catalogue, so that the service can switch it on, and asks of it what it does not break.
     harmless = Fault(SAMPLE[0], "ops-center", "Nothing goes wrong.", ("X3",), ("nothing",), lambda: None)
     said: list[str] = []
@@ -157,8 +157,8 @@ def test_a_fault_that_changes_nothing_survives_and_fails_the_matrix(tried: tuple
     assert any(re.match(rf"survived +[0-9.]+ s  {SAMPLE[0]}: Nothing goes wrong\.", line) for line in said)
 
 
-class ShamRange:
-    """Three scenarios, of which the first fault turns the first red, and the second one the second."""
+class ShamRunner:
+    """A runner of three scenarios; the first fault turns the first red, and the second fault the second."""
 
     TURNED = {"one": "f:1", "two": "f:2"}  # noqa: RUF012
 
@@ -178,7 +178,7 @@ class ShamRange:
 
 
 def test_when_every_fault_is_killed_the_matrix_is_green(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    place, said = ShamRange(), list[str]()
+    place, said = ShamRunner(), list[str]()
     monkeypatch.setattr(matrix.Lanes, "run", lambda _, jobs: [t for t in (job(place) for job in jobs) if t])
     monkeypatch.setattr(place, "trial", lambda fault, **_: Trial(fault, 1, (Ran("x", "f:1", True, "words"),), 1.0))
     monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
@@ -188,7 +188,7 @@ def test_when_every_fault_is_killed_the_matrix_is_green(monkeypatch: pytest.Monk
 
 
 def test_a_scenario_that_no_fault_turns_red_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    place, said = ShamRange(), list[str]()
+    place, said = ShamRunner(), list[str]()
     monkeypatch.setattr(matrix.Lanes, "run", lambda _, jobs: [t for t in (job(place) for job in jobs) if t])
     monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
     chosen = [Fault(name, "ops-center", "Harm.", ("K1",), ("words",), lambda: None) for name in ("one", "two")]

@@ -1,4 +1,4 @@
-"""Installing: from an old Python, without a network, and when all is there."""
+"""The installation: from an old Python, without a network, and when all is installed."""
 
 import os
 import re
@@ -71,7 +71,7 @@ def test_an_old_python_can_read_the_file() -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """What a fresh clone has of it."""
+    """Return a copy with the files of a fresh clone."""
     for name in (
         "bootstrap.py",
         "pyproject.toml",

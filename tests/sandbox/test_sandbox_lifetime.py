@@ -1,4 +1,4 @@
-"""How long a sandbox lives, and what it leaves."""
+"""When a sandbox ends, and what it leaves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SMALL = {"SANDBOX_ONLY": "redis"}
 
 @contextmanager
 def owner(home: Home, *, started: bool) -> Iterator[subprocess.Popen[str]]:
-    """A process that needs the sandbox and does nothing more."""
+    """Start a process that only needs the sandbox."""
     process = home.begin(OWNER, **SMALL)
     try:
         assert process.stdout is not None
@@ -192,7 +192,7 @@ def test_a_service_that_does_not_come_up_is_named_with_its_log_and_the_cure(home
 
 
 def _broken_litellm(home: Home, folder: Path) -> Home:
-    """A preparation in which LiteLLM's program ends at once, after it wrote its key into the log."""
+    """Return a preparation in which LiteLLM writes its key into the log and ends at once."""
     folder.mkdir()
     broken = dataclasses.replace(home, prepared=folder)
     shutil.copy(home.settings.secrets, folder)

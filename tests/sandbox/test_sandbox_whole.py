@@ -1,4 +1,4 @@
-"""What holds for a sandbox that is up."""
+"""The properties of a running sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the Lago stand-in share: its addresses, throw-away customers, and waiting."""
+"""Fixtures for the tests of the Lago stand-in."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Database = psycopg.Connection[DictRow]
 
 @dataclass
 class Api:
-    """The API by raw HTTP."""
+    """Lago's API over plain HTTP."""
 
     url: str
     key: str | None
@@ -43,18 +43,17 @@ class Api:
         )
 
     def ok(self, method: str, path: str, body: object = None, **options: Any) -> Any:
-        """The JSON of an answer that must be a success, which is 200 everywhere."""
+        """Send a request that must succeed, and return its JSON."""
         answer = self(method, path, body, **options)
         assert answer.status_code == 200, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
-    def subscribe(self, customer: str, plan: str, external_id: str | None = None, **more: Any) -> dict[str, Any]:
-        """Subscribe a customer, by default under their own id; returns the subscription."""
+    def subscribe(self, customer: str, plan: str, external_id: str | None = None) -> dict[str, Any]:
+        """Subscribe a customer, by default under their own id, and return the subscription."""
         wanted = {
             "external_customer_id": customer,
             "plan_code": plan,
             "external_id": external_id or customer,
-            **more,
         }
         subscription: dict[str, Any] = self.ok("POST", "/api/v1/subscriptions", {"subscription": wanted})[
             "subscription"
@@ -62,30 +61,30 @@ class Api:
         return subscription
 
     def invoices(self, customer: str) -> list[dict[str, Any]]:
-        """A customer's invoices, newest first."""
+        """Return a customer's invoices, newest first."""
         found: list[dict[str, Any]] = self.ok("GET", "/api/v1/invoices", params={"external_customer_id": customer})[
             "invoices"
         ]
         return found
 
     def without_key(self) -> Api:
-        """The same API for someone without a key."""
+        """Return the same API without a key."""
         return Api(self.url, None)
 
     def another(self) -> Api:
-        """The same API over a connection of its own, for a thread."""
+        """Return the same API with its own connection, for a thread."""
         return Api(self.url, self.key)
 
     @staticmethod
     def error_of(answer: requests.Response) -> tuple[int, str | None, Any]:
-        """Status, code and field errors of an answer, whose body must repeat its status."""
+        """Return the status, code and field errors of an answer; its body must repeat the status."""
         body = answer.json()
         assert body.get("status") == answer.status_code
         return answer.status_code, body.get("code"), body.get("error_details")
 
     @staticmethod
     def eventually(check: Callable[[], T]) -> T:
-        """The result of a check, which is asked again until its assertions hold or 10 s are over."""
+        """Return the result of a check, repeated until its assertions hold or the deadline has passed."""
         retrying = Retrying(
             stop=stop_after_delay(DEADLINE_SECONDS),
             wait=wait_fixed(0.05),
@@ -112,7 +111,7 @@ def new_id() -> str:
 
 @pytest.fixture
 def customer(api: Api) -> Iterator[str]:
-    """The `external_id` of a customer of the test's own, who is removed after it."""
+    """Create a customer, return the `external_id`, and remove them after the test."""
     external_id = str(uuid.uuid4())
     api.ok("POST", "/api/v1/customers", {"customer": {"external_id": external_id, "currency": "USD"}})
     yield external_id
@@ -121,14 +120,14 @@ def customer(api: Api) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def database(deployment: dict[str, str]) -> Iterator[Database]:
-    """The database `lago`, by the role that can't write."""
+    """Connect to the database `lago` with the role that can't write."""
     with psycopg.connect(deployment["LAGO_DB_READ_URL"], autocommit=True, row_factory=dict_row) as connection:
         yield connection
 
 
 @dataclass
 class OwnLago:
-    """A stand-in of the test's own, on a schema of its own, that may be killed."""
+    """A stand-in on its own schema, which a test may kill."""
 
     database_url: str
     port: int
@@ -148,7 +147,7 @@ class OwnLago:
         self.api.eventually(lambda: self.api.ok("GET", "/health"))
 
     def kill(self) -> None:
-        """End the process as a power loss would."""
+        """Kill the process."""
         if self.process is not None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(timeout=60)

@@ -1,4 +1,4 @@
-"""Events: each is taken once, and the current usage counts those of the period."""
+"""Each event is accepted once, and the current usage counts those of the period."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of Lago's API that hold for every resource: key, root keys, statuses, pages, paths."""
+"""The rules for all resources of Lago's API: key, root keys, statuses, pages, paths."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_health_needs_no_key(api: Api) -> None:
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer wrong", "wrong"])
-@pytest.mark.parametrize("path", ["customers", "subscriptions", "events", "customers/x/invoices"])
+@pytest.mark.parametrize("path", ["customers", "subscriptions", "events", "invoices"])
 def test_without_the_key_nothing_is_answered(api: Api, header: str | None, path: str) -> None:
     headers = {} if header is None else {"Authorization": header}
     answer = api("GET", f"/api/v1/{path}", headers=headers)
@@ -29,7 +29,7 @@ def test_without_the_key_nothing_is_answered(api: Api, header: str | None, path:
 
 
 def test_the_key_is_the_second_word_whatever_the_first(api: Api) -> None:
-    answer = api("GET", "/api/v1/plans/trial", headers={"Authorization": f"Token {api.key}"})
+    answer = api("GET", "/api/v1/plans", headers={"Authorization": f"Token {api.key}"})
     assert answer.status_code == 200
 
 
@@ -43,12 +43,7 @@ def test_no_answer_has_rate_limit_headers(api: Api) -> None:
     [
         ("customers", "customer"),
         ("subscriptions", "subscription"),
-        ("plans", "plan"),
-        ("wallets", "wallet"),
-        ("wallet_transactions", "wallet_transaction"),
         ("events", "event"),
-        ("billable_metrics", "billable_metric"),
-        ("invoices", "invoice"),
     ],
 )
 @pytest.mark.parametrize("inside", [None, {}, "text"])
@@ -73,6 +68,7 @@ def test_text_that_cannot_be_stored_is_400(api: Api, text: str) -> None:
     ("method", "path"),
     [
         ("GET", "/api/v1/coupons"),
+        ("POST", "/api/v1/plans"),
         ("GET", "/nothing"),
         ("PATCH", "/api/v1/customers"),
         ("GET", "/api/v1/customers/"),
@@ -86,16 +82,11 @@ def test_an_unknown_route_is_resource_not_found(api: Api, method: str, path: str
     ("path", "code"),
     [
         ("customers/nobody", "customer_not_found"),
-        ("customers/nobody/subscriptions", "customer_not_found"),
         ("customers/nobody/current_usage", "customer_not_found"),
         ("subscriptions/none", "subscription_not_found"),
-        ("subscriptions/none?status=strange", "subscription_not_found"),
-        ("plans/none", "plan_not_found"),
         ("invoices/none", "invoice_not_found"),
         ("invoices/00000000-0000-4000-8000-000000000000", "invoice_not_found"),
-        ("wallets/none", "wallet_not_found"),
         ("events/none", "event_not_found"),
-        ("billable_metrics/none", "billable_metric_not_found"),
     ],
 )
 def test_what_does_not_exist_is_404_with_its_own_code(api: Api, path: str, code: str) -> None:
@@ -168,17 +159,7 @@ def test_other_marks_in_a_customer_path_pass(api: Api, new_id: str, mark: str) -
     assert (answer.status_code, answer.json()["customer"]["external_id"]) == (200, external_id)
 
 
-def test_subscription_and_plan_paths_take_dots(api: Api, customer: str) -> None:
+def test_subscription_paths_accept_dots(api: Api, customer: str) -> None:
     api.subscribe(customer, "trial", f"{customer}.v1.json")
     found = api.ok("GET", f"/api/v1/subscriptions/{customer}.v1.json")["subscription"]
     assert found["external_id"] == f"{customer}.v1.json"
-    wanted = {
-        "name": "P",
-        "code": f"a.b/{customer}",
-        "interval": "monthly",
-        "amount_cents": 1,
-        "amount_currency": "USD",
-    }
-    api.ok("POST", "/api/v1/plans", {"plan": wanted})
-    assert api.ok("GET", f"/api/v1/plans/a.b/{customer}")["plan"]["code"] == f"a.b/{customer}"
-    api.ok("DELETE", f"/api/v1/plans/a.b/{customer}")

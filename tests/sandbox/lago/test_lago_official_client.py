@@ -47,12 +47,11 @@ def test_makes_changes_finds_lists_and_removes_a_customer(client: Any, new_id: s
     assert (refused.value.status_code, refused.value.response["code"]) == (404, "customer_not_found")
 
 
-def test_starts_finds_changes_and_terminates_a_subscription(client: Any, customer: str) -> None:
+def test_starts_finds_lists_and_terminates_a_subscription(client: Any, customer: str) -> None:
     wanted = models.Subscription(external_customer_id=customer, plan_code="professional", external_id=f"{customer}.1")
     made = client.subscriptions.create(wanted)
     assert (made.status, made.plan_code, made.plan_amount_cents) == ("active", "professional", "4900")
     assert client.subscriptions.find(f"{customer}.1").lago_id == made.lago_id
-    assert client.subscriptions.update(models.Subscription(name="Ann's"), f"{customer}.1").name == "Ann's"
     listed = client.subscriptions.find_all({"external_customer_id": customer, "status[]": ["active", "pending"]})
     assert [one.lago_id for one in listed["subscriptions"]] == [made.lago_id]
     assert client.subscriptions.destroy(f"{customer}.1").status == "terminated"
@@ -72,8 +71,10 @@ def test_finds_the_invoice_of_a_subscription(api: Api, client: Any, customer: st
     invoice = client.invoices.find(api.eventually(one_invoice))
     assert [one.external_id for one in invoice.subscriptions.__root__] == [customer]
     assert [one.amount_cents for one in invoice.fees.__root__] == [4900]
-    assert client.invoices.download(invoice.lago_id) is None
-    assert client.invoices.void(invoice.lago_id).status == "voided"
+
+
+def test_lists_the_plans(client: Any) -> None:
+    assert "professional" in [plan.code for plan in client.plans.find_all({"per_page": 10})["plans"]]
 
 
 def test_sends_events_and_reads_the_usage(client: Any, customer: str) -> None:
@@ -90,66 +91,6 @@ def test_sends_events_and_reads_the_usage(client: Any, customer: str) -> None:
     assert refused.value.response["error_details"] == {"transaction_id": ["value_already_exist"]}
     usage = client.customers.current_usage(customer, customer)
     assert [(one.events_count, one.units) for one in usage.charges_usage] == [(3, "3.0")]
-
-
-def test_fills_and_empties_a_wallet(api: Api, client: Any, customer: str) -> None:
-    made = client.wallets.create(
-        models.Wallet(external_customer_id=customer, rate_amount="1.0", currency="USD", granted_credits="10")
-    )
-    assert made.credits_balance == "0.0"
-
-    def granted() -> None:
-        assert client.wallets.find(made.lago_id).credits_balance == "10.0"
-
-    api.eventually(granted)
-    booked = client.wallet_transactions.create(
-        models.WalletTransaction(wallet_id=made.lago_id, granted_credits="2.5", voided_credits="0.25")
-    )["wallet_transactions"]
-    assert [(one.transaction_status, one.amount) for one in booked] == [
-        ("granted", "2.5"),
-        ("voided", "0.25"),
-    ]
-    assert len(client.wallet_transactions.find_all(made.lago_id)["wallet_transactions"]) == 3
-    assert client.wallets.find_all({"external_customer_id": customer})["wallets"][0].credits_balance == "12.25"
-    assert client.wallets.destroy(made.lago_id).status == "terminated"
-
-
-def test_makes_a_plan_that_charges_for_a_metric(client: Any, new_id: str, customer: str) -> None:
-    metric = client.billable_metrics.create(
-        models.BillableMetric(name="Tokens", code=f"tokens.{new_id}", aggregation_type="sum_agg", field_name="tokens")
-    )
-    charge = models.Charge(billable_metric_id=metric.lago_id, charge_model="standard", properties={"amount": "0.03"})
-    plan = client.plans.create(
-        models.Plan(
-            name="By tokens",
-            code=f"plan.{new_id}",
-            interval="monthly",
-            amount_cents=0,
-            amount_currency="USD",
-            pay_in_advance=False,
-            charges=models.Charges(__root__=[charge]),
-        )
-    )
-    assert client.plans.find(plan.code).charges.__root__[0].billable_metric_code == metric.code
-    assert client.plans.update(models.Plan(name="Tokens only"), plan.code).name == "Tokens only"
-    client.subscriptions.create(
-        models.Subscription(external_customer_id=customer, plan_code=plan.code, external_id=customer)
-    )
-    for number, tokens in enumerate((100, 50)):
-        sent = event(f"{customer}-{number}", customer)
-        client.events.create(sent.copy(update={"code": metric.code, "properties": {"tokens": tokens}}))
-    usage = client.customers.current_usage(customer, customer)
-    assert [(one.units, one.amount_cents) for one in usage.charges_usage] == [("150.0", 450)]
-    assert client.plans.destroy(plan.code).code == plan.code
-    assert client.billable_metrics.destroy(metric.code).code == metric.code
-
-
-def test_refuses_the_clients_nested_lists_which_carry_no_key(client: Any, customer: str) -> None:
-    for nested in (client.customer_subscriptions, client.customer_invoices, client.customer_wallets):
-        with pytest.raises(LagoApiError) as refused:
-            nested.find_all(customer)
-        assert refused.value.status_code == 401
-        assert refused.value.response == {"status": 401, "error": "Unauthorized"}
 
 
 def test_tells_a_wrong_key(deployment: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""People, organisations and the systems of a running deployment, to hold the reference to its contract."""
+"""People, organisations and systems for tests of the reference's contract."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ ALWAYS_TRUE = {
 
 
 class Person:
-    """Someone with an account in Keycloak, signed in."""
+    """A signed-in user."""
 
     def __init__(self, url: str, user_id: str, email: str, token: dict[str, str]) -> None:
         self.url = url
@@ -85,7 +85,7 @@ class Person:
         return self.call("DELETE", path)
 
     def question(self, tokens: int = 100, model: str = GPT35, **more: Any) -> dict[str, Any]:
-        """A request that uses exactly so many tokens: two of prompt, the rest of answer."""
+        """Return a request for this number of tokens: two in the prompt, the rest in the answer."""
         message = {"role": "user", "content": f"{self.word} asks"}
         return {"model": model, "messages": [message], "max_tokens": tokens - 2, **more}
 
@@ -139,7 +139,7 @@ class Organization:
 
 
 class Deployment:
-    """The systems around Ops-Center, and whoever was made in them."""
+    """The systems around Ops-Center, and the people created in them."""
 
     def __init__(self, target: dict[str, str]) -> None:
         self.target = target
@@ -164,7 +164,7 @@ class Deployment:
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
 
     def person(self, credits: int = 0, tier: str | None = None, url: str = "", keycloak: str = "") -> Person:
-        """Someone with an account; `url` and `keycloak` name another Ops-Center and its Keycloak."""
+        """Create a user; `url` and `keycloak` are for another Ops-Center and its Keycloak."""
         name = f"ops-{secrets.token_hex(6)}"
         email = f"{name}@example.com"
         account = {
@@ -249,7 +249,7 @@ class Deployment:
         return list(self.provider("GET", "/calls", params={"caller": person.word}).json()["calls"])
 
     def trouble(self, person: Person, kind: str | None, seconds: float = 7) -> None:
-        """Make or end trouble; 7 seconds are more than LiteLLM waits for a provider."""
+        """Make or end a trouble; LiteLLM waits less than 7 s for a provider."""
         if kind is None:
             self.provider("DELETE", f"/troubles/{person.word}")
         else:
@@ -271,7 +271,7 @@ class Deployment:
         return [-row["amount"] for row in rows]
 
     def place_calls(self, person: Person, count: int, when: str = "LOCALTIMESTAMP") -> None:
-        """Put calls that were made before into the table, as if the counter had been lost."""
+        """Insert earlier calls into the table, as if the counter were lost."""
         self.sql(
             f"""INSERT INTO usage_tracking (user_id, request_id, credits, byok, status, created_at, tokens)
                 SELECT %s, gen_random_uuid(), 0, false, 200, {when}, 0
@@ -281,13 +281,13 @@ class Deployment:
         )
 
     def always_true(self) -> None:
-        """The contract's "always true" lines, for everyone made here."""
+        """Check the contract's "always true" lines for everyone created here."""
         for line, exceptions in ALWAYS_TRUE.items():
             ours = f"SELECT * FROM ({exceptions}) x WHERE whose = ANY(%s::uuid[])"
             assert self.sql(ours, self._people + self.organizations) == [], f"not always true: {line}"
 
     def at_once(self, works: list[Callable[[], Result]]) -> list[Result]:
-        """Do all of it at the same time; the results in the order of the works."""
+        """Do all works at the same time, and return the results in their order."""
         with ThreadPoolExecutor(len(works)) as threads:
             return list(threads.map(lambda work: work(), works))
 
@@ -303,7 +303,7 @@ class Deployment:
 
 @pytest.fixture(scope="module")
 def center(deployment: dict[str, str]) -> Iterator[Deployment]:
-    """The deployment under test."""
+    """Return the deployment under test."""
     center = Deployment(deployment)
     yield center
     center.remove_everybody()
@@ -311,19 +311,19 @@ def center(deployment: dict[str, str]) -> Iterator[Deployment]:
 
 @pytest.fixture
 def person(center: Deployment) -> Person:
-    """Someone with 1,000 credits of their own."""
+    """Create a user with 1,000 own credits."""
     return center.person(1000)
 
 
 @pytest.fixture(scope="module")
 def bystander(center: Deployment) -> Person:
-    """Someone with 1,000 credits who only ever sends what is refused."""
+    """Create a user with 1,000 credits, for requests that are refused."""
     return center.person(1000)
 
 
 @pytest.fixture
 def organization(center: Deployment) -> Organization:
-    """An organisation with 10,000 credits, none of them allocated."""
+    """Create an organisation with 10,000 unallocated credits."""
     organization = Organization(center, center.person())
     assert organization.purchase(10_000).status_code == 201
     return organization
@@ -331,7 +331,7 @@ def organization(center: Deployment) -> Organization:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool], str], None]:
-    """Wait until something has come true."""
+    """Return a function that waits for a condition."""
 
     def wait(condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + SECONDS
@@ -344,7 +344,7 @@ def eventually() -> Callable[[Callable[[], bool], str], None]:
 
 @pytest.fixture(scope="session")
 def problem() -> Callable[[requests.Response, int, str], dict[str, Any]]:
-    """Assert that an answer is the contract's problem; its body."""
+    """Return a function that checks a problem and returns its body."""
 
     def check(answer: requests.Response, status: int, code: str) -> dict[str, Any]:
         body: dict[str, Any] = answer.json()
@@ -361,12 +361,12 @@ def problem() -> Callable[[requests.Response, int, str], dict[str, Any]]:
 
 
 def events_of(answer: requests.Response) -> list[dict[str, Any] | str]:
-    """The data events of a stream; the last is [DONE] when it is whole."""
+    """Return the data events of a stream; the last one of a whole stream is [DONE]."""
     data = [line.removeprefix("data: ") for line in answer.text.split("\n") if line.startswith("data: ")]
     return [event if event == "[DONE]" else json.loads(event) for event in data]
 
 
 @pytest.fixture(scope="session")
 def events() -> Callable[[requests.Response], list[Any]]:
-    """How to read a stream."""
+    """Return the function that reads a stream."""
     return events_of

@@ -1,4 +1,4 @@
-"""Who may come in, and how refusals look."""
+"""Tokens, permissions, and the format of refusals."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_token_with_another_signature_is_refused(center: Deployment, bystander
 
 
 class Issuer:
-    """A realm's key in the hand of the test, to sign what Keycloak never would."""
+    """A realm's key for the test, to sign tokens that Keycloak never would."""
 
     def __init__(self) -> None:
         self.settings = Settings.model_validate(

@@ -1,4 +1,4 @@
-"""Random histories of purchases, allocations, grants and requests: the money always adds up."""
+"""Random histories of purchases, allocations, grants and requests: the credits always add up."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEPS = st.one_of(
 
 @dataclass
 class Books:
-    """What everybody must have, kept beside the reference by other means: plain sums."""
+    """The expected credits of everybody, as plain sums."""
 
     own: int = 0
     total: int = 0
@@ -52,7 +52,7 @@ class Books:
 
 
 class World:
-    """Two members of an organisation and an individual, new for every history."""
+    """Two members of an organisation and an individual, created for each history."""
 
     def __init__(self, center: Deployment, people: list[Person], organization: Organization) -> None:
         self.center = center

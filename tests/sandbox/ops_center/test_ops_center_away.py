@@ -1,4 +1,4 @@
-"""When a service is away: what users see, and that everything works again by itself."""
+"""A service is away: what users see, and how everything recovers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SECONDS = 60
 
 
 class Line:
-    """A line to one service. It can be cut: connections end, new ones are refused. It can hold what is sent."""
+    """A connection to one service, which a test can cut (connections end, new ones are refused) or pause."""
 
     def __init__(self, url: str) -> None:
         self._target = urlsplit(url)
@@ -46,12 +46,12 @@ class Line:
 
     @property
     def url(self) -> str:
-        """The service's URL, by this line."""
+        """Return the service's URL through this line."""
         login, at, _ = self._target.netloc.rpartition("@")
         return self._target._replace(netloc=f"{login}{at}127.0.0.1:{self._port}").geturl()
 
     def hold(self) -> None:
-        """Carry nothing until the line is mended."""
+        """Pause: pass nothing on until the line is mended."""
         self._flows.clear()
 
     def mend(self) -> None:
@@ -61,7 +61,7 @@ class Line:
             threading.Thread(target=self._serve, args=(self._server,), daemon=True).start()
 
     def lead_to(self, url: str) -> None:
-        """Lead somewhere else: those who were connected are cut off."""
+        """Lead to another address, and end the present connections."""
         self.cut()
         self._target = urlsplit(url)
         self.mend()
@@ -97,7 +97,7 @@ def hang_up(*ends: socket.socket) -> None:
 
 
 class Away:
-    """An Ops-Center of the test's own, in a schema of its own, with a line to each service."""
+    """A separate Ops-Center, in its own schema, with a line to each service."""
 
     def __init__(self, center: Deployment) -> None:
         target = center.target
@@ -173,13 +173,13 @@ def away(center: Deployment) -> Iterator[Away]:
 
 @pytest.fixture
 def user(away: Away) -> Person:
-    """Someone with 1,000 credits at the Ops-Center of this module."""
+    """Create a user with 1,000 credits at this module's Ops-Center."""
     return away.person(1000)
 
 
 @pytest.fixture
 def held(away: Away) -> Iterator[Line]:
-    """Hold what is sent to LiteLLM until the line is mended or the test ends: the provider works as long."""
+    """Pause the line to LiteLLM until it is mended or the test ends."""
     line = away.lines["litellm"]
     line.hold()
     yield line
@@ -188,7 +188,7 @@ def held(away: Away) -> Iterator[Line]:
 
 @pytest.fixture
 def cut(away: Away) -> Iterator[Callable[[str], Line]]:
-    """Cut a line until the test ends."""
+    """Return a function that cuts a line until the test ends."""
     lines: list[Line] = []
 
     def cut(service: str) -> Line:
@@ -268,7 +268,7 @@ def test_litellm_away_the_request_was_never_sent_and_does_not_count(
 
 
 class Streaming(BaseHTTPRequestHandler):
-    """A LiteLLM whose answer has every kind of line separator in its words, written as they are."""
+    """A LiteLLM with every kind of line separator in its answer, unescaped."""
 
     words = "one\u2028two\u2029three\u0085four"
 

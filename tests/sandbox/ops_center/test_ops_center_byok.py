@@ -1,4 +1,4 @@
-"""Bring your own key: who pays, and where the key can be found (nowhere)."""
+"""Own keys: who pays, and that the key is nowhere in clear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many at once: every credit is spent once, and none that is not there."""
+"""Many requests at once: every credit is spent at most once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Someone who pays with their own credits."""
+"""A user who pays with their own credits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Billing events: one a counted call, at the right subscription, and none for what was refused."""
+"""Billing events: one for each counted call, at the right subscription, and none for a refused one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Organisations: who may do what, and whose credits move."""
+"""Organisations: permissions, and the credits that change."""
 
 from __future__ import annotations
 

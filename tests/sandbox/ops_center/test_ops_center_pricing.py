@@ -1,4 +1,4 @@
-"""What a request costs: to the credit, half rounded up, never nothing."""
+"""The price of a request: exact, half a credit rounded up, at least one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The quota: exactly so many calls a month, whatever happens to the counter."""
+"""The quota: an exact number of calls a month, even if the counter is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams: charged once, for what the provider reported, whoever is still listening."""
+"""Streams: charged once, for what the provider reported, even if the client has left."""
 
 from __future__ import annotations
 

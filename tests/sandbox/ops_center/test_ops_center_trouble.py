@@ -1,4 +1,4 @@
-"""Trouble at the provider: the right code, nothing charged, nothing held, never another try."""
+"""A provider failure: the right code, nothing charged or reserved, and no retry."""
 
 from __future__ import annotations
 

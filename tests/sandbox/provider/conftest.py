@@ -1,4 +1,4 @@
-"""The provider stand-in as it runs in the sandbox: a process of its own, spoken to over HTTP."""
+"""The provider stand-in as in the sandbox: a process of its own, used over HTTP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 60
 
 
 class StandIn:
-    """A running stand-in, its keys, and the ways to it."""
+    """A running stand-in, its keys and its addresses."""
 
     def __init__(self, folder: Path) -> None:
         self.state = folder / "state"
@@ -81,7 +81,7 @@ class StandIn:
         timeout: float = SECONDS,
         **body: Any,
     ) -> requests.Response:
-        """One completion for a message of these words; without a key the platform's pays."""
+        """Request a completion for a message of these words, by default with the platform's key."""
         paths = {"openrouter": "/openrouter/api/v1", "openai": "/openai/v1"}
         keys = {"openrouter": self.platform_key, "openai": self.openai_key}
         model = {"openrouter": "openai/gpt-3.5-turbo", "openai": "gpt-3.5-turbo"}[provider]
@@ -127,13 +127,13 @@ class StandIn:
 
     @staticmethod
     def events(answer: requests.Response) -> list[Any]:
-        """The data events of a stream, ``[DONE]`` as that word."""
+        """Return the data events of a stream, ``[DONE]`` included."""
         lines = [line.removeprefix("data: ") for line in answer.text.split("\n") if line.startswith("data: ")]
         return [line if line == "[DONE]" else json.loads(line) for line in lines]
 
     @staticmethod
     def eventually(look: Callable[[], Any], expected: object) -> None:
-        """Look until it is so, and tell what was seen last if it never was."""
+        """Wait for a condition, and report the last value if it never comes true."""
         deadline = time.monotonic() + SECONDS
         while (seen := look()) != expected:
             assert time.monotonic() < deadline, f"expected {expected!r} within {SECONDS} s, last seen {seen!r}"
@@ -142,7 +142,7 @@ class StandIn:
 
 @pytest.fixture(scope="session")
 def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    """The stand-in that all tests share; each test is a caller of its own."""
+    """Start the stand-in that all tests share; each test is its own caller."""
     one = StandIn(tmp_path_factory.mktemp("provider"))
     try:
         one.start()
@@ -153,7 +153,7 @@ def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 @pytest.fixture
 def own_standin(tmp_path: Path) -> Iterator[StandIn]:
-    """A stand-in that a test may kill and start again; not yet started."""
+    """Return a stand-in that is not started, for a test that kills and restarts it."""
     one = StandIn(tmp_path)
     try:
         yield one
@@ -163,5 +163,5 @@ def own_standin(tmp_path: Path) -> Iterator[StandIn]:
 
 @pytest.fixture
 def caller() -> str:
-    """A caller whom no other test knows."""
+    """Return a caller that no other test uses."""
     return f"caller-{secrets.token_hex(6)}"

@@ -1,4 +1,4 @@
-"""The control API: for holders of its token only; it opens keys and never shows one."""
+"""The control API: it needs its token, opens keys, and never shows one."""
 
 from __future__ import annotations
 

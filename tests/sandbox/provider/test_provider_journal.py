@@ -1,4 +1,4 @@
-"""The journal: complete whatever happens at once, and readable by caller and by key."""
+"""The journal: complete also for parallel calls, and readable by caller and by key."""
 
 from __future__ import annotations
 

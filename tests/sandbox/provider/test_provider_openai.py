@@ -1,4 +1,4 @@
-"""OpenAI's side: the official client works on it unchanged."""
+"""OpenAI: the official client works with the stand-in unchanged."""
 
 from __future__ import annotations
 

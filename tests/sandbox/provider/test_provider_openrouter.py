@@ -1,4 +1,4 @@
-"""OpenRouter's side: usage is exact and announced, answers and errors have OpenRouter's shapes."""
+"""OpenRouter: usage is exact, and answers and errors have OpenRouter's format."""
 
 from __future__ import annotations
 

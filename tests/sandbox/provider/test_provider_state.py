@@ -1,4 +1,4 @@
-"""What outlives the process, and what is nowhere: keys and tokens."""
+"""The state that survives the process, without keys and tokens."""
 
 from __future__ import annotations
 

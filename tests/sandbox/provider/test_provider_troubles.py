@@ -1,4 +1,4 @@
-"""Troubles: each in OpenRouter's shape, journalled by its name, for one caller and nobody else."""
+"""Troubles: each in OpenRouter's format, in the journal, and for one caller only."""
 
 from __future__ import annotations
 
