@@ -1,1 +1,1 @@
-"""Wiring: the run, the command line, the features' lint. Imports every other room."""
+"""The wiring: a run, the command line, the lint of the features. Imports every other room."""

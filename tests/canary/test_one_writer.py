@@ -1,4 +1,4 @@
-"""Nothing in `creditflow` writes but through the redactor: whoever adds a writer is told by this list."""
+"""Everything that `creditflow` writes passes the redactor; a module that starts to write has to join this list."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 CREDITFLOW = Path(__file__).resolve().parents[2] / "creditflow"
 
 WRITERS = {
-    "core/redaction.py": "the one writer: passes what it is given through the redactor",
+    "core/redacted_output.py": "cleans what it is given before it writes it",
     "cleanup/journal.py": "each line passes the redactor",
     "reporting/allure.py": "its logger passes results, attachments and files through the redactor",
     "reporting/console.py": "each line passes the redactor; the stream does so too",
@@ -79,5 +79,5 @@ def test_every_attachment_is_made_in_one_module() -> None:
 
 
 def test_the_writers_of_the_list_name_the_redactor() -> None:
-    for module in WRITERS.keys() - {"core/redaction.py", "reporting/html.py", "reporting/report_tool.py"}:
+    for module in WRITERS.keys() - {"core/redacted_output.py", "reporting/html.py", "reporting/report_tool.py"}:
         assert "redactor.clean" in (CREDITFLOW / module).read_text("utf-8"), module

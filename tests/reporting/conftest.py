@@ -24,7 +24,7 @@ ENDINGS = ("--tags=@endings", "--junit")
 
 
 @dataclass
-class Told:
+class RunOutput:
     """What one run told."""
 
     folder: Path
@@ -78,10 +78,10 @@ def _name(case: ElementTree.Element) -> str:
     return name
 
 
-Behave = Callable[..., Told]
+Behave = Callable[..., RunOutput]
 
 
-def run_behave(folder: Path, *arguments: str) -> Told:
+def run_behave(folder: Path, *arguments: str) -> RunOutput:
     """Run behave in a copy of the small features, as a person would."""
     if not folder.exists():
         shutil.copytree(OUTCOMES, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -93,7 +93,7 @@ def run_behave(folder: Path, *arguments: str) -> Told:
         timeout=300,
     )
     assert not done.stderr.replace("ABORTED: KeyboardInterrupt", "").strip(), done.stderr
-    return Told(folder, done.returncode, done.stdout)
+    return RunOutput(folder, done.returncode, done.stdout)
 
 
 def _forget(junit: Path) -> None:
@@ -102,7 +102,7 @@ def _forget(junit: Path) -> None:
         file.unlink()
 
 
-RunBehave = Callable[..., Told]
+RunBehave = Callable[..., RunOutput]
 
 
 @pytest.fixture(scope="session", name="run_behave")
@@ -118,12 +118,12 @@ def behave(tmp_path: Path) -> Behave:
 
 
 @pytest.fixture(scope="session")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Told:
+def everything(tmp_path_factory: pytest.TempPathFactory) -> RunOutput:
     """One run of every outcome that a run can have while it goes on."""
     return run_behave(tmp_path_factory.mktemp("outcomes") / "project", *EVERYTHING)
 
 
 @pytest.fixture(scope="session")
-def endings(tmp_path_factory: pytest.TempPathFactory) -> Told:
+def endings(tmp_path_factory: pytest.TempPathFactory) -> RunOutput:
     """One run of everything that would end the process but for the suite."""
     return run_behave(tmp_path_factory.mktemp("endings") / "project", *ENDINGS)

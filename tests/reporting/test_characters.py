@@ -19,7 +19,8 @@ from behave.reporter.junit import JUnitReporter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creditflow.core.redaction import RedactingStream, Redactor
+from creditflow.core.redacted_output import RedactingStream
+from creditflow.core.redaction import Redactor
 from creditflow.reporting import console, junit, results
 from creditflow.reporting.allure import RedactingLogger
 from creditflow.reporting.characters import writable
@@ -27,7 +28,7 @@ from creditflow.reporting.environment import Environment
 from creditflow.reporting.outcome import Kind, Problem, Run, note
 
 if TYPE_CHECKING:
-    from tests.reporting.conftest import Told
+    from tests.reporting.conftest import RunOutput
 
 ANYTHING = st.text(st.characters() | st.sampled_from("\x00\x1b\ud800\udfff\ufffe]>&<\"'"))
 ODD = "a\x1b[31mb\x00c]]>d\ud800e\ufffef\uffff\x9b"
@@ -105,14 +106,14 @@ def test_the_console_shows_every_message_in_every_encoding(text: str, encoding: 
 @given(text=ANYTHING)
 def test_the_target_and_the_mark_of_a_run_are_written_whatever_is_in_them(text: str, folder: Path) -> None:
     described = Environment()
-    described.tell({"Keycloak": text})
+    described.add({"Keycloak": text})
     described.write(folder)
     (folder / "environment.properties").read_text("utf-8")
     results.mark(folder, results.Unfinished(scenario=text))
     assert results.unfinished(folder) == results.Unfinished(scenario=writable(text))
 
 
-def test_a_run_with_odd_names_and_messages_is_told_by_all_outputs(everything: Told) -> None:
+def test_a_run_with_odd_names_and_messages_is_told_by_all_outputs(everything: RunOutput) -> None:
     result = everything.results[ODD_TITLE]
     assert result["statusDetails"]["message"] == f"ValueError: {writable(ODD)}"
     assert {"name": "odd", "value": writable(ODD)} in result["parameters"]

@@ -15,15 +15,16 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from creditflow.core.redaction import RedactingStream, Redactor
+from creditflow.core.redacted_output import RedactingStream
+from creditflow.core.redaction import Redactor
 
 if TYPE_CHECKING:
-    from tests.reporting.conftest import Told
+    from tests.reporting.conftest import RunOutput
 
 CANARY = "canary-7Hx2/qP+9"
 
 
-def test_a_secret_is_in_no_output_of_a_run(everything: Told) -> None:
+def test_a_secret_is_in_no_output_of_a_run(everything: RunOutput) -> None:
     written = [
         *(everything.folder / "allure-results").iterdir(),
         *(everything.folder / "junit").iterdir(),

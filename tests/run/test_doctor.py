@@ -55,7 +55,7 @@ def test_what_is_wrong_is_named_with_the_next_thing_to_try(
     assert " down " in line_of(service, ran.stdout)
     assert cure in line_of(service, ran.stdout)
     assert [other for other in SERVICES if other != service and " up " not in line_of(other, ran.stdout)] == []
-    assert "1 thing to put right." in ran.stdout
+    assert "1 problem found." in ran.stdout
     assert "wrong-" not in ran.stdout
 
 

@@ -186,10 +186,10 @@ ENDED: dict[str, tuple[Answer, str]] = {
     "it is broken": (always(Said(500, "oops", "text/plain")), "15 of the plan's 15 endpoints can't answer: 500 at GET"),
     "it is another product's API": (
         always(Said(200, {"hello": "world"})),
-        "5 of the plan's 15 endpoints answer as no Ops-Center does: 200 {\"hello\": \"world\"} at GET /api/v1/credits",
+        "5 of the plan's 15 endpoints answer unlike an Ops-Center: 200 {\"hello\": \"world\"} at GET /api/v1/credits",
     ),
     "it understands nothing": (
-        always(Said(400, {"error": "bad"})), "5 of the plan's 15 endpoints answer as no Ops-Center does: 400 ",
+        always(Said(400, {"error": "bad"})), "5 of the plan's 15 endpoints answer unlike an Ops-Center: 400 ",
     ),
 }  # fmt: skip
 
@@ -347,7 +347,7 @@ def test_bystanders_do_without_what_is_missing(
         "2 of the plan's 15 endpoints are missing: 404 at POST /api/v1/org, GET /api/v1/settings/byok-keys.",
         "The bystanders have no organisation with credits: This Ops-Center has no POST /api/v1/org (EP11 of the plan): "
         "it answered 404.",
-        "Scenarios that need what is missing will be red as errors that name it.",
+        "Scenarios that need a missing endpoint will be red and name it.",
     ]
     assert (names(users), journal.left) == (before, [])
 
@@ -364,7 +364,7 @@ def test_doctor_names_what_is_missing_and_keeps_nobody(
     assert ran.exit_code == 1
     assert ran.output.splitlines()[-2:] == [
         "1 of the plan's 15 endpoints is missing: 405 at GET /api/v1/credits/organization/{org_id}/usage-attribution.",
-        "1 thing to put right.",
+        "1 problem found.",
     ]
     assert names(users) == before
     assert not list(tmp_path.rglob("*.jsonl"))

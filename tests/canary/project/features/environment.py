@@ -10,6 +10,7 @@ from behave.runner import Context
 
 from creditflow.core.redaction import redactor
 from creditflow.reporting import evidence
+from creditflow.reporting.environment import environment
 from creditflow.target.settings import load
 
 if everything.CRASH:
@@ -34,7 +35,7 @@ def before_all(context: Context) -> None:
     redactor.learn(*context.settings.secrets(), everything.secrets()["password"])
     everything.make(context.settings)
     evidence.attach_text(everything.said(), everything.said())
-    evidence.describe_target({everything.said(): everything.said()})
+    environment.add({everything.said(): everything.said()})
 
 
 def after_all(context: Context) -> None:

@@ -15,6 +15,7 @@ from behave.runner import Context
 from creditflow.core.errors import NotTestableError
 from creditflow.core.redaction import redactor
 from creditflow.reporting import evidence
+from creditflow.reporting.environment import environment
 
 CANARY = "canary-7Hx2/qP+9"
 
@@ -80,7 +81,7 @@ def before_all(context: Context) -> None:
     context.session = SimpleNamespace(settings=SimpleNamespace(ops_center_url=url))
     redactor.learn(CANARY)
     evidence.attach_text("welcome", "before anything ran")
-    evidence.describe_target({"Ops-Center": f"http://ops:{CANARY}@127.0.0.1:8084, version 1.0", "Keycloak": "26.7.4"})
+    environment.add({"Ops-Center": f"http://ops:{CANARY}@127.0.0.1:8084, version 1.0", "Keycloak": "26.7.4"})
     for layer in context.config.userdata.get("cleanup", "").split():
         context.add_cleanup(broken_removal, layer=layer)
     context.broken = context.config.userdata.get("raise", "")
