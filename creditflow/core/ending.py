@@ -30,7 +30,7 @@ class ProcessExit(BaseException):
         return f"os._exit({self.status})"
 
 
-def is_ours(error: BaseException) -> bool:
+def is_own_interruption(error: BaseException) -> bool:
     """Return whether the suite raised it to interrupt its own work, after a signal or when a time limit passed."""
     return isinstance(error, Alarm) or (isinstance(error, KeyboardInterrupt) and bool(interruption.signal))
 
@@ -67,7 +67,7 @@ def contained(what: str) -> Iterator[None]:
     except Exception:
         raise
     except BaseException as error:
-        if is_ours(error):
+        if is_own_interruption(error):
             raise
         raise ContainedExitError(message_of(error, what)).with_traceback(error.__traceback__) from None
 

@@ -33,13 +33,13 @@ class Interruption:
     def __init__(self) -> None:
         self.signal = 0
         self.given_up = False
-        self._breaks_in = False
+        self._interruptible = False
         self._removing = False
         self._settled = 0.0
         self._came = itertools.count()
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
+    def handled(self) -> Iterator[None]:
         """Handle SIGINT and SIGTERM. Outside the main thread this does nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -52,15 +52,15 @@ class Interruption:
                 signal.signal(number, handler)
 
     @contextmanager
-    def breaks_in(self) -> Iterator[None]:
+    def interruptible(self) -> Iterator[None]:
         """Let the first signal raise `KeyboardInterrupt` in this block, also if it came earlier."""
         if self.signal:
             raise KeyboardInterrupt
         try:
-            self._breaks_in = True
+            self._interruptible = True
             yield
         finally:
-            self._breaks_in = False
+            self._interruptible = False
 
     @contextmanager
     def removing(self) -> Iterator[None]:
@@ -85,7 +85,7 @@ class Interruption:
     def _take(self, number: int, frame: FrameType | None) -> None:
         if next(self._came) == 0:  # atomic, because a signal may come while another is handled
             self.signal, self._settled = number, time.monotonic() + SETTLES_S
-            if self._breaks_in:
+            if self._interruptible:
                 raise KeyboardInterrupt
         elif self._removing:
             self.signal, self.given_up = self.signal or number, True

@@ -32,6 +32,6 @@ def seconds_left(moment: datetime | None = None) -> int:
     return round((reset(at) - at).total_seconds())
 
 
-def last_moment_of_the_last() -> datetime:
+def end_of_the_previous() -> datetime:
     """Return the last second of the previous period, the latest moment that no longer counts."""
     return start() - timedelta(seconds=1)

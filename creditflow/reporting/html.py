@@ -20,7 +20,7 @@ from creditflow.reporting.results import Unfinished, page_of, unfinished
 
 RESULTS = report_tool.PROJECT / "allure-results"
 TITLE = "Credit flow acceptance"
-DEADLINE_S = 90
+LIMIT_S = 90
 HISTORY_RUNS = 20
 
 _COUNTING = re.compile(r"<script async src=\"https?://[^>]*></script>\s*<script>.*?</script>", re.DOTALL)
@@ -142,9 +142,9 @@ def _category(name: str, *kinds: Kind) -> dict[str, Any]:
 
 def _allure(tool: Path, arguments: list[str], folder: Path) -> None:
     try:
-        done = report_tool.run_node(tool / "node_modules" / "allure" / "cli.js", arguments, folder, DEADLINE_S)
+        done = report_tool.run_node(tool / "node_modules" / "allure" / "cli.js", arguments, folder, LIMIT_S)
     except subprocess.TimeoutExpired:
-        raise NotDrawnError(f"Allure did not draw the report within {DEADLINE_S} s; run `make report` again.") from None
+        raise NotDrawnError(f"Allure did not draw the report within {LIMIT_S} s; run `make report` again.") from None
     if done.returncode or not (folder / "page" / "index.html").is_file():
         lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         raise NotDrawnError(f"Allure could not draw the report: {lines[0] if lines else 'it gave no reason'}.")

@@ -18,7 +18,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PINS = Path(__file__).resolve().parent / "allure_tool"
 TOOL = PROJECT / ".sandbox" / "allure"
-DEADLINE_S = 240
+LIMIT_S = 240
 _MARK = "installed"
 
 _CURES = (
@@ -70,7 +70,7 @@ def prepare(tool: Path = TOOL) -> None:
     """Install the tool unless it is installed.
 
     Raises:
-        NotPreparedError: it could not be installed within :data:`DEADLINE_S` seconds; the message says why.
+        NotPreparedError: it could not be installed within :data:`LIMIT_S` seconds; the message says why.
     """
     if is_prepared(tool):
         return
@@ -113,11 +113,10 @@ def _npm_ci(tool: Path) -> None:
     if not any(os.access(place, os.W_OK) for place in (home / ".npm", home)):
         arguments += ["--cache", str(tool / "npm-cache")]
     try:
-        done = run_node(npm, arguments, tool, DEADLINE_S)
+        done = run_node(npm, arguments, tool, LIMIT_S)
     except subprocess.TimeoutExpired:
         raise NotPreparedError(
-            f"npm did not install the report tool within {DEADLINE_S} s: check the speed of the network, "
-            "and run it again."
+            f"npm did not install the report tool within {LIMIT_S} s: check the speed of the network, and run it again."
         ) from None
     if done.returncode:
         raise NotPreparedError(f"npm could not install the report tool: {_why(done.stderr)}.")

@@ -87,7 +87,7 @@ class Runner(StockRunner):
             if (last := unfinished(results)) and not last.reason:
                 print(last.sentence())
             forget(results, self.config)
-        with interruption.taken(), without_exit(), self._watching_threads():
+        with interruption.handled(), without_exit(), self._watching_threads():
             failed = self._begun()
             if self.config.dry_run:
                 return failed
@@ -402,7 +402,7 @@ def _end_as_failed() -> None:
 
 def _interruptible(hook: str) -> AbstractContextManager[None]:
     """Let signals interrupt a hook, except `after_all`."""
-    return nullcontext() if hook == "after_all" else interruption.breaks_in()
+    return nullcontext() if hook == "after_all" else interruption.interruptible()
 
 
 def _timed(hook: str) -> AbstractContextManager[None]:

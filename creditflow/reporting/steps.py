@@ -43,7 +43,7 @@ def _guarded(match: Any, step: Step) -> Any:
     run, name = match.run, f"“{step.keyword} {step.name}”"
 
     def guarded(context: Context) -> None:
-        with contained("The step"), interruption.breaks_in(), time_limits.step(name), _checking(match, step):
+        with contained("The step"), interruption.interruptible(), time_limits.step(name), _checking(match, step):
             run(context)
 
     return guarded

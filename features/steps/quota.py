@@ -18,7 +18,7 @@ def made_calls(context: Context, who: str, count: int) -> None:
 @given("{who} made {number} calls last month")
 def made_calls_last_month(context: Context, who: str, count: int) -> None:
     person = context.cast.subject(who)
-    context.target.grants.place_calls(person.id, count, period.last_moment_of_the_last())
+    context.target.grants.place_calls(person.id, count, period.end_of_the_previous())
 
 
 @when("{whose} counter is lost")

@@ -1,4 +1,4 @@
-"""The run says how long it waited for which system."""
+"""The run reports how long it waited for each system."""
 
 from __future__ import annotations
 

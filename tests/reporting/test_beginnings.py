@@ -1,4 +1,4 @@
-"""A run that can't begin says so in one sentence, ends with status 2, and leaves no results that look like its own."""
+"""A run that can't begin prints why in one sentence, ends with status 2, and leaves no results of an earlier run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OLD = "{}"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The small features, with results of an earlier run."""
+    """Make a folder with the small features and results of an earlier run."""
     folder = tmp_path / "project"
     shutil.copytree(OUTCOMES, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("allure-results/old-result.json", "junit/TESTS-old.xml"):
@@ -38,7 +38,7 @@ def old_results(project: Path) -> list[str]:
 
 
 def begin(config: Any, arguments: Sequence[str]) -> None:
-    """Read a command line and make the runner, as a process of behave does."""
+    """Read a command line and make the runner, as behave does."""
     start._watched_configuration(Configuration.__init__)(config, list(arguments))
     start._watched_runner(RunnerPlugin.make_runner)(RunnerPlugin(), config)
 
@@ -48,7 +48,7 @@ Refused = Callable[..., str]
 
 @pytest.fixture
 def refused(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refused:
-    """Let behave read a command line and make its runner, as the process does; what was said before it ended with 2."""
+    """Let behave read a wrong command line, and return the last line of its output."""
 
     def read(*arguments: str) -> str:
         monkeypatch.chdir(project)
@@ -57,9 +57,9 @@ def refused(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         with pytest.raises(SystemExit) as end:
             begin(config, arguments)
         assert end.value.code == 2
-        said = capsys.readouterr()
-        assert not said.err
-        return said.out.splitlines()[-1]
+        printed = capsys.readouterr()
+        assert not printed.err
+        return printed.out.splitlines()[-1]
 
     monkeypatch.setattr(Configuration, "defaults", dict(Configuration.defaults))
     return read

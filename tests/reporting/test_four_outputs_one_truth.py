@@ -81,7 +81,7 @@ IN_JUNIT = {
     "outline under a rule (9)": "outline under a rule -- @1.1 ",
     "outline under a rule (7)": "outline under a rule -- @1.2 ",
 }
-RENAMED = {"A title given while it ran": ("told more", "passed")}
+RENAMED = {"A title given while it ran": ("more details", "passed")}
 OUTSIDE = {
     "before_rule of “Its first hook breaks”": "hook error",
     "after_rule of “Its last hook breaks”": "hook error",
@@ -100,15 +100,13 @@ AFTER_ITS_STEPS = (
     "audit not possible here",
     "not testable from the start",
 )
-"""What fails in a hook of a scenario is a hook error under another runner."""
+"""Scenarios that fail in a hook; under another runner they are hook errors."""
 ALLURE = {"passed": "passed", "failed": "failed", "skipped": "skipped", "untested": "unknown"}
 NOT_RED = ("passed", "skipped", "untested")
 
 
 @pytest.mark.parametrize(("title", "kind"), SCENARIOS.items())
-def test_an_outcome_is_told_alike_on_the_console_in_allure_and_in_junit(
-    everything: RunOutput, title: str, kind: str
-) -> None:
+def test_console_allure_and_junit_report_the_same_outcome(everything: RunOutput, title: str, kind: str) -> None:
     line = everything.line(title)
     assert line.endswith(" s" if kind == "passed" else f" s  {kind}")
     assert line[0] == {"passed": "✓", "skipped": "-", "untested": "-"}.get(kind, "✗")
@@ -124,7 +122,7 @@ def test_an_outcome_is_told_alike_on_the_console_in_allure_and_in_junit(
 
 
 @pytest.mark.parametrize(("name", "kind"), OUTSIDE.items())
-def test_an_error_outside_of_scenarios_is_told_everywhere(everything: RunOutput, name: str, kind: str) -> None:
+def test_an_error_outside_of_scenarios_is_in_every_output(everything: RunOutput, name: str, kind: str) -> None:
     assert f"✗ {name}  {kind}" in everything.console
     assert everything.results[name]["status"] == "broken"
     assert everything.label(name, "outcome") == [kind]
@@ -133,13 +131,13 @@ def test_an_error_outside_of_scenarios_is_told_everywhere(everything: RunOutput,
     assert everything.cases[name].attrib["status"] == kind
 
 
-def test_nothing_else_is_told(everything: RunOutput) -> None:
+def test_nothing_else_is_reported(everything: RunOutput) -> None:
     assert set(everything.results) == {*SCENARIOS, *RENAMED, *OUTSIDE}
     assert len(everything.all_cases) == len(everything.cases) == len(SCENARIOS) + len(RENAMED) + len(OUTSIDE)
     assert "left out by the command line" not in everything.console
 
 
-def test_the_last_lines_and_the_exit_status_count_what_the_others_tell(everything: RunOutput) -> None:
+def test_the_last_lines_and_the_exit_status_agree_with_the_other_outputs(everything: RunOutput) -> None:
     kinds = [*SCENARIOS.values(), *(kind for _, kind in RENAMED.values()), *OUTSIDE.values()]
     red = [kind for kind in kinds if kind not in NOT_RED]
     *_, before, last = everything.console.rstrip().splitlines()
@@ -177,13 +175,13 @@ def test_an_error_shows_its_way_after_its_message_and_a_check_shows_none(everyth
     assert " at features/steps" not in check
 
 
-def test_two_things_that_went_wrong_are_both_told_and_the_first_leads(everything: RunOutput) -> None:
+def test_two_problems_are_both_reported_and_the_first_leads(everything: RunOutput) -> None:
     first, second = everything.results["check and clean-up broke"]["statusDetails"]["message"].splitlines()
     assert first == "The individual user has 8 credits, expected 9."
     assert second == ("Then also, in clean-up broken_removal: RuntimeError: the organisation Acme could not be removed")
 
 
-def test_what_did_not_run_says_why(everything: RunOutput) -> None:
+def test_a_scenario_that_did_not_run_has_the_reason(everything: RunOutput) -> None:
     assert everything.results["never reached in the feature"]["statusDetails"]["message"].startswith(
         "It did not run, because before_feature failed: RuntimeError: the before_feature hook broke"
     )
@@ -204,7 +202,7 @@ def test_rules_tags_and_labels_reach_the_report(everything: RunOutput) -> None:
     assert read == ['who,credits\nmember,"2,500"\n', "a question"]
 
 
-def test_what_a_scenario_says_of_itself_while_it_runs_is_kept(everything: RunOutput) -> None:
+def test_title_labels_and_parameters_from_a_step_are_kept(everything: RunOutput) -> None:
     title = "A title given while it ran"
     assert everything.label(title, "severity") == ["blocker"]
     assert everything.label(title, "owner") == ["billing"]
@@ -248,7 +246,7 @@ def test_what_a_hook_shows_in_a_section_stands_under_its_title_in_the_scenario(
     assert "Books" not in {attachment["name"] for attachment in everything.globals}
 
 
-def test_a_check_that_fails_after_the_scenario_is_told_under_its_title(everything: RunOutput) -> None:
+def test_a_check_that_fails_after_the_scenario_is_reported_under_its_title(everything: RunOutput) -> None:
     block = everything.console.split("✗ audit differs  ")[1].splitlines()[1:4]
     assert [line.strip() for line in block[1:]] == ["The books agree", "Acme has 10,000 credits, expected 9,991."]
     both = everything.results["check and audit differ"]["statusDetails"]["message"].splitlines()
@@ -318,14 +316,14 @@ def test_the_exit_status_and_the_last_line_are_honest(
 
 
 @pytest.mark.parametrize("hook", ["before_all", "after_all"])
-def test_an_error_of_the_run_itself_is_told_everywhere(behave: Behave, hook: str) -> None:
+def test_an_error_of_the_run_itself_is_in_every_output(behave: Behave, hook: str) -> None:
     output = behave("--tags=@critical", "--junit", "-D", f"raise={hook}")
     assert output.results[f"{hook} of the run"]["status"] == "broken"
     assert output.cases[f"{hook} of the run"].find("error") is not None
     assert f"RuntimeError: the {hook} hook broke with ‹secret " in output.console  # noqa: RUF001
     others = {name: result["status"] for name, result in output.results.items() if hook not in name}
     if hook == "before_all":
-        assert others == {"told more": "unknown"}
+        assert others == {"more details": "unknown"}
         assert "1 untested, 1 failed outside of scenarios" in output.console
     else:
         assert others == {"A title given while it ran": "passed"}
@@ -340,7 +338,7 @@ def test_an_error_of_the_run_itself_is_told_everywhere(behave: Behave, hook: str
         ("term", "terminated"),
     ],
 )
-def test_a_run_that_is_interrupted_tells_what_it_did_and_what_it_did_not(behave: Behave, tag: str, title: str) -> None:
+def test_an_interrupted_run_reports_what_it_did_and_what_it_did_not(behave: Behave, tag: str, title: str) -> None:
     output = behave(f"--tags=@{tag} or @end", "--junit")
     statuses = {name: result["status"] for name, result in output.results.items()}
     assert statuses == {

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from tests.reporting.conftest import RunBehave, RunOutput
 
 pytestmark = pytest.mark.timeout(900)
-"""Seconds of the first test, which makes all the runs, on a machine that has other work."""
+"""Seconds for the first test, which makes all runs, on a busy machine."""
 
 FEATURES = Path(__file__).resolve().parent / "outcomes" / "features"
 WAIVED = "Checks: not testable here\tsut.example\t2999-12-31\tThe journal comes with the next release."
-EXPIRED = "Checks: told more\tsut.example\t2026-01-31\tThe journal comes with the next release."
+EXPIRED = "Checks: more details\tsut.example\t2026-01-31\tThe journal comes with the next release."
 
 
 def alone(title: str, *more: str) -> tuple[str, ...]:
-    """The arguments that select scenarios of one small feature by their titles."""
+    """Return the arguments that select scenarios of one small feature by title."""
     written = re.compile(rf"Scenario(?: Outline)?: {re.escape(title.partition(' -- @')[0])}$", re.MULTILINE)
     feature = next(f for f in sorted(FEATURES.rglob("*.feature")) if written.search(f.read_text("utf-8")))
     names = [argument for name in (title, *more) for argument in ("-n", f"^{re.escape(name)}$")]
@@ -33,7 +33,7 @@ def alone(title: str, *more: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Case:
-    """One outcome: what happens, which result tells it, as what, with which exit status, and how it is run."""
+    """One outcome: what happens, the name of its result, its kind, the exit status, and the arguments of the run."""
 
     what: str
     name: str
@@ -49,27 +49,27 @@ class Case:
 
 
 def outside(what: str, name: str, kind: str, scenario: str) -> Case:
-    """An error outside of scenarios, as it is told when a scenario that it is about runs."""
+    """Return the case of an error outside of scenarios, which happens when a scenario runs."""
     return Case(what, name, kind, 1, alone(scenario))
 
 
 def of_run(what: str, name: str, kind: str, *arguments: str) -> Case:
-    """An error of the run itself."""
+    """Return the case of an error of the run itself."""
     return Case(what, f"{name} of the run", kind, 1, ("--tags=@F1.S4", *arguments))
 
 
 def row(what: str, scenario: str, kind: str, cells: str, in_junit: str, status: int) -> Case:
-    """A row of Examples."""
+    """Return the case of a row of Examples."""
     return Case(what, f"{scenario} ({cells})", kind, status, alone(in_junit), in_junit)
 
 
 def ending(what: str, name: str, kind: str, in_junit: str = "") -> Case:
-    """Something that would end the process; all of them in one run."""
+    """Return the case of code that would end the process; all of them are in one run."""
     return Case(what, name, kind, 1, ("--tags=@endings",), in_junit)
 
 
 def step_ending(number: int, how: str) -> Case:
-    """A step that would end the process, by the row of its Examples."""
+    """Return the case of a step that would end the process, by its row of Examples."""
     return ending(f"error: {how}", f"a step ends by {how}", "error", f"a step ends by {how} -- @1.{number} ")
 
 
@@ -79,7 +79,7 @@ BROKEN = (
 STEP_ENDINGS = (
     "sys.exit(0)", "sys.exit(None)", "sys.exit in words", "GeneratorExit", "KeyboardInterrupt", "CancelledError",
     "a kind of its own", "os._exit(0)", "sys.exit(0) in a pool", "os._exit(0) in a pool", "sys.exit(0) in a thread",
-    "an error in a thread", "os._exit(0) in a thread", "an error that can't be told",
+    "an error in a thread", "os._exit(0) in a thread", "an error without a readable message",
 )  # fmt: skip
 
 CASES = (
@@ -190,7 +190,7 @@ IN_JUNIT = {"passed": "", "failed": "failure", "skipped": "skipped", "waived": "
 
 @dataclass(frozen=True)
 class Row:
-    """What the four outputs said of a case."""
+    """The four outputs of a case."""
 
     case: Case
     console: str
@@ -200,7 +200,7 @@ class Row:
 
     @property
     def agree(self) -> bool:
-        """Whether all four say what happened, and so the same."""
+        """Whether all four outputs are right, and so agree."""
         kind = self.case.kind
         return (
             self.console == kind
@@ -229,7 +229,7 @@ HEADING = (
 
 @pytest.fixture(scope="module")
 def rows(run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Row]]:
-    """Every case run on its own, two at a time; what they told is printed at the end."""
+    """Run every case separately, two at a time; print all outputs at the end."""
     folder = tmp_path_factory.mktemp("cases")
     commands = list(dict.fromkeys((case.command, case.waiver) for case in CASES))
 
@@ -270,7 +270,7 @@ def _row(case: Case, output: RunOutput) -> Row:
 
 
 def _on_console(output: RunOutput, name: str) -> str:
-    """What the console calls it: at the end of the scenario's line, of that of the error, or in the last list."""
+    """Return the outcome on the console: in the line of the scenario or error, or in the last list."""
     if line := output.line(name):
         return line.rpartition("  ")[2] if not re.search(r" s$", line) else "passed"
     of_the_run = re.search(rf"^  the run  {re.escape(name.removesuffix(' of the run'))}  (.+)$", output.console, re.M)

@@ -1,4 +1,4 @@
-"""The report is one page that opens by double click, speaks of this run only and to nobody."""
+"""The report is one page that opens in a browser, is about this run only, and loads nothing."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def page(everything: RunOutput, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def data(page: Path) -> dict[str, str]:
-    """What the page carries within itself, by name."""
+    """Return the data within the page, by name."""
     return data_of(page)
 
 
 @pytest.fixture(scope="module")
 def twins(run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory) -> RunOutput:
-    """A run of scenarios that are alike in every word, a red and a green one of each, drawn."""
+    """Run scenarios with identical texts, a red and a green one of each, and draw the report."""
     report_tool.prepare()
     output = run_behave(tmp_path_factory.mktemp("twins") / "project", "--tags=@twins", "--junit")
     html.draw(output.folder / "allure-results")
@@ -96,7 +96,7 @@ def test_the_report_is_one_file_that_loads_nothing_from_elsewhere(page: Path) ->
     assert "Content-Security-Policy" in text
 
 
-def test_the_report_counts_what_the_run_told(data: dict[str, str], everything: RunOutput) -> None:
+def test_the_report_counts_the_results_of_the_run(data: dict[str, str], everything: RunOutput) -> None:
     statistic = json.loads(data["widgets/statistic.json"])
     assert statistic["total"] == len(everything.results)
     kinds = _kinds(everything)
@@ -121,7 +121,7 @@ def test_the_report_sorts_failures_by_what_is_to_be_done(data: dict[str, str], e
 
 
 def _kinds(output: RunOutput) -> Counter[str]:
-    """How many results of each outcome were told."""
+    """Count the results of each outcome."""
     return Counter(kind for title in output.results for kind in output.label(title, "outcome"))
 
 

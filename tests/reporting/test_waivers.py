@@ -22,7 +22,7 @@ HERE = "sut.example"
 REASON = "Staging gets its journal with the next release."
 BLIND = "Checks: not testable here"
 CHECKS = "features/a_checks.feature"
-TWO = (CHECKS, "-n", "^not testable here$", "-n", "^told more$", "--junit")
+TWO = (CHECKS, "-n", "^not testable here$", "-n", "^more details$", "--junit")
 
 WithWaivers = Callable[..., "RunOutput"]
 
@@ -122,14 +122,14 @@ def test_a_waiver_of_another_target_does_not_apply_here(run: WithWaivers) -> Non
             f"({REASON.rstrip('.')}): make it testable and remove the line, or agree on a later day.",
         ),
         (
-            row("Checks: told more"),
-            f"plan/waivers.tsv:3 of the run: the waiver for “Checks: told more” is no longer needed, because "
-            f"{HERE} shows it: remove the line “{row('Checks: output more')}”.",
+            row("Checks: more details"),
+            f"plan/waivers.tsv:3 of the run: the waiver for “Checks: more details” is no longer needed, because "
+            f"{HERE} shows it: remove the line “{row('Checks: more details')}”.",
         ),
         (
-            row("Checks: told less", "other.example"),
-            "plan/waivers.tsv:3 of the run: no scenario is called “Checks: told less”: correct the name, or "
-            f"remove the line “{row('Checks: output less', 'other.example')}”.",
+            row("Checks: less details", "other.example"),
+            "plan/waivers.tsv:3 of the run: no scenario is called “Checks: less details”: correct the name, or "
+            f"remove the line “{row('Checks: less details', 'other.example')}”.",
         ),
     ],
     ids=["over", "not needed", "of no scenario"],
@@ -186,7 +186,7 @@ def test_waivers_that_cannot_be_read_end_the_run_before_it_begins(
     output = run(rows, "--tags=@critical")
     assert output.status == 2
     assert output.last_line.startswith(sentence)
-    assert "told more" not in output.console
+    assert "more details" not in output.console
     assert output.results == {}
 
 

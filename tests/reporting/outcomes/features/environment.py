@@ -21,19 +21,19 @@ CANARY = "canary-7Hx2/qP+9"
 
 
 class UnusableError(Exception):
-    """As bad settings are told."""
+    """An error like that of wrong settings."""
 
     exit_status = 2
 
 
 class AuditError(AssertionError):
-    """As the audit after a scenario tells that the books do not agree."""
+    """An error like that of an audit after a scenario."""
 
     title = "The books agree"
 
 
 def audit(asked: str) -> None:
-    """An audit as it runs after a scenario: a table in a section of its own, and a verdict."""
+    """Audit like after a real scenario: attach a table in a section, then pass or fail."""
     if asked == "differs-untitled":
         raise AssertionError("Acme has a row too many.")
     with evidence.section(AuditError.title):

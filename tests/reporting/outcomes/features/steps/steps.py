@@ -139,8 +139,8 @@ def ledger(context: Any) -> None:
     thread.join()
 
 
-@when("the report is told more")
-def told(context: Any) -> None:
+@when("the report gets more details")
+def add_details(context: Any) -> None:
     allure.dynamic.title("A title given while it ran")
     allure.dynamic.severity(allure.severity_level.BLOCKER)
     allure.dynamic.label("owner", "billing")
@@ -185,7 +185,7 @@ ENDINGS: dict[str, Callable[[], object]] = {
     "sys.exit(0) in a thread": lambda: in_a_thread(sys.exit, 0),
     "an error in a thread": lambda: in_a_thread(throw, ValueError("no such column: purse")),
     "os._exit(0) in a thread": lambda: in_a_thread(os._exit, 0),
-    "an error that can't be told": lambda: throw(UnreadableError()),
+    "an error without a readable message": lambda: throw(UnreadableError()),
 }
 
 
