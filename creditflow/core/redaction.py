@@ -16,7 +16,7 @@ import secrets
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 SHORTEST_SECRET = 6
@@ -150,16 +150,6 @@ class Redactor:
     def clean_bytes(self, data: bytes) -> bytes:
         """Return the bytes with every secret replaced; bytes that are not UTF-8 stay unchanged."""
         return self.clean(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-
-    def clean_value(self, value: Any) -> Any:
-        """Return a plain value (dict, list, tuple, text or number) with every text and key cleaned."""
-        if isinstance(value, str):
-            return self.clean(value)
-        if isinstance(value, dict):
-            return {self.clean_value(key): self.clean_value(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.clean_value(item) for item in value]
-        return value
 
     def begins_at(self, text: str) -> int:
         """Return where a known secret may begin that the end of the text cuts off; else the length of the text."""

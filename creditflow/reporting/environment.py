@@ -26,7 +26,7 @@ class Environment:
     def write(self, folder: Path) -> None:
         """Write the facts beside the results, if there are any."""
         if self._facts:
-            facts = redactor.clean_value(self._facts)
+            facts = {redactor.clean(name): redactor.clean(value) for name, value in self._facts.items()}
             lines = [f"{_key(name)}={_value(value)}\n" for name, value in facts.items()]
             (folder / NAME).write_text("".join(lines), encoding="utf-8")
 

@@ -6,7 +6,6 @@ is ignored. An attachment never makes a scenario fail.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -29,12 +28,6 @@ _STYLE = (
 def attach_text(name: str, text: str) -> None:
     """Attach a text."""
     _attach(name, text, attachment_type.TEXT)
-
-
-def attach_json(name: str, value: Any) -> None:
-    """Attach a value as indented JSON; objects that JSON does not support become text."""
-    cleaned = redactor.clean_value(value)
-    _attach(name, json.dumps(cleaned, indent=2, ensure_ascii=False, default=str), attachment_type.JSON)
 
 
 def attach_table(

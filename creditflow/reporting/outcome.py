@@ -99,7 +99,7 @@ class Problem:
             kind = Kind.UNCHECKED if isinstance(error, NothingCheckedError) else kind
             kind = Kind.NOT_TESTABLE if isinstance(error, NotTestableError) else kind
             kind = Kind.MISSING if isinstance(error, EndpointMissingError) else kind
-        return cls(kind, where, sentence(error, kind), error)
+        return cls(kind, where, sentence(error), error)
 
     @property
     def ends_the_run(self) -> bool:
@@ -281,7 +281,7 @@ def _why_untested(scenario: Scenario, run_problems: Iterable[Problem]) -> str:
     return "It did not run: the run ended before it."
 
 
-def sentence(error: BaseException, kind: Kind | None = None) -> str:
+def sentence(error: BaseException) -> str:
     """Return the message of an exception, with its type in front unless the message is a sentence of the suite."""
     text = _words(error)
     if isinstance(error, KeyboardInterrupt):

@@ -56,7 +56,7 @@ def every_way(context: Any) -> None:
         file = Path(folder, "text.txt")
         file.write_text(text(), "utf-8")
         allure.attach.file(str(file), name=text())
-    evidence.attach_json(text(), {text(): {"deep": [text()]}})
+    evidence.attach_text(text(), json.dumps({text(): {"deep": [text()]}}))
     with evidence.section(text()):
         evidence.attach_text("within", text())
     allure.dynamic.title(text())

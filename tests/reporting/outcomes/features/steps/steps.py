@@ -1,6 +1,7 @@
 # mypy: disable-error-code="no-untyped-call"
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -132,7 +133,7 @@ def secret_fails(context: Any) -> None:
 def ledger(context: Any) -> None:
     rows = [("the individual user", 10000, 9991, 9991, ""), ("Acme", 10000, 9991, 10000, "9 too few")]
     evidence.attach_table("Ledger", ("who", "before", "after", "expected", "differs"), rows, marked=[1])
-    evidence.attach_json("Answer", {"key": CANARY, "credits": 9991})
+    evidence.attach_text("Answer", json.dumps({"key": CANARY, "credits": 9991}))
     evidence.attach_text("Log", "line one\nline two")
     thread = threading.Thread(target=evidence.attach_text, args=("From a thread", "side by side"))
     thread.start()
@@ -255,6 +256,6 @@ def odd(context: Any) -> None:
     print(ODD)
     print(ODD, file=sys.stderr)
     evidence.attach_text("odd", ODD)
-    evidence.attach_json("odd", {"odd": ODD})
+    evidence.attach_text("odd", json.dumps({"odd": ODD}))
     allure.dynamic.parameter("odd", ODD)
     raise ValueError(ODD)
