@@ -39,10 +39,10 @@ class _TimeLimit:
 
     def sentence(self) -> str:
         open_waits = waits.now()
-        services = " and ".join(f"for {service} since {seconds:.1f} s" for service, seconds in open_waits[:3])
+        services = " and ".join(f"for {service} ({seconds:.1f} s)" for service, seconds in open_waits[:3])
         return (
             f"{self.what} took longer than {self.seconds:g} s and was ended, "
-            f"{f'waiting {services}' if services else 'waiting for none of the systems'}: "
+            f"{f'waiting {services}' if services else 'waiting for no system'}: "
             f"check {open_waits[0][0] if open_waits else 'this machine'}, or raise {self.setting}."
         )
 
