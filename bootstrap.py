@@ -1,6 +1,6 @@
-"""Makes the environment that the suite runs in: `python3 bootstrap.py [--tests]`.
+"""Makes the virtual environment of the suite: `python3 bootstrap.py [--tests]`.
 
-Every Python can read this file, so that an old one can say that it is too old; `sandbox/install.py` works.
+Every Python can read this file, so that an old one can print what is needed. `sandbox/install.py` does the work.
 """
 
 import sys
@@ -10,7 +10,7 @@ NEWEST = (3, 14)
 
 
 def refusal():  # type: () -> str
-    """Return the sentence for a Python that is not supported; empty for one that is."""
+    """Return a message if this Python is not supported, else an empty string."""
     if OLDEST <= sys.version_info[:2] <= NEWEST:
         return ""
     here = ".".join(str(part) for part in sys.version_info[:2])
@@ -18,7 +18,7 @@ def refusal():  # type: () -> str
 
 
 def main():  # type: () -> int
-    """Install what is missing; returns the exit status, 2 with one sentence when it can't be done."""
+    """Install what is missing; return the exit status, 2 if this Python is not supported."""
     if refusal():
         sys.stderr.write(refusal() + "\n")
         return 2

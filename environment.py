@@ -1,4 +1,4 @@
-"""Found by behave where it is started in a folder of the project that has no features, such as `tests`."""
+"""The hooks that behave finds when it is started in a folder without features, such as `tests`."""
 
 from creditflow.reporting import from_anywhere
 

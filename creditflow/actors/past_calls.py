@@ -14,4 +14,4 @@ def place_this_month(target: Target, person: Person, count: int) -> None:
 
 def place_last_month(target: Target, person: Person, count: int) -> None:
     """Record calls of a person in the last second of the month before."""
-    target.grants.place_calls(person.id, count, period.last_moment_of_the_last())
+    target.grants.place_calls(person.id, count, period.end_of_the_previous())

@@ -9,10 +9,10 @@ from itertools import groupby
 
 from creditflow.cleanup.journal import CURE, Journal, display_path
 from creditflow.cleanup.resources import Resource
-from creditflow.core.ending import told
+from creditflow.core.ending import message_of
 from creditflow.core.errors import ExpectedError
 from creditflow.core.interruption import RemovalInterruptedError, interruption
-from creditflow.core.run_limits import TimeLimitError, deadlines
+from creditflow.core.run_limits import TimeLimitError, time_limits
 
 Removal = Callable[[], object]
 
@@ -38,7 +38,7 @@ class _Finalizer:
         except Exception as error:
             return str(error) or type(error).__name__
         except BaseException as error:
-            return told(error, "The removal").removesuffix(".")
+            return message_of(error, "The removal").removesuffix(".")
         return ""
 
 
@@ -77,7 +77,7 @@ class Cleanup:
         finalizers, self._finalizers = self._finalizers[::-1], []
         errors: dict[_Finalizer, str] = {}
         try:
-            with interruption.removing(), deadlines.afterwards("The removal"):
+            with interruption.removing(), time_limits.afterwards("The removal"):
                 interruption.settle()
                 self._run(finalizers, errors)
         except (RemovalInterruptedError, TimeLimitError) as why:

@@ -1,1 +1,1 @@
-"""What every room may use: errors, names, prices, redaction, time limits, polling. Imports no other room."""
+"""Errors, names, prices, redaction, time limits and polling, for every room. Imports no other room."""

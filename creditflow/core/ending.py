@@ -1,7 +1,7 @@
-"""What would end the process or a thread without a verdict, turned into an error that every output tells.
+"""Turns what would end the process or a thread early into an error that every output reports.
 
-`sys.exit`, a cancelled task, a `KeyboardInterrupt` that no signal sent and their like pass every `except Exception`,
-so that a run would end with removal undone and scenarios unsaid, with exit status 0 even.
+`sys.exit`, a cancelled task and a `KeyboardInterrupt` without a signal pass every `except Exception`. Without this
+module such a run would skip the clean-up, leave scenarios out of the report, and could exit with status 0.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from creditflow.core.run_limits import Alarm
 
 
 class ContainedExitError(Exception):
-    """A step, hook, clean-up or formatter would have ended the process; the sentence says which, and by what."""
+    """A step, hook, clean-up or formatter tried to end the process; the message names it and how."""
 
 
 class ProcessExit(BaseException):
-    """Raised in place of `os._exit`, which would leave nothing to be told."""
+    """Raised in place of `os._exit`, which would end the process without a report."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -30,22 +30,22 @@ class ProcessExit(BaseException):
         return f"os._exit({self.status})"
 
 
-def is_ours(error: BaseException) -> bool:
-    """Whether the suite itself raised it to break something off: a signal that came, or a deadline that passed."""
+def is_own_interruption(error: BaseException) -> bool:
+    """Return whether the suite raised it to interrupt its own work, after a signal or when a time limit passed."""
     return isinstance(error, Alarm) or (isinstance(error, KeyboardInterrupt) and bool(interruption.signal))
 
 
-def told(error: BaseException, what: str) -> str:
-    """The sentence for an error that is no `Exception`; `what` names who raised it."""
+def message_of(error: BaseException, what: str) -> str:
+    """Return the message for an error that is not an `Exception`; `what` names the code that raised it."""
     if isinstance(error, SystemExit | ProcessExit):
-        return f"{what} ended the process: {shown(error)}; let it raise an error instead."
+        return f"{what} ended the process: {_shown(error)}; raise an error instead."
     if isinstance(error, KeyboardInterrupt):
-        return f"{what} raised KeyboardInterrupt, and no signal had come."
-    return f"{what} raised {shown(error)}, which is no Exception and would have ended the run."
+        return f"{what} raised KeyboardInterrupt without a signal."
+    return f"{what} raised {_shown(error)}, which is not an Exception and would have ended the run."
 
 
-def shown(error: BaseException) -> str:
-    """An error as Python writes it, or its type where it can't be written."""
+def _shown(error: BaseException) -> str:
+    """Return the `repr` of an error, or its type if `repr` fails."""
     try:
         return repr(error)
     except Exception:
@@ -54,27 +54,27 @@ def shown(error: BaseException) -> str:
 
 @contextmanager
 def contained(what: str) -> Iterator[None]:
-    """Turn whatever is no `Exception` into one, but for what the suite itself breaks off.
+    """Turn any error that is not an `Exception` into one, except the suite's own interruptions.
 
     Args:
-        what: who is at work, for the beginning of the sentence, such as "The step".
+        what: the code that runs, as the first words of the message, such as "The step".
 
     Raises:
-        ContainedExitError: with the place where it came from.
+        ContainedExitError: with the traceback of the original error.
     """
     try:
         yield
     except Exception:
         raise
     except BaseException as error:
-        if is_ours(error):
+        if is_own_interruption(error):
             raise
-        raise ContainedExitError(told(error, what)).with_traceback(error.__traceback__) from None
+        raise ContainedExitError(message_of(error, what)).with_traceback(error.__traceback__) from None
 
 
 @contextmanager
 def without_exit() -> Iterator[None]:
-    """Let `os._exit` raise `ProcessExit` in this process; one that was forked off still ends by it."""
+    """Make `os._exit` raise `ProcessExit` in this process; forked processes still end."""
     exit_at_once, process = os._exit, os.getpid()
 
     def refused(status: int) -> Any:

@@ -1,4 +1,4 @@
-"""What can keep a scenario from a verdict, each told in one sentence for the reader of the report."""
+"""The suite's own errors. Each message is one sentence for the reader of the report."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ _SETTINGS = {
     "LiteLLM": "LITELLM_URL",
     "The provider stand-in": "PROVIDER_URL",
 }
-"""The setting that names a service."""
+"""The setting that contains the address of each service."""
 
 
 class ExpectedError(Exception):
-    """What its sentence says is all that a reader needs: where in the suite it was found out tells nothing more."""
+    """An expected error whose message is complete; reports leave out the traceback."""
 
 
 class ServiceUnavailableError(ExpectedError):
-    """A system of the target does not answer, or answers so that nothing can be read from it.
+    """A system of the target does not answer, or its answer can't be read.
 
     Args:
         service: its name, such as "Keycloak" or "PostgreSQL (lago)".
-        address: where it was asked.
+        address: its address.
         what: what happened, in words that follow "Keycloak at http://...".
-        cure: what to try next; by default to start it, look into its log or correct the setting that names it.
+        cure: what to try next. The default is to start it, read its log, or correct its setting.
     """
 
     def __init__(self, service: str, address: str, what: str, cure: str = "") -> None:
         self.service, self.address, self.what = service, address, what
-        setting = _SETTINGS.get(service, "the setting that names it")
+        setting = _SETTINGS.get(service, "the setting with its address")
         super().__init__(
             f"{service} at {address} {what}: {cure or f'start it, look into its log, or correct {setting}'}."
         )
 
 
 class EndpointMissingError(ExpectedError):
-    """The target's Ops-Center does not have an endpoint of the plan, so that what needs it can't be judged."""
+    """The target's Ops-Center lacks an endpoint of the plan, so what needs the endpoint can't be judged."""
 
-    def __init__(self, method: str, path: str, number: str, said: str) -> None:
-        super().__init__(f"This Ops-Center has no {method} {path} ({number} of the plan): it answered {said}.")
+    def __init__(self, method: str, path: str, number: str, answer: str) -> None:
+        super().__init__(f"This Ops-Center has no {method} {path} ({number} of the plan): it answered {answer}.")
 
 
 class NotTestableError(AssertionError):
-    """The target can't show what the scenario asks for; the sentence says what would make it testable."""
+    """The target can't show what the scenario asks for; the message says what would make it testable."""
 
     def __init__(self, what: str, cure: str) -> None:
         super().__init__(f"Not testable here: {what}. To make it testable: {cure}.")
 
 
 class NothingCheckedError(Exception):
-    """A step that states an outcome compared nothing; the sentence says which, and what to do."""
+    """A step that states an outcome compared nothing; the message names the step and what to do."""
 
 
 class CannotRunError(Exception):
-    """The run can't begin: a setting, a missing service or table; the sentence says what, where and what to do."""
+    """The run can't begin, because of a setting, service or table; the message says what is wrong and what to do."""
 
     exit_status = 2

@@ -1,10 +1,10 @@
-"""Expectations: expected and found are compared exactly, and a mismatch reads as a sentence with what was recorded.
+"""Expectations: values are compared exactly, and a mismatch is one sentence with what the systems recorded.
 
-A failure begins with the person and the system, then says what was expected, then what the systems recorded. Figures
-are written as people write them (9,991).
+A failure names the person and the system, then what was expected, then what the systems recorded. Figures have
+thousands separators (9,991).
 
-Every check of the suite is made here and counted (:data:`checks`), so that a step which claims an outcome and compares
-nothing is found out.
+Every check of the suite is made here and counted (:data:`checks`). A step that states an outcome and makes no check is
+an error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from creditflow.core.errors import NothingCheckedError, NotTestableError
 
 
 class Checks:
-    """Counts the checks that were made, by whichever thread, green or red."""
+    """Counts the checks of all threads, passed and failed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,17 +28,17 @@ class Checks:
 
     @property
     def made(self) -> int:
-        """How many checks were made so far."""
+        """The number of checks so far."""
         return self._made
 
     def made_one(self) -> None:
-        """Count one check more."""
+        """Count one more check."""
         with self._lock:
             self._made += 1
 
 
 checks = Checks()
-"""The checks of this process; the runner looks whether a step that claims an outcome made any."""
+"""The checks of this process; the runner requires at least one of a step that states an outcome."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Finding:
 
 
 def _same(found: Any, expected: Any) -> bool:
-    """Whether two values are equal and of one kind, and so is each of their parts: 9.0 is no 9."""
+    """Return whether two values have the same type and value, and so do their parts: 9.0 is not 9."""
     if type(found) is not type(expected) or found != expected:
         return False
     return not isinstance(found, list | tuple) or all(map(_same, found, expected))
@@ -79,18 +79,18 @@ def agree(findings: Iterable[Finding], recorded: Callable[[], str] = lambda: "")
     """Require every finding to be as expected.
 
     Args:
-        findings: what was looked up, usually the same figure in several systems.
-        recorded: what the systems recorded about it; asked only when something disagrees.
+        findings: usually the same figure in several systems.
+        recorded: returns what the systems recorded about it; called only for a mismatch.
 
     Raises:
-        AssertionError: with every finding that disagrees, then what was recorded.
-        NothingCheckedError: there is no finding, so that anything would agree.
+        AssertionError: with every finding that differs, then what was recorded.
+        NothingCheckedError: there is no finding.
     """
     looked_up = list(findings)
     if not looked_up:
         raise NothingCheckedError(
-            "Nothing was checked: there is nothing to compare; see whether the feature's table has rows and whether "
-            "the target gave anything to look at."
+            "Nothing was checked: there is nothing to compare; check that the feature's table has rows and that the "
+            "target returned any data."
         )
     checks.made_one()
     wrong = [finding.sentence() for finding in looked_up if not finding.agrees]
@@ -99,7 +99,7 @@ def agree(findings: Iterable[Finding], recorded: Callable[[], str] = lambda: "")
 
 
 def holds(condition: bool, sentence: str, recorded: Callable[[], str] = lambda: "") -> None:
-    """Require a condition; the sentence says what is wrong when it does not hold."""
+    """Require a condition; the sentence says what is wrong if it is false."""
     checks.made_one()
     if not condition:
         raise AssertionError("; ".join(part for part in (sentence.rstrip("."), recorded()) if part) + ".")
@@ -107,7 +107,7 @@ def holds(condition: bool, sentence: str, recorded: Callable[[], str] = lambda: 
 
 @contextmanager
 def about(who: str, recorded: Callable[[], str]) -> Iterator[None]:
-    """Say of whom a check within speaks when it is red, and what the systems recorded of them."""
+    """Add to each failed check of this block the person it is about, and what the systems recorded about them."""
     try:
         yield
     except NotTestableError:
@@ -117,7 +117,7 @@ def about(who: str, recorded: Callable[[], str]) -> Iterator[None]:
 
 
 def verdict(check: Callable[[], None]) -> str | None:
-    """What a check says when it is red; None when it is green."""
+    """Return the message of a check that fails, or None if it passes."""
     try:
         check()
     except AssertionError as red:
@@ -126,7 +126,7 @@ def verdict(check: Callable[[], None]) -> str | None:
 
 
 def written(value: Any) -> str:
-    """A value as people write it: 9,991; none; lists and tables as words."""
+    """Return a value as people write it: 9,991; none; yes; lists and tables as words."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -141,17 +141,17 @@ def written(value: Any) -> str:
 
 
 def _listed(parts: list[str]) -> str:
-    """Parts in their order, those that repeat with their number: "9, 48 and 10 times 100"."""
+    """Join parts in their order and count repeated ones: "9, 48 and 10 times 100"."""
     runs = [(part, len(list(same))) for part, same in groupby(parts)]
-    said = [part if number == 1 else f"{number:,} times {part}" for part, number in runs]
-    return " and ".join(part for part in (", ".join(said[:-1]), *said[-1:]) if part) or "none"
+    words = [part if number == 1 else f"{number:,} times {part}" for part, number in runs]
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part) or "none"
 
 
-def counted(number: int, thing: str) -> str:
-    """A number and its thing: "no charges", "1 charge", "9,991 credits"."""
-    return f"{'no' if number == 0 else f'{number:,}'} {thing}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "no charges", "1 charge", "9,991 credits"."""
+    return f"{'no' if number == 0 else f'{number:,}'} {noun}{'' if number == 1 else 's'}"
 
 
 def times(number: int) -> str:
-    """How often: never, once, twice, 3 times."""
+    """Return how often something happened: never, once, twice, 3 times."""
     return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number:,} times")

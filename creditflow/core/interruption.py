@@ -1,7 +1,7 @@
-"""What SIGINT and SIGTERM do to a run: the scenario ends where it is, removal is not disturbed, results are complete.
+"""Handles SIGINT and SIGTERM: the scenario stops, the clean-up still runs, and the results are complete.
 
-A signal breaks into a step or a hook at once. Anywhere else it is noted, and the run ends at the next scenario. One
-more signal while things are removed ends the removal: what is left is journalled.
+A signal interrupts a step or a hook at once. Anywhere else it is recorded, and the run ends before the next scenario.
+A second signal during the clean-up ends the clean-up; the journal contains what is left.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from contextlib import contextmanager
 from types import FrameType
 
 SETTLES_S = 1.0
-"""Seconds within which what was under way when the signal came has come to its end."""
+"""Seconds after a signal in which requests that were under way come to their end."""
 
 
 class RemovalInterruptedError(Exception):
-    """A second signal came while things were removed."""
+    """A second signal came during the clean-up."""
 
 
 class Interruption:
-    """The signals that came.
+    """The signals that this process received.
 
     Attributes:
-        signal: the number of the first; 0 while none came.
-        given_up: whether one more came while things were removed.
+        signal: the number of the first signal; 0 if there was none.
+        given_up: whether another signal came during the clean-up.
     """
 
     def __init__(self) -> None:
         self.signal = 0
         self.given_up = False
-        self._breaks_in = False
+        self._interruptible = False
         self._removing = False
         self._settled = 0.0
         self._came = itertools.count()
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM; in another thread than the main one nothing can be taken."""
+    def handled(self) -> Iterator[None]:
+        """Handle SIGINT and SIGTERM. Outside the main thread this does nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -52,22 +52,22 @@ class Interruption:
                 signal.signal(number, handler)
 
     @contextmanager
-    def breaks_in(self) -> Iterator[None]:
-        """Let the first signal raise `KeyboardInterrupt` in what follows; at once where it has come already."""
+    def interruptible(self) -> Iterator[None]:
+        """Let the first signal raise `KeyboardInterrupt` in this block, also if it came earlier."""
         if self.signal:
             raise KeyboardInterrupt
         try:
-            self._breaks_in = True
+            self._interruptible = True
             yield
         finally:
-            self._breaks_in = False
+            self._interruptible = False
 
     @contextmanager
     def removing(self) -> Iterator[None]:
-        """Let only a second signal disturb what follows.
+        """Let only a second signal interrupt this block.
 
         Raises:
-            RemovalInterruptedError: the second signal has come, before or during it.
+            RemovalInterruptedError: a second signal came, before or in the block.
         """
         if self.given_up:
             raise RemovalInterruptedError
@@ -78,14 +78,14 @@ class Interruption:
             self._removing = False
 
     def settle(self) -> None:
-        """After a signal, wait until what was under way has ended; without one do nothing."""
+        """After a signal, wait until requests under way have ended; without a signal do nothing."""
         if self.signal:
             threading.Event().wait(self._settled - time.monotonic())
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if next(self._came) == 0:  # in one step, as one signal may come while another is taken
+        if next(self._came) == 0:  # atomic, because a signal may come while another is handled
             self.signal, self._settled = number, time.monotonic() + SETTLES_S
-            if self._breaks_in:
+            if self._interruptible:
                 raise KeyboardInterrupt
         elif self._removing:
             self.signal, self.given_up = self.signal or number, True
@@ -93,4 +93,4 @@ class Interruption:
 
 
 interruption = Interruption()
-"""Of this process, which has one main thread."""
+"""The signals of this process."""

@@ -1,4 +1,4 @@
-"""Waiting with a deadline: for what comes a moment later, and for what must not come."""
+"""Polls with a time limit: until a check passes, or to see that something does not happen."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from creditflow.core import expect
 from creditflow.core.errors import NotTestableError
 
 PAUSE = 0.1
-"""Seconds between two looks."""
+"""Seconds between two attempts."""
 
 
 def soon(check: Callable[[], None], seconds: float, pause: float = PAUSE) -> None:
-    """Ask again until a check holds.
+    """Repeat a check until it passes.
 
     Args:
-        check: raises `AssertionError` as long as it does not hold.
-        seconds: the deadline; with 0 it is asked once.
-        pause: seconds between two looks.
+        check: raises `AssertionError` as long as it fails.
+        seconds: the time limit; 0 means one attempt.
+        pause: seconds between two attempts.
 
     Raises:
-        AssertionError: what the check said last, of its own kind, and for how long it was asked.
-        NotTestableError: at once, because waiting does not make it testable.
+        AssertionError: the last failure of the check, of the same type, with the time limit before its message.
+        NotTestableError: at once, because a later attempt can't succeed either.
     """
     try:
         Retrying(
@@ -36,10 +36,10 @@ def soon(check: Callable[[], None], seconds: float, pause: float = PAUSE) -> Non
 
 
 def never(happened: Callable[[], bool], seconds: float, sentence: str) -> None:
-    """Watch for what must not come, for a stated time.
+    """Require that something does not happen within a time. Other errors of `happened` are raised unchanged.
 
     Raises:
-        AssertionError: with the sentence, when it came; whatever else keeps it from being seen is raised as it is.
+        AssertionError: it happened; the message is `sentence`.
     """
     watching = Retrying(
         stop=stop_after_delay(seconds),

@@ -1,6 +1,6 @@
-"""The price list that a feature states, and what a request costs by it.
+"""The price list of a feature, and the cost of a request.
 
-The list comes from the feature file, never from the system under test (plan, "Credit Costs (100 tokens)").
+The prices come from the feature file, never from the system under test (plan, "Credit Costs (100 tokens)").
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ MODELS = {
     "GPT-4-turbo": "openai/gpt-4-turbo",
     "Claude-3-Sonnet": "anthropic/claude-3-sonnet",
 }
-"""The plan's names of the models, and what the API calls them."""
-
+"""The plan's names of the models, and their names in the API."""
 
 PLAN = {"GPT-3.5-turbo": 9, "GPT-4": 48, "GPT-4-turbo": 24, "Claude-3-Sonnet": 15}
-"""The plan's own prices (section "Credit Costs (100 tokens)"), for features that state none."""
+"""The plan's own prices (section "Credit Costs (100 tokens)"), for features without a price list."""
 
 
 class PriceList:
-    """Credits for 100 tokens, by the plan's name of the model."""
+    """Credits for 100 tokens of each model, by the plan's name of the model."""
 
     def __init__(self, credits: Mapping[str, int]) -> None:
         if unknown := set(credits) - set(MODELS):
@@ -29,16 +28,17 @@ class PriceList:
         self.credits = dict(credits)
 
     def charge(self, model: str, tokens: int) -> int:
-        """Credits that a request of so many tokens costs: half a credit rounds up, and no request is free.
+        """Return the credits that a request costs; see :func:`charge`.
 
-        Raises `KeyError` for a model without a price.
+        Raises:
+            KeyError: the model has no price.
         """
         return charge(self.credits[model], tokens)
 
 
 def charge(rate: int, tokens: int) -> int:
-    """Credits that tokens cost at a rate for 100 of them: half a credit rounds up, and no request is free.
+    """Return the credits that tokens cost at a rate for 100 tokens: half a credit rounds up, and no request is free.
 
-    Contract, "The LLM request", Charge.
+    Source: contract, "The LLM request", Charge.
     """
     return max(1, (rate * tokens + 50) // 100)

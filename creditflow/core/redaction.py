@@ -1,48 +1,38 @@
-"""Keeps secrets out of everything that the suite writes: console, report, attachments, logs, files and errors.
+"""Finds secrets in text and replaces them, for everything that the suite writes.
 
-A secret is known by its value, once :meth:`Redactor.learn` was told it, and by its shape, for those that nobody told
-us of. What is written instead is a short mark that is the same for the same secret throughout a run, so that a reader
-still sees whether two lines speak of one key or of two.
-
-:func:`redact_output` makes whatever this process prints and logs pass the redactor; what is written to files passes it
-where it is written (`creditflow/reporting`).
+A secret is found by its value, after :meth:`Redactor.learn`, or by its shape, such as that of a JWT. A short mark
+replaces it. The mark of a secret is the same throughout a run, so that a reader sees whether two lines contain the
+same key. :mod:`creditflow.core.redacted_output` applies the redactor to streams and logs.
 """
 
 from __future__ import annotations
 
-import atexit
 import base64
 import hashlib
 import html
-import io
 import json
-import logging
 import re
 import secrets
-import sys
 import threading
-import traceback
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, TextIO, cast
+from typing import NamedTuple
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-__all__ = ["RedactingStream", "Redactor", "redact_output", "redactor"]
-
 SHORTEST_SECRET = 6
-"""Characters. A shorter value ("admin") would black out ordinary words and is not learned."""
+"""Characters. A shorter value, such as "admin", would hide ordinary words and is not learned."""
 
 _NUMBER = re.compile(r"\d{1,11}")
-"""What may as well be a count of credits or tokens."""
+"""A value that may be a number of credits or tokens."""
 
 _EDGE = 16
-"""Characters of a secret, from its beginning or up to its end, by which one that was cut is still known."""
+"""Characters at the beginning or the end of a secret by which a truncated secret is still found."""
 
 _GRAM = 4
-"""Characters by which it is seen at once that no secret begins at a place."""
+"""Characters that show quickly that no secret begins at a position."""
 
 _LONG = 200
-"""Characters. The longer ones are tokens, whose end alone, a part of a signature, opens nothing."""
+"""Characters. Longer secrets are tokens; their last characters, a part of the signature, are useless alone."""
 
 _SHAPES = (
     # RFC 7519; then RFC 6750 and RFC 7617; keys of OpenAI, OpenRouter and LiteLLM; RFC 3986; names of secrets
@@ -64,20 +54,20 @@ _SHAPES = (
         ),
     ),
 )
-"""What looks like a secret, each after the words, in small letters or as they are, without which nothing does.
+"""The shapes of secrets. Each pattern has hints: texts without any of them, also in lower case, can't match it.
 
-`name=value` is one unless the value is a name itself, as in a line of source code.
+`name=value` is a secret unless the value is a name itself, as in a line of source code.
 """
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
-"""What is written alike everywhere (RFC 3986 section 2.3)."""
+"""Characters that every encoding leaves as they are (RFC 3986 section 2.3)."""
 
 _GAP = re.compile(r"(?:\r?\n|\\r\\n|\\n|<br ?/?>)[ \t>|│]*")
 _ENDS = ("\n", "\\n", "<br")
-"""How a long line was broken: the line's end, also as JSON or HTML write it, and what leads the next line in."""
+"""Line breaks, also as JSON or HTML write them, with the indentation of the next line."""
 
 _WORD = re.compile(r"[\w%+/=.~\\&;#:@!$*-]{12,}")
-"""What a secret is looked for in; prose, figures and markup have few words that are as long."""
+"""The words in which secrets are searched; prose, figures and markup contain few words of this length."""
 
 
 class _Span(NamedTuple):
@@ -102,12 +92,12 @@ class _Form(NamedTuple):
 
     @property
     def partly(self) -> bool:
-        """Whether a part of it is enough to know it by."""
+        """Whether a part of it is enough to find it."""
         return len(self.text) >= _EDGE + 4
 
     @property
     def enough(self) -> int:
-        """Characters, from either end, that show it."""
+        """The number of characters, from either end, that are enough to find it."""
         return max(_EDGE, min(len(self.text) // 2, 4 * _EDGE)) if self.partly else len(self.text)
 
 
@@ -126,10 +116,10 @@ class Redactor:
         self._longest = 0
 
     def learn(self, *values: str | None) -> None:
-        """Know these values from now on, also URL-encoded, in base64, and escaped as in JSON, HTML and Python.
+        """Learn secret values; they are found also URL-encoded, in base64, and escaped as in JSON, HTML and Python.
 
-        Of an address such as `postgresql://user:password@host/name` only the password is a secret. Values that are
-        empty, shorter than :data:`SHORTEST_SECRET` or a number of up to 11 digits are none.
+        In an address such as `postgresql://user:password@host/name` only the password is secret. Values that are
+        empty, shorter than :data:`SHORTEST_SECRET` or numbers of up to 11 digits are ignored.
         """
         with self._lock:
             for secret in (part for value in values if value for part in _parts(value)):
@@ -140,12 +130,12 @@ class Redactor:
                         self._add(_Form(text, mark))
 
     def mark(self, secret: str) -> str:
-        """What is written in place of a secret: six hex digits of a hash with a key that ends with the run."""
+        """Return the mark of a secret: six hex digits of a hash, whose key is new in every run."""
         digest = hashlib.blake2b(secret.encode(errors="surrogateescape"), key=self._key, digest_size=3)
         return f"‹secret {digest.hexdigest()}›"  # noqa: RUF001
 
     def clean(self, text: str) -> str:
-        """The same text with every known or recognisable secret replaced by its mark."""
+        """Return the text with every known or recognisable secret replaced by its mark."""
         if len(text) < SHORTEST_SECRET:
             return text
         spans = [*self._known_in(text), *self._shapes_in(text)]
@@ -158,21 +148,11 @@ class Redactor:
         return "".join([*cleaned, text[at:]])
 
     def clean_bytes(self, data: bytes) -> bytes:
-        """The same for the bytes of a text or of anything else; what is no UTF-8 stays as it is."""
+        """Return the bytes with every secret replaced; bytes that are not UTF-8 stay unchanged."""
         return self.clean(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
-    def clean_value(self, value: Any) -> Any:
-        """The same plain value (dicts, lists, tuples, text, numbers), each text and key in it cleaned."""
-        if isinstance(value, str):
-            return self.clean(value)
-        if isinstance(value, dict):
-            return {self.clean_value(key): self.clean_value(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.clean_value(item) for item in value]
-        return value
-
     def begins_at(self, text: str) -> int:
-        """Where a known secret may begin of which the text ends before the rest; the text's length if nowhere."""
+        """Return where a known secret may begin that the end of the text cuts off; else the length of the text."""
         squeezed = _Squeezed(text)
         end = len(squeezed.text)
         for at in range(max(0, end - self._longest), end - _GRAM + 1):
@@ -182,7 +162,7 @@ class Redactor:
         return len(text)
 
     def _add(self, form: _Form) -> None:
-        """Know one more spelling, by its first and last characters; what is known is only ever added to."""
+        """Index one more spelling by its first and last characters."""
         self._longest = max(self._longest, len(form.text))
         self._starting.setdefault(form.text[:_GRAM], []).append(form.text)
         for piece, forms in ((form.head, self._heads), (form.tail, self._tails)):
@@ -193,7 +173,7 @@ class Redactor:
                 forms.setdefault(piece, []).append(form)
 
     def _known_in(self, text: str) -> Iterator[_Span]:
-        """Where known secrets stand in a text, on one line and over several."""
+        """Find known secrets in a text, on one line and over several lines."""
         yield from self._values_in(text)
         if any(end in text for end in _ENDS):
             squeezed = _Squeezed(text)
@@ -208,7 +188,7 @@ class Redactor:
                 yield from _matched_backwards(self._tails[piece], text, at + len(piece))
 
     def _pieces_in(self, text: str) -> Iterator[tuple[int, str]]:
-        """Where the beginnings and ends of known secrets stand, and which."""
+        """Find the beginnings and ends of known secrets."""
         begins = self._in_words
         for found in _WORD.finditer(text):
             word, start = found.group(), found.start()
@@ -232,7 +212,7 @@ class Redactor:
 
 
 class _Squeezed:
-    """A text without its line breaks, and where each of its characters stood."""
+    """A text without its line breaks, with the original position of each character."""
 
     def __init__(self, text: str) -> None:
         kept, self._starts, self._shifts = [], [0], [0]
@@ -246,12 +226,12 @@ class _Squeezed:
         self.text = "".join([*kept, text[at:]]) if kept else text
 
     def origin(self, at: int) -> int:
-        """Where a character of the squeezed text stood."""
+        """Return the original position of a character."""
         return at + self._shifts[bisect_right(self._starts, at) - 1]
 
 
 def _matched(forms: Iterable[_Form], text: str, at: int) -> Iterator[_Span]:
-    """The spelling that stands at a place, or the one of which most does."""
+    """Find the spelling at a position: the longest complete one, else the one with the most matching characters."""
     whole = [form for form in forms if text.startswith(form.text, at)]
     if whole:
         longest = max(whole, key=lambda form: len(form.text))
@@ -263,7 +243,7 @@ def _matched(forms: Iterable[_Form], text: str, at: int) -> Iterator[_Span]:
 
 
 def _matched_backwards(forms: Iterable[_Form], text: str, end: int) -> Iterator[_Span]:
-    """The spelling of which most ends at a place."""
+    """Find the spelling with the most matching characters up to a position."""
     length, form = max(
         (_common(form.text[::-1], text[max(0, end - len(form.text)) : end][::-1]), form) for form in forms
     )
@@ -272,7 +252,7 @@ def _matched_backwards(forms: Iterable[_Form], text: str, end: int) -> Iterator[
 
 
 def _common(one: str, other: str) -> int:
-    """How many characters two texts have in common from their beginning."""
+    """Return the number of characters that two texts have in common at their beginning."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -281,7 +261,7 @@ def _common(one: str, other: str) -> int:
 
 
 def _apart(spans: list[_Span]) -> list[_Span]:
-    """Spans that overlap as one, with the mark of the longest of them."""
+    """Merge spans that overlap; a merged span has the mark of the longest one."""
     apart: list[_Span] = []
     length = 0
     for span in sorted(spans):
@@ -297,7 +277,7 @@ def _apart(spans: list[_Span]) -> list[_Span]:
 
 
 def _parts(value: str) -> set[str]:
-    """What of a value is secret: of an address with a host its password, of anything else all of it."""
+    """Return the secret parts of a value: the password of an address with a host, else the whole value."""
     try:
         address = urlsplit(value)
         if "://" in value and address.hostname:
@@ -308,7 +288,7 @@ def _parts(value: str) -> set[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """Every spelling in which a value may turn up in a log or an answer."""
+    """Return every spelling of a secret in a log or a response."""
     escaped = {secret} if _PLAIN.fullmatch(secret) else _escaped(secret)
     escaped |= {form for once in escaped - {secret} for form in _escaped(once)}
     encoded = {form for text in {secret, quote_plus(secret)} for form in _in_base64(text.encode(errors="replace"))}
@@ -317,7 +297,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def _escaped(text: str) -> set[str]:
-    """A text as URLs, JSON, HTML and Python write it."""
+    """Return a text as URLs, JSON, HTML and Python write it."""
     raw = text.encode(errors="replace")
     urls = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
     urls |= {re.sub(r"%[0-9A-F]{2}", lambda code: code.group().lower(), url) for url in urls}
@@ -326,10 +306,10 @@ def _escaped(text: str) -> set[str]:
 
 
 def _in_base64(raw: bytes) -> Iterator[str]:
-    """What base64 makes of a secret, alone and as a part of something longer, such as `user:secret`.
+    """Yield the base64 forms of a secret, alone and as part of a longer text such as `user:secret`.
 
-    A character stands for six bits, so that it depends on what comes before, by its length modulo 3 bytes; those
-    that a neighbour's bits have a share in are left out.
+    A base64 character encodes six bits, so the form depends on the number of bytes before the secret, modulo 3.
+    Characters that also encode bits of a neighbour are left out.
     """
     yield base64.b64encode(raw).decode().rstrip("=")
     for before in range(3):
@@ -337,131 +317,5 @@ def _in_base64(raw: bytes) -> Iterator[str]:
         yield encoded[-(-8 * before // 6) : 8 * (before + len(raw)) // 6]
 
 
-class RedactingStream:
-    """A text stream of which everything passes a redactor before it reaches the stream beneath.
-
-    Text is held back to the end of its line, and further where that may be the first part of a known secret, so that
-    one that is written in pieces or over several lines is still seen whole. Lines listed in `unsaid` are left out.
-    """
-
-    def __init__(self, beneath: TextIO, through: Redactor, unsaid: Iterable[str] = ()) -> None:
-        self._beneath = beneath
-        self._redactor = through
-        self._unsaid = frozenset(unsaid)
-        self._held = ""
-        self._lock = threading.RLock()
-
-    def write(self, text: str) -> int:
-        """Take text; pass on the lines that are complete."""
-        with self._lock:
-            self._held += text
-            self._pass_on(self._held.rfind("\n") + 1)
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """Take several texts."""
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None:
-        """Pass on an incomplete line too: a prompt or a progress bar is waiting to be seen."""
-        with self._lock:
-            self._pass_on(len(self._held))
-            self._beneath.flush()
-
-    def finish(self) -> None:
-        """Pass on everything: nothing more will come."""
-        with self._lock:
-            held, self._held = self._held, ""
-            self._say(held)
-            self._beneath.flush()
-
-    def close(self) -> None:
-        """Pass on everything and close the stream beneath."""
-        if not self._beneath.closed:
-            self.finish()
-            self._beneath.close()
-
-    @property
-    def buffer(self) -> io.RawIOBase:
-        """The same stream for bytes of UTF-8 text."""
-        return _Bytes(self)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._beneath, name)
-
-    def _pass_on(self, end: int) -> None:
-        if end:
-            end = min(end, self._redactor.begins_at(self._held[:end]))
-            said, self._held = self._held[:end], self._held[end:]
-            self._say(said)
-
-    def _say(self, text: str) -> None:
-        lines = text.splitlines(keepends=True)
-        said = "".join(line for line in lines if line.removesuffix("\n") not in self._unsaid)
-        if said:
-            cleaned = self._redactor.clean(said)
-            try:
-                self._beneath.write(cleaned)
-            except UnicodeEncodeError as error:
-                self._beneath.write(cleaned.encode(error.encoding, "backslashreplace").decode(error.encoding))
-
-
-class _Bytes(io.RawIOBase):
-    """The byte side of a redacting stream."""
-
-    def __init__(self, stream: RedactingStream) -> None:
-        self._stream = stream
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._stream.write(bytes(data).decode("utf-8", "replace"))
-        return len(data)
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-
-def redact_output(unsaid: Iterable[str] = ()) -> None:
-    """Let everything that this process prints and logs from now on pass the redactor, to its very end.
-
-    That takes in what Python itself prints of an exception that nobody caught, in any thread, and every record of a
-    log, whatever writes it where. A second call changes nothing.
-
-    Args:
-        unsaid: lines that are left out of what is printed.
-    """
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is not None and not isinstance(stream, RedactingStream):
-            redacting = RedactingStream(stream, redactor, unsaid)
-            setattr(sys, name, cast(TextIO, redacting))
-            atexit.register(_finish, redacting)
-    if logging.getLogRecordFactory() is not _record:
-        logging.setLogRecordFactory(_record)
-
-
-def _finish(stream: RedactingStream) -> None:
-    if not stream.closed:
-        stream.finish()
-
-
-def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:
-    """A record of a log without the secrets of its text and its trace."""
-    record = logging.LogRecord(*args, **kwargs)
-    try:
-        record.msg, record.args = redactor.clean(record.getMessage()), ()
-    except (TypeError, ValueError):
-        record.msg, record.args = f"{redactor.clean(str(record.msg))} (its values do not fit)", ()
-    if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
-        record.exc_text = redactor.clean("".join(traceback.format_exception(*record.exc_info)).rstrip())
-        record.exc_info = None
-    if record.stack_info:
-        record.stack_info = redactor.clean(record.stack_info)
-    return record
-
-
 redactor = Redactor()
-"""The one redactor of this process: whoever reads a secret teaches it, whoever writes passes it."""
+"""The redactor of this process. Code that reads a secret calls `learn`; code that writes calls `clean`."""

@@ -1,7 +1,7 @@
-"""The deadlines of a step, a scenario and the run: when one passes, what is under way ends, and why is told.
+"""The time limits of a step, a scenario and the run. When one passes, the work is interrupted with a clear message.
 
-They are the last resort: every driver has a deadline of its own, which names its system sooner. A step or a hook ends
-where it is (SIGALRM, main thread); removal has a deadline of its own, so that it still happens.
+They are the last resort: every driver has a shorter request timeout, which names its system. A step or a hook is
+interrupted at once (SIGALRM, main thread only). The clean-up has a time limit of its own, so that it still runs.
 """
 
 from __future__ import annotations
@@ -19,107 +19,111 @@ from creditflow.core.errors import ExpectedError
 from creditflow.core.wait_statistics import waits
 
 _AGAIN_S = 1.0
-"""Seconds after which what did not end at once is broken off anew."""
+"""Seconds until code that did not stop at the first interruption is interrupted again."""
 
 
 class TimeLimitError(ExpectedError):
-    """A deadline passed; the sentence says which, for what was waited, and what to do."""
+    """A time limit passed; the message says which, what the code waited for, and what to do."""
 
 
 class Alarm(BaseException):
-    """Not to be caught on its way by what catches every `Exception`."""
+    """Interrupts the code; not an `Exception`, so that `except Exception` does not catch it."""
 
 
 @dataclass(frozen=True)
-class _Deadline:
+class _TimeLimit:
     what: str
     setting: str
     seconds: float
     until: float
 
     def sentence(self) -> str:
-        asked = waits.now()
-        told = " and ".join(f"for {service} since {seconds:.1f} s" for service, seconds in asked[:3])
+        open_waits = waits.now()
+        services = " and ".join(f"for {service} ({seconds:.1f} s)" for service, seconds in open_waits[:3])
         return (
             f"{self.what} took longer than {self.seconds:g} s and was ended, "
-            f"{f'waiting {told}' if told else 'waiting for none of the systems'}: "
-            f"see how {asked[0][0] if asked else 'this machine'} is, or raise {self.setting}."
+            f"{f'waiting {services}' if services else 'waiting for no system'}: "
+            f"check {open_waits[0][0] if open_waits else 'this machine'}, or raise {self.setting}."
         )
 
 
 class Limits(Protocol):
-    """The settings that this needs, in seconds."""
+    """The settings that this module reads, in seconds; 0 means no limit."""
 
     @property
     def step_timeout_s(self) -> float:
-        """Of one step or hook."""
+        """The limit of one step or hook."""
 
     @property
     def scenario_timeout_s(self) -> float:
-        """Of one scenario."""
+        """The limit of one scenario."""
 
     @property
     def run_timeout_s(self) -> float:
-        """Of the whole run."""
+        """The limit of the whole run."""
 
 
-class Deadlines:
-    """Of the run, and of the scenario and the step that are under way."""
+class TimeLimits:
+    """The time limits of the run, and of the current scenario and step.
+
+    Attributes:
+        left_something: whether code was interrupted, so that a thread or a connection may still wait.
+    """
 
     def __init__(self) -> None:
         self._step_s = self._scenario_s = self._run_s = 0.0
-        self._run = self._scenario = _Deadline("", "", 0, float("inf"))
+        self._run = self._scenario = _TimeLimit("", "", 0, float("inf"))
         self.left_something = False
 
     def begin(self, limits: Limits) -> None:
-        """Begin the run's deadline; a limit of 0 seconds is none."""
+        """Start the time limit of the run."""
         self._step_s, self._scenario_s = limits.step_timeout_s, limits.scenario_timeout_s
         self._run_s = limits.run_timeout_s
         self._run = self._of("The run", "RUN_TIMEOUT_S", self._run_s)
 
     def scenario_begins(self) -> None:
-        """Begin a scenario's deadline."""
+        """Start the time limit of a scenario."""
         self._scenario = self._of("The scenario", "SCENARIO_TIMEOUT_S", self._scenario_s)
 
     @property
     def run_is_over(self) -> str:
-        """Why no further scenario may begin; empty as long as the run's deadline has not passed."""
+        """Why no further scenario may begin; empty until the run's time limit has passed."""
         if time.monotonic() < self._run.until:
             return ""
-        return f"The run took longer than {self._run_s:g} s, so that the rest was not run: raise RUN_TIMEOUT_S."
+        return f"The run took longer than {self._run_s:g} s, so the rest was not run: raise RUN_TIMEOUT_S."
 
     @contextmanager
     def step(self, what: str = "The step") -> Iterator[None]:
-        """Break off what follows when the deadline of the step, the scenario or the run passes.
+        """Interrupt this block when the time limit of the step, the scenario or the run passes.
 
         Raises:
-            TimeLimitError: it did.
+            TimeLimitError: a limit passed.
         """
-        deadlines = (self._of(what, "STEP_TIMEOUT_S", self._step_s), self._scenario, self._run)
-        with self._broken_off(min(deadlines, key=lambda deadline: deadline.until)):
+        limits = (self._of(what, "STEP_TIMEOUT_S", self._step_s), self._scenario, self._run)
+        with self._interrupted_after(min(limits, key=lambda limit: limit.until)):
             yield
 
     @contextmanager
     def afterwards(self, what: str) -> Iterator[None]:
-        """Break off what is done after a scenario when it takes longer than a step may.
+        """Interrupt this block, which runs after a scenario, when it takes longer than a step may.
 
         Raises:
-            TimeLimitError: it did.
+            TimeLimitError: the limit passed.
         """
-        with self._broken_off(self._of(what, "STEP_TIMEOUT_S", self._step_s)):
+        with self._interrupted_after(self._of(what, "STEP_TIMEOUT_S", self._step_s)):
             yield
 
     @contextmanager
-    def _broken_off(self, deadline: _Deadline) -> Iterator[None]:
-        seconds = deadline.until - time.monotonic()
+    def _interrupted_after(self, limit: _TimeLimit) -> Iterator[None]:
+        seconds = limit.until - time.monotonic()
         if seconds == float("inf") or threading.current_thread() is not threading.main_thread():
             yield
             return
-        told = ""
+        message = ""
 
         def ring(_number: int, _frame: FrameType | None) -> None:
-            nonlocal told
-            told = told or deadline.sentence()
+            nonlocal message
+            message = message or limit.sentence()
             raise Alarm
 
         handler = signal.signal(signal.SIGALRM, ring)
@@ -133,19 +137,19 @@ class Deadlines:
         except Alarm:
             _restore(handler, before, began)
             self.left_something = True
-            raise TimeLimitError(told) from None
+            raise TimeLimitError(message) from None
 
-    def _of(self, what: str, setting: str, seconds: float) -> _Deadline:
-        return _Deadline(what, setting, seconds, time.monotonic() + seconds if seconds else float("inf"))
+    def _of(self, what: str, setting: str, seconds: float) -> _TimeLimit:
+        return _TimeLimit(what, setting, seconds, time.monotonic() + seconds if seconds else float("inf"))
 
 
 def _restore(handler: Any, timer: tuple[float, float], began: float) -> None:
-    """Give the alarm back to whom it belonged, with what is left of it."""
+    """Restore the previous handler and timer, with the time that is left."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, handler)
     if timer[0]:
         signal.setitimer(signal.ITIMER_REAL, max(timer[0] - (time.monotonic() - began), 0.001), timer[1])
 
 
-deadlines = Deadlines()
-"""Of this process; without settings there are none."""
+time_limits = TimeLimits()
+"""The time limits of this process; none until `begin` is called."""

@@ -1,4 +1,4 @@
-"""How long the run waited for which system."""
+"""Measures how long the run waits for each system."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Waits:
-    """Adds up seconds and calls by system. Threads that wait side by side each add their own seconds."""
+class WaitStatistics:
+    """Seconds and calls by system. Threads that wait at the same time each add their own seconds."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,7 +20,7 @@ class Waits:
 
     @contextmanager
     def on(self, service: str) -> Iterator[None]:
-        """Count the time of this block as waiting for ``service`` (``keycloak``, ``litellm``, ...)."""
+        """Count the time of this block as a wait for a service, such as "Keycloak"."""
         began, this = time.monotonic(), object()
         self._open[this] = service, began
         try:
@@ -33,17 +33,17 @@ class Waits:
                 self._calls[service] += 1
 
     def now(self) -> list[tuple[str, float]]:
-        """Each system that is waited for at this moment with the seconds since then, the longest first."""
+        """Return each system that a thread waits for now and the seconds of its longest wait, longest first."""
         since: dict[str, float] = {}
         for service, began in list(self._open.values()):
             since[service] = min(began, since.get(service, began))
         return sorted(((service, time.monotonic() - began) for service, began in since.items()), key=lambda w: -w[1])
 
     def longest_first(self) -> list[tuple[str, float, int]]:
-        """Each system with its seconds and its number of calls."""
+        """Return each system with its seconds and its number of calls, longest first."""
         with self._lock:
             return [(name, float(seconds), self._calls[name]) for name, seconds in self._seconds.most_common()]
 
 
-waits = Waits()
+waits = WaitStatistics()
 """The waits of this run; every driver adds to them."""

@@ -1,1 +1,1 @@
-"""What a run reports: console, Allure, JUnit, exit status, waivers. Imports `core`."""
+"""The reports of a run: console, Allure, JUnit, exit status, waivers. Imports `core`."""

@@ -1,12 +1,12 @@
-"""Allure results that tell what happened: allure-behave's formatter and listener, made to leave nothing out.
+"""Allure results: allure-behave's formatter and listener, completed.
 
-Used as ``-f creditflow.reporting.allure:Formatter -o allure-results``. allure-behave 2.16 knows neither
-rules nor errors in hooks and clean-ups, and looks only at steps; here the status comes from
-:mod:`creditflow.reporting.outcome`, as in every other output. Everything written passes the redactor.
+allure-behave 2.16 supports neither rules nor errors in hooks and clean-ups, and takes the status from the steps only.
+Here the status comes from :mod:`creditflow.reporting.outcome`, as in every other output. Everything passes the
+redactor. The option for behave is `-f creditflow.reporting.allure:Formatter -o allure-results`.
 """
 
 # mypy: disable-error-code="no-untyped-call"
-# (allure-commons says that it is typed, and most of its functions are not)
+# (allure-commons is marked as typed, but most of its functions are not)
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ _STATUS = {
 }
 _READABLE = (LabelType.EPIC, LabelType.FEATURE, LabelType.STORY)
 _OF_TESTOPS = frozenset({"ALLURE_ID", "AS_ID"})
-"""Labels that stand for a test case in Allure's server: two scenarios that have the same would be taken for one."""
+"""Labels that identify a test case in Allure's server; two scenarios with the same label would be merged."""
 
 LARGEST_TEXT = 20_000_000
-"""Bytes. A larger attached file is not read to be cleaned, and so is not attached."""
+"""Bytes. A larger file can't be cleaned in memory, so it is not attached."""
 
 
 class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not typed
-    """Writes one result a selected scenario, and one for each error outside of scenarios."""
+    """Writes one result for each selected scenario, and one for each error outside of scenarios."""
 
     name = "credit-flow-allure"
-    description = "Allure results that tell hook, clean-up and rule outcomes as they were"
+    description = "Allure results with rules and with errors of hooks and clean-ups"
 
     def __init__(self, stream_opener: StreamOpener, config: Configuration) -> None:
         BehaveFormatter.__init__(self, stream_opener, config)
@@ -92,7 +92,7 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
             allure_commons.plugin_manager.register(self.file_logger)
 
     def begin(self, run: Run) -> None:
-        """Learn from the suite's runner what was selected and where errors outside of scenarios are kept."""
+        """Take the selected scenarios and the errors outside of scenarios from the suite's runner."""
         self._run = self.listener.run = run
 
     def uri(self, uri: str) -> None:
@@ -101,7 +101,7 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
             super().uri(uri)
 
     def feature(self, feature: Feature) -> None:
-        """Take in every scenario of the feature, those under a rule too."""
+        """Prepare every scenario of the feature, also those under a rule."""
         if self._silent:
             return
         self._feature = feature
@@ -112,12 +112,12 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
             is_planned_scenario(scenario, self.testplan)
 
     def scenario(self, scenario: Scenario) -> None:
-        """Say beside the results which scenario runs, for the case that the process dies in it."""
+        """Record beside the results which scenario runs, in case the process dies in it."""
         if not self._silent:
             mark(self._folder, Unfinished(scenario=f"“{full_title(scenario)}” ({place(scenario)})"))
 
     def step(self, step: Step) -> None:
-        """Expect the step."""
+        """Add the step."""
         if not self._silent:
             super().step(step)
 
@@ -132,21 +132,21 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
             super().result(step)
 
     def eof(self) -> None:
-        """Write what the feature's scenarios did not: those that never ran, and errors outside of them."""
+        """Write the feature's scenarios that did not run, and its errors outside of scenarios."""
         if self._silent or self._feature is None:
             return
         feature, self._feature = self._feature, None
-        self.listener.write_untold(feature)
+        self.listener.write_unstarted(feature)
         for part, problem in of_feature(feature):
             self.listener.write_outside(problem, part)
         super().eof()
 
     def close(self) -> None:
-        """Write what is only known at the end: features that never ran, and errors of the run itself."""
+        """Write features that did not run, and errors of the run itself."""
         if not self._silent:
             self.eof()
             for feature in self._run.features:
-                self.listener.write_untold(feature)
+                self.listener.write_unstarted(feature)
             for problem in self._run.problems:
                 self.listener.write_outside(problem)
             environment.write(self._folder)
@@ -155,33 +155,33 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
 
 
 class RedactingLogger(AllureFileLogger):
-    """The writer of results: every text passes the redactor before it is on the disk."""
+    """Writes results and attachments; every text passes the redactor first."""
 
     def _report_item(self, item: Any) -> None:
         super()._report_item(_cleaned(item))
 
     @allure_commons.hookimpl
     def report_attached_data(self, body: str | bytes, file_name: str) -> None:
-        """Write an attachment, cleaned where it is text."""
+        """Write an attachment; text in it is cleaned."""
         super().report_attached_data(_clean_body(body), file_name)
 
     @allure_commons.hookimpl
     def report_attached_file(self, source: str, file_name: str) -> None:
-        """Write a copy of a file, cleaned where it is text."""
+        """Write a copy of a file; text in it is cleaned."""
         path = Path(source)
         body: str | bytes = f"{path.name} is too large to be attached." if path.stat().st_size > LARGEST_TEXT else b""
         super().report_attached_data(_clean_body(body or path.read_bytes()), file_name)
 
 
 def _clean_body(body: str | bytes) -> str | bytes:
-    """Clean text, and what of anything else, such as a picture, is text."""
+    """Clean a text, or the text in other data such as a picture."""
     if isinstance(body, str):
         return redactor.clean(body).encode("utf-8", "backslashreplace")
     return redactor.clean_bytes(bytes(body))
 
 
 def _cleaned(item: Any) -> Any:
-    """A copy of a result, or of a part of one, with every text cleaned."""
+    """Return a copy of a result, or of a part of it, with every text cleaned."""
     if isinstance(item, str):
         return writable(redactor.clean(str(item.value) if hasattr(item, "value") else item))
     if isinstance(item, list):
@@ -199,11 +199,11 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         self.run = run
         self.current_scenario_uuid: str | None = None
         self.current_step_uuid: str | None = None
-        self._told: set[int] = set()
+        self._written: set[int] = set()
         self._same: Counter[tuple[str, str]] = Counter()
 
     def start_scenario(self, scenario: Scenario) -> None:
-        """Begin a result with everything that is known of the scenario beforehand."""
+        """Begin a result with names, labels and links of the scenario."""
         self.steps.clear()
         self._forget_other_threads()
         super().start_scenario(scenario)
@@ -218,8 +218,8 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         result.links = [link for link in parsed if isinstance(link, Link)]
 
     def stop_scenario(self, scenario: Scenario) -> None:
-        """End a result with what became of the scenario; what was not selected is not written."""
-        self._told.add(id(scenario))
+        """End a result with the outcome of the scenario; scenarios that were not selected are not written."""
+        self._written.add(id(scenario))
         if not any(scenario is selected for selected in self.run.selected):
             self.steps.clear()
             self.logger.drop_test(self.current_scenario_uuid)
@@ -232,16 +232,16 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             self.group_context.exit()
         self.current_step_uuid = self.current_scenario_uuid = None
 
-    def write_untold(self, feature: Feature) -> None:
-        """Write the selected scenarios of a feature that never began."""
+    def write_unstarted(self, feature: Feature) -> None:
+        """Write the selected scenarios of a feature that did not start."""
         for scenario in feature.walk_scenarios():
-            if id(scenario) not in self._told and any(scenario is selected for selected in self.run.selected):
+            if id(scenario) not in self._written and any(scenario is selected for selected in self.run.selected):
                 self.start_scenario(scenario)
                 self.steps.extend(scenario.all_steps)
                 self.stop_scenario(scenario)
 
     def write_outside(self, problem: Problem, part: Feature | Rule | None = None) -> None:
-        """Write an error that happened outside of scenarios as a result of its own."""
+        """Write an error outside of scenarios as a separate result."""
         name = f"{problem.where} of “{part.name}”" if part else f"{problem.where} of the run"
         feature = part.feature if isinstance(part, Rule) else part
         file = self._file(feature) if feature else ""
@@ -292,7 +292,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             self.logger.attach_data(uuid4(), printed, name="Printed and logged", attachment_type=AttachmentType.TEXT)
 
     def start_behave_step(self, step: Step) -> None:
-        """Begin a step, with its docstring or table where a reader sees it."""
+        """Begin a step, with its docstring or table as an attachment."""
         self.current_step_uuid = uuid4()
         self.logger.start_step(None, self.current_step_uuid, TestStepResult(name=_sentence(step), start=now()))
         if step.text:
@@ -301,7 +301,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             self.logger.attach_data(uuid4(), step_table(step), name="Table", attachment_type=AttachmentType.CSV)
 
     def stop_behave_step(self, result: Step) -> None:
-        """End a step with what became of it."""
+        """End a step with its status."""
         problems = of_step(result)
         if problems:
             status = _STATUS.get(problems[0].kind, AllureStatus.BROKEN)
@@ -315,7 +315,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
 
     @allure_commons.hookimpl
     def stop_step(self, uuid: str, exc_type: Any, exc_val: BaseException | None, exc_tb: Any) -> None:
-        """End a part of a step or hook; what it raised is told in the words of the other outputs."""
+        """End a part of a step or hook, with the message that the other outputs show."""
         problem = Problem.of(exc_val, "") if exc_val is not None else None
         kind = problem.kind if problem else Kind.PASSED
         self.logger.stop_step(
@@ -327,13 +327,13 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
 
     @allure_commons.hookimpl
     def add_title(self, test_title: str) -> None:
-        """Give the running scenario's result another title (``allure.dynamic.title``)."""
+        """Change the title of the current scenario (`allure.dynamic.title`)."""
         if result := self.logger.get_test(None):
             result.name = test_title
 
     @allure_commons.hookimpl
     def add_label(self, label_type: str, labels: tuple[Any, ...]) -> None:
-        """Add labels to the running scenario's result (``allure.dynamic.label`` and its kin)."""
+        """Add labels to the current scenario (such as `allure.dynamic.label`)."""
         if result := self.logger.get_test(None):
             if label_type in ALLURE_UNIQUE_LABELS:
                 result.labels = [label for label in result.labels if label.name != label_type]
@@ -341,7 +341,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
 
     @allure_commons.hookimpl
     def add_parameter(self, name: str, value: object, excluded: bool | None, mode: Any) -> None:
-        """Add a parameter to the running scenario's result (``allure.dynamic.parameter``)."""
+        """Add a parameter to the current scenario (`allure.dynamic.parameter`)."""
         if result := self.logger.get_test(None):
             result.parameters = [
                 *(result.parameters or []),
@@ -365,16 +365,16 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             super().attach_file(source, name, attachment_type, extension)
 
     def _forget_other_threads(self) -> None:
-        """Let a thread that outlives its scenario attach to the next one, not to one already written."""
+        """Let a thread that outlives its scenario attach to the next scenario, not to a written one."""
         contexts = self.logger._items._thread_context
         for thread in [thread for thread in contexts if thread is not threading.current_thread()]:
             contexts.pop(thread, None)
 
     def _identity(self, scenario: Scenario) -> str:
-        """The same from run to run, wherever in its file and in its Examples the scenario stands.
+        """Return an id of a scenario that is the same in every run, also if lines are added before it.
 
-        Those of a file that are alike in every word are told apart by their order in it, selected or not; Allure would
-        take one for a repetition of the other and show only the last.
+        Scenarios of a file with identical texts are numbered in their order, selected or not. Otherwise Allure would
+        treat them as retries of one scenario and show only the last.
         """
         words = _words(scenario)
         alike = [other for other in scenario.feature.walk_scenarios() if _words(other) == words]
@@ -382,13 +382,13 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         return _digest(self._file(scenario.feature), *words, str(number))
 
     def _file(self, feature: Feature) -> str:
-        """The feature's file, however the command line gave it."""
+        """Return the feature's file, relative to the features' folder."""
         base = getattr(self.behave_config, "base_dir", None) or "."
         return os.path.relpath(feature.filename, base)
 
 
 def _words(scenario: Scenario) -> list[str]:
-    """All that tells a scenario from others but its place."""
+    """Return the texts that identify a scenario, without its line."""
     row = scenario._row
     cells = [f"{heading}={cell}" for heading, cell in zip(row.headings, row.cells, strict=True)] if row else []
     return [*names_of(scenario), *cells]
@@ -407,7 +407,7 @@ def _details(message: str, trace: str) -> StatusDetails | None:
 
 
 def _label(tag: str) -> Label | Link:
-    """What a tag stands for; a word of several parts is written with spaces, which a tag can't have."""
+    """Return the label or link of a tag; underscores in readable labels become spaces."""
     label: Label | Link = parse_tag(tag)
     if isinstance(label, Label) and label.name in _READABLE:
         label.value = label.value.replace("_", " ")
@@ -415,7 +415,7 @@ def _label(tag: str) -> Label | Link:
 
 
 def _labels(scenario: Scenario) -> list[Label]:
-    """Labels of the tags, with the feature's and rule's names unless a tag names another."""
+    """Return the labels of the tags, and feature and rule unless a tag sets them."""
     rule = rule_of(scenario)
     of_tags = [label for tag in tags_of(scenario) if isinstance(label := _label(tag), Label)]
     labels = labels_set([Label(LabelType.SEVERITY, Severity.NORMAL.value), *of_tags])
@@ -428,7 +428,7 @@ def _labels(scenario: Scenario) -> list[Label]:
 
 
 def _of_this_process() -> list[Label]:
-    """Without host and thread the report's timeline stays empty."""
+    """Return host, thread, framework and language; without host and thread the report's timeline is empty."""
     return [
         Label(LabelType.HOST, host_tag()),
         Label(LabelType.THREAD, thread_tag()),

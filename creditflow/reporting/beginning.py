@@ -1,4 +1,4 @@
-"""Why a run can't begin, in one sentence, and that no results of an earlier run stay to be taken for this one's."""
+"""Ends a run that can't begin: with the reason in one sentence, and without the results of an earlier run."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ _OLD = re.compile(r",|(?:^|\s)[~-]@?\w")
 
 
 def sentence_of(error: BaseException) -> str:
-    """What to tell about an error that came before the first scenario, in one line."""
+    """Return one line about an error before the first scenario."""
     if isinstance(error, CannotRunError):
         return str(error)
     return f"The run can't begin: {' '.join(relative(_why(error)).split()).rstrip('.')}."
 
 
-def says_all(error: BaseException) -> bool:
-    """Whether the sentence says all there is; else the trace shows more, as for a module that can't be loaded."""
-    whole = CannotRunError | ParserError | InvalidFilenameError | UnicodeDecodeError | SyntaxError | ConfigError
-    return isinstance(error, whole) or _is_no_place(error) or _is_no_language(error)
+def is_complete(error: BaseException) -> bool:
+    """Return whether the sentence is enough; else a traceback helps, as for a module that can't be imported."""
+    complete = CannotRunError | ParserError | InvalidFilenameError | UnicodeDecodeError | SyntaxError | ConfigError
+    return isinstance(error, complete) or _is_no_place(error) or _is_no_language(error)
 
 
 def give_up(config: Any, reason: str) -> None:
-    """Remove the last run's results, say beside them why this one could not begin, and say it to the reader.
+    """Remove the results of the last run, record why this run could not begin, and print it.
 
-    A dry run leaves results alone.
+    A dry run keeps the results.
     """
     reason = redactor.clean(reason)
     results = folder_of(config)
@@ -56,11 +56,11 @@ def give_up(config: Any, reason: str) -> None:
     print(reason)
 
 
-def attempted(config: Any, arguments: Sequence[str]) -> Any:
-    """What is known of a configuration that behave could not complete: enough to find the results of the last run.
+def partial_config(config: Any, arguments: Sequence[str]) -> Any:
+    """Return the known part of a configuration that behave could not read, enough to find the last run's results.
 
     Args:
-        config: behave's configuration, as far as it came.
+        config: behave's incomplete configuration.
         arguments: the command line.
     """
     known = {**getattr(config, "defaults", {}), **{k: v for k, v in vars(config).items() if v}}
@@ -77,24 +77,23 @@ def attempted(config: Any, arguments: Sequence[str]) -> Any:
     )
 
 
-def is_the_suites(config: Any) -> bool:
-    """Whether a configuration, complete or not, writes results as this suite does; behave may run other projects."""
+def is_of_the_suite(config: Any) -> bool:
+    """Return whether a configuration belongs to this suite; behave may run other projects."""
     return FORMATTER in (config.format or ())
 
 
 def require_usable(config: Any) -> None:
-    """Refuse what behave takes without a word and then understands otherwise than it was meant.
+    """Refuse options that behave accepts but misunderstands.
 
     Raises:
-        CannotRunError: tags in the old and the new spelling together, tags without an operator between them, or a
-            ``-D`` without a name.
+        CannotRunError: tags in old and new syntax together, tags without an operator, or a `-D` without a name.
     """
     tags = [config.tags] if isinstance(config.tags, str) else list(config.tags or ())
     shown = " ".join(f"--tags={tag!r}" for tag in tags)
     old = [tag for tag in tags if _OLD.search(tag)]
     if old and any(_OPERATOR.search(tag) for tag in tags):
         raise CannotRunError(
-            f"The run can't begin: {shown} mixes the old spelling of tag expressions (`@a,@b`, `~@a`) with the new one "
+            f"The run can't begin: {shown} mixes the old syntax of tag expressions (`@a,@b`, `~@a`) with the new one "
             f"(`@a or @b`, `not @a`): use the new one."
         )
     if any(_two_in_a_row(tag) for tag in tags):
@@ -104,10 +103,10 @@ def require_usable(config: Any) -> None:
 
 
 def require_scenarios_at(locations: Iterable[FileLocation], features: Iterable[Feature]) -> None:
-    """Refuse a line of a file at which no scenario stands; behave would run a neighbour.
+    """Refuse a line of a file without a scenario; behave would run another scenario.
 
     Raises:
-        CannotRunError: with the lines at which scenarios begin.
+        CannotRunError: with the lines of the file's scenarios.
     """
     by_file = {Path(feature.filename).absolute(): feature for feature in features}
     for location in locations:
@@ -115,8 +114,8 @@ def require_scenarios_at(locations: Iterable[FileLocation], features: Iterable[F
         if location.line and feature and not _stands_at(feature, location.line):
             begin = ", ".join(str(s.line) for s in feature.walk_scenarios()) or "none"
             raise CannotRunError(
-                f"The run can't begin: no scenario stands at {location.filename}:{location.line}; those of the file "
-                f"begin at {begin}."
+                f"The run can't begin: there is no scenario at {location.filename}:{location.line}; the scenarios of "
+                f"the file begin at {begin}."
             )
 
 
@@ -134,19 +133,19 @@ def _two_in_a_row(tags: str) -> bool:
     return any(not _OPERATOR.fullmatch(one) and not _OPERATOR.fullmatch(other) for one, other in pairwise(words))
 
 
-def _why(error: BaseException) -> str:  # noqa: PLR0911 - a line a kind
+def _why(error: BaseException) -> str:  # noqa: PLR0911 - one return for each type
     text = str(error).strip()
     if isinstance(error, TagExpressionError):
         return f"the tag expression can't be read ({text.splitlines()[0].rstrip('.')}): see `behave --tags-help`"
     if isinstance(error, re.error):
         pattern = error.pattern.decode() if isinstance(error.pattern, bytes) else error.pattern
-        return f"“{pattern}” is no regular expression ({error.msg}): correct what --name, --include or --exclude says"
+        return f"“{pattern}” is not a regular expression ({error.msg}): correct --name, --include or --exclude"
     if isinstance(error, ParserError):
         return f"{text.replace('Failed to parse', 'behave can not parse', 1)}: correct the file"
     if _is_no_place(error):
-        return f"{text} does not exist: see how the file or folder is called"
+        return f"{text} does not exist: check the name of the file or folder"
     if isinstance(error, InvalidFilenameError):
-        return f"{text} is no folder and no feature file: see how it is called"
+        return f"{text} is neither a folder nor a feature file: check the name"
     if isinstance(error, UnicodeDecodeError):
         return f"{_read_by(error) or 'a file'} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8"
     if isinstance(error, SyntaxError):
@@ -155,13 +154,13 @@ def _why(error: BaseException) -> str:  # noqa: PLR0911 - a line a kind
         return f"behave knows no language {text}: correct --lang, or the file's `# language:`"
     if isinstance(error, ConfigError):
         return text
-    said = sentence(error).rstrip(".")
+    message = sentence(error).rstrip(".")
     place = _place(error)
-    return f"{said} ({place})" if place else said
+    return f"{message} ({place})" if place else message
 
 
 def _place(error: BaseException) -> str:
-    """The innermost place that is not behave's own or Python's machinery for imports."""
+    """Return the innermost file and line that belong neither to behave nor to Python's import system."""
     own = [
         f"{frame.filename}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
@@ -172,7 +171,7 @@ def _place(error: BaseException) -> str:
 
 
 def _is_no_place(error: BaseException) -> bool:
-    """Whether it is behave's word for a file that is not there, which has no number as that of the system has."""
+    """Return whether behave did not find a file; its error has no `errno`, unlike that of the system."""
     return isinstance(error, FileNotFoundError) and error.errno is None
 
 
@@ -182,19 +181,19 @@ def _is_no_language(error: BaseException) -> bool:
 
 
 def _read_by(error: BaseException) -> str:
-    """The feature file that behave was reading when it could not go on."""
+    """Return the feature file that behave was reading."""
     files = [frame.f_locals.get("filename") for frame, _ in traceback.walk_tb(error.__traceback__)]
     return next((str(file) for file in reversed(files) if isinstance(file, str)), "")
 
 
-def refused(said: str) -> str:
-    """The sentence for what behave's reader of command lines said before it gave up, usage first."""
-    reason = said.strip().rpartition("error: ")[2] or "behave gave no reason"
+def usage_error(output: str) -> str:
+    """Return the sentence for what behave printed about a wrong command line."""
+    reason = output.strip().rpartition("error: ")[2] or "behave gave no reason"
     return f"The run can't begin: {' '.join(reason.split()).rstrip('.')}: see `behave --help`."
 
 
-def end_as_refused(config: Any, reason: str) -> None:
-    """End a command line that behave can't use, with the sentence as last line and exit status 2.
+def refuse(config: Any, reason: str) -> None:
+    """End the process with the reason as the last line and exit status 2.
 
     Raises:
         SystemExit: always.

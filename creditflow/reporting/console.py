@@ -1,8 +1,7 @@
-"""What a run tells in the terminal: one line a scenario, and each failure in full where it happened.
+"""The console report: one line for each scenario, and each failure in full.
 
-A failure reads: title, file and line, the step, and then the sentences of the check. A trace follows only
-where the error was not a check, and is short. Used as ``default_format =
-creditflow.reporting.console:Formatter``.
+A failure shows title, file and line, the step, and the message of the check. A short traceback follows if the error
+was not a failed check. `behave.ini` sets `default_format = creditflow.reporting.console:Formatter`.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ _RED, _PLAIN = "\033[31m", "\033[0m"
 
 
 class Formatter(BehaveFormatter):
-    """One line a scenario, failures in full."""
+    """Writes one line for each scenario, and failures in full."""
 
     name = "credit-flow"
-    description = "One line a scenario, and each failure in full as sentences"
+    description = "One line for each scenario, and each failure in full"
 
     def __init__(self, stream_opener: StreamOpener, config: Configuration) -> None:
         super().__init__(stream_opener, config)
@@ -46,21 +45,21 @@ class Formatter(BehaveFormatter):
         self._run = Run()
         self._feature: Feature | None = None
         self._heading: tuple[Feature | None, Rule | None] = (None, None)
-        self._told: set[int] = set()
+        self._written: set[int] = set()
 
     def begin(self, run: Run) -> None:
-        """Learn from the suite's runner what was selected."""
+        """Take the selected scenarios from the suite's runner."""
         self._run = run
 
     def feature(self, feature: Feature) -> None:
-        """Remember the feature; its title is written with its first scenario."""
+        """Remember the feature; its title is written before its first scenario."""
         self._feature = feature
         if not any(feature is expected for expected in self._run.features):
             self._run.expect(feature, self.config)
 
     def scenario_finished(self, scenario: Scenario) -> None:
-        """Write the scenario's line, and what went wrong in it."""
-        self._told.add(id(scenario))
+        """Write the scenario's line and its problems."""
+        self._written.add(id(scenario))
         self._head(scenario)
         outcome = self._run.outcome(scenario)
         kind = "" if outcome.kind is Kind.PASSED else f"  {outcome.kind}"
@@ -73,12 +72,12 @@ class Formatter(BehaveFormatter):
             self._line(8, outcome.reason)
 
     def eof(self) -> None:
-        """Write what has no line yet: scenarios that did not run, and errors outside of scenarios."""
+        """Write the feature's scenarios that did not run, and its errors outside of scenarios."""
         feature, self._feature = self._feature, None
         if feature is None:
             return
         for scenario in feature.walk_scenarios():
-            if id(scenario) not in self._told and any(scenario is s for s in self._run.selected):
+            if id(scenario) not in self._written and any(scenario is s for s in self._run.selected):
                 self.scenario_finished(scenario)
         for part, problem in of_feature(feature):
             self._line(4, f"✗ {problem.where} of “{part.name}”  {problem.kind}", problem.kind)
@@ -86,20 +85,20 @@ class Formatter(BehaveFormatter):
             self._problem(problem)
 
     def close(self) -> None:
-        """Write the rest of a feature that was interrupted, and the scenarios of those that the run never reached.
+        """Write the scenarios that an interrupted run did not reach.
 
-        Where the run could not begin, its reason is all that there is to say.
+        If the run could not begin, only the reason is printed.
         """
         self.eof()
         if not self.config.dry_run and not any(p.ends_the_run for p in self._run.problems):
             for scenario in self._run.selected:
-                if id(scenario) not in self._told:
+                if id(scenario) not in self._written:
                     self._head(scenario)
                     self._line(4, f"- {full_title(scenario)}  {self._run.took(scenario):.2f} s  {Kind.UNTESTED}")
         super().close()
 
     def _head(self, scenario: Scenario) -> None:
-        """Write the feature's and the rule's title above their first scenario."""
+        """Write the titles of the feature and the rule before their first scenario."""
         feature, rule = scenario.feature, rule_of(scenario)
         if self._heading[0] is not feature:
             self._line(0, f"\n{feature.name}  {feature.filename}")
@@ -115,7 +114,7 @@ class Formatter(BehaveFormatter):
             self._problem(problem)
 
     def _problem(self, problem: Problem) -> None:
-        """Write the sentences first; the trace only where the error was not a check."""
+        """Write the message, and a short traceback if the error was not a failed check."""
         self._line(10, problem.message, Kind.FAILED)
         if not isinstance(problem.error, AssertionError) and (short := problem.route()):
             self._line(12, short)

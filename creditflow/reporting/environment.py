@@ -1,4 +1,4 @@
-"""What the report says of the target: addresses and versions, never a secret."""
+"""The facts about the target in the report: addresses and versions, without secrets."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from creditflow.core.redaction import redactor
 from creditflow.reporting.characters import writable
 
 NAME = "environment.properties"
-"""The file beside the results that Allure reads the target's description from."""
+"""The file beside the results from which Allure reads the facts."""
 
 
 class Environment:
-    """Collects the description while the run connects; the Allure formatter writes it at the end."""
+    """Collects facts while the run connects; the Allure formatter writes them at the end."""
 
     def __init__(self) -> None:
-        self._told: dict[str, str] = {}
+        self._facts: dict[str, str] = {}
 
-    def tell(self, facts: Mapping[str, str]) -> None:
-        """Add facts, a name such as ``Keycloak`` and what is known, such as an address and a version."""
-        self._told |= facts
+    def add(self, facts: Mapping[str, str]) -> None:
+        """Add facts by name, such as "Keycloak" with its address and version."""
+        self._facts |= facts
 
     def write(self, folder: Path) -> None:
-        """Write them beside the results; nothing when nothing was told."""
-        if self._told:
-            told = redactor.clean_value(self._told)
-            lines = [f"{_key(name)}={_value(value)}\n" for name, value in told.items()]
+        """Write the facts beside the results, if there are any."""
+        if self._facts:
+            facts = {redactor.clean(name): redactor.clean(value) for name, value in self._facts.items()}
+            lines = [f"{_key(name)}={_value(value)}\n" for name, value in facts.items()]
             (folder / NAME).write_text("".join(lines), encoding="utf-8")
 
 
@@ -40,9 +40,9 @@ def _value(text: str) -> str:
 
 
 def _key(text: str) -> str:
-    """A name as properties files spell it: spaces and separators escaped."""
+    """Return a name with spaces and separators escaped, as in a properties file."""
     return re.sub(r"([ :=\\])", r"\\\1", _one_line(text))
 
 
 environment = Environment()
-"""The description of this run's target."""
+"""The facts about this run's target."""

@@ -1,13 +1,12 @@
-"""What a scenario shows to the reader of the report: texts, tables and values, through the redactor.
+"""Attaches texts, tables and values to the report. Everything passes the redactor.
 
-Inside of a scenario an attachment goes to the step that is running, outside to the run as a whole; without
-an Allure formatter it goes nowhere. Attaching never fails a scenario.
+In a scenario an attachment goes to the current step, elsewhere to the run as a whole. Without an Allure formatter it
+is ignored. An attachment never makes a scenario fail.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import Any
@@ -16,9 +15,6 @@ import allure
 from allure import attachment_type
 
 from creditflow.core.redaction import redactor
-from creditflow.reporting.environment import environment
-
-__all__ = ["attach_json", "attach_table", "attach_text", "describe_target", "section"]
 
 _STYLE = (
     "body{font:14px/1.4 sans-serif;color:#222;background:#fff;margin:8px}"
@@ -30,26 +26,20 @@ _STYLE = (
 
 
 def attach_text(name: str, text: str) -> None:
-    """Show a text as it is, but for the secrets in it."""
+    """Attach a text."""
     _attach(name, text, attachment_type.TEXT)
-
-
-def attach_json(name: str, value: Any) -> None:
-    """Show a value as indented JSON; what JSON does not know is written as text."""
-    cleaned = redactor.clean_value(value)
-    _attach(name, json.dumps(cleaned, indent=2, ensure_ascii=False, default=str), attachment_type.JSON)
 
 
 def attach_table(
     name: str, headers: Sequence[str], rows: Iterable[Sequence[object]], marked: Collection[int] = ()
 ) -> None:
-    """Show a table that a product owner reads.
+    """Attach a table.
 
     Args:
-        name: what the table says.
-        headers: the columns.
-        rows: their values; whole numbers are written with thousands separators, None as nothing.
-        marked: the rows, counted from 0, that stand out, such as those that differ.
+        name: the title of the attachment.
+        headers: the column headings.
+        rows: the cells; integers get thousands separators, None is an empty cell.
+        marked: the indexes of the highlighted rows, such as those that differ.
     """
     head = "".join(f"<th>{escape(str(header))}</th>" for header in headers)
     body = "".join(_row(row, index in marked) for index, row in enumerate(rows))
@@ -62,17 +52,12 @@ def attach_table(
 
 @contextmanager
 def section(title: str) -> Iterator[None]:
-    """Gather what is attached within under a title of its own, in a step or in a hook of the scenario.
+    """Group the attachments of this block under a title, in a step or in a hook of the scenario.
 
-    Whatever the body raises is raised; the section is then shown as failed, with the message.
+    An exception in the block is raised unchanged; the report then shows the section as failed, with the message.
     """
     with allure.step(redactor.clean(title)):
         yield
-
-
-def describe_target(facts: Mapping[str, str]) -> None:
-    """Tell the report's first page about the target: by system, its address and version, no secrets."""
-    environment.tell(facts)
 
 
 def _row(row: Sequence[object], marked: bool) -> str:

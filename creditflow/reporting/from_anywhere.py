@@ -1,8 +1,8 @@
-"""Gives a run the project's settings, whichever folder behave was started in.
+"""Applies the project's `behave.ini` when behave was started in another folder.
 
-behave reads `behave.ini` from the working directory and from the home, and nowhere else (`config_filenames` in
-`behave.configuration`). Started in another folder it finds the features and their `environment.py` by path, but runs
-them with its own runner and outputs. `environment.py` therefore calls :func:`require_settings`.
+behave reads `behave.ini` only from the working directory and the home directory (`config_filenames` in
+`behave.configuration`). In another folder it finds the features and `environment.py` by path, but uses its own runner
+and outputs. Therefore `environment.py` calls :func:`require_settings`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ RUNNER = "creditflow.reporting.runner"
 
 
 def require_settings() -> None:
-    """Return where `behave.ini` was read; else run the features from the project's folder and end with that run.
+    """Return if `behave.ini` was read; else run the features from the project's folder and exit.
 
-    What was typed keeps its meaning: paths are relative to the folder that behave was started in.
+    The command line keeps its meaning: paths are relative to the folder in which behave was started.
 
     Raises:
         SystemExit: with the exit status of the run.
@@ -29,7 +29,7 @@ def require_settings() -> None:
     if not _is_behave() or RUNNER in sys.modules or PROJECT.samefile(Path.cwd()):
         return
     started_in = Path.cwd()
-    # behave looks for modules there first, and a folder such as features/steps has some that libraries need by name.
+    # behave imports from this folder first, and features/steps contains names that libraries use too.
     sys.path.sort(key=lambda place: Path(place).resolve() == started_in)
     typed = Configuration(load_config=False)
     arguments = typed.make_command_args()
@@ -47,12 +47,12 @@ def require_settings() -> None:
 
 
 def _is_behave() -> bool:
-    """Tell whether this process is the command `behave` or `python -m behave`, not a tool that reads the features."""
+    """Return whether this process is `behave` or `python -m behave`, not a tool that reads the features."""
     command = Path(sys.argv[0])
     return "behave" in (command.stem, command.parent.name)
 
 
 def _from_project(folder: Path, path: str) -> str:
-    """Return a path as seen from the project's folder; `@` before a list of features stays there."""
+    """Return a path relative to the project's folder; `@` before a list of features is kept."""
     listed = "@" if path.startswith("@") else ""
     return listed + os.path.relpath(os.path.realpath(folder / path.removeprefix("@")), PROJECT)

@@ -1,4 +1,4 @@
-"""Formatters and reporters of any origin, kept from ending the run: what one raises is told, and the run goes on."""
+"""Keeps errors of formatters and reporters from ending the run: an error is recorded, and the run goes on."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ Note = Callable[[Problem], None]
 
 
 class Guarded:
-    """A formatter or reporter of which no call raises.
+    """A formatter or reporter whose calls never raise.
 
     Args:
         inner: the formatter or reporter.
-        name: by which the reader knows it, such as "formatter pretty".
-        note: takes the error, once for each sentence.
+        name: its name for the reader, such as "formatter pretty".
+        note: records an error.
     """
 
     def __init__(self, inner: Any, name: str, note: Note) -> None:
         self._inner, self._name, self._note = inner, name, note
 
     def __getattr__(self, attribute: str) -> Any:
-        """What the formatter has; what can be called is guarded."""
+        """Return an attribute of the formatter; methods are guarded."""
         value = getattr(self._inner, attribute)
         return self._guarded(value) if callable(value) else value
 

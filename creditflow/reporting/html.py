@@ -1,8 +1,7 @@
-"""Draws the HTML report: one file that opens by double click, made by Allure 3 from the results of a run.
+"""Draws the HTML report: one file that opens in a browser, made by Allure 3 from the results of a run.
 
-Run as ``python -m creditflow.reporting.html``; :func:`draw` is the same from Python. The tool is installed
-beforehand by :mod:`creditflow.reporting.report_tool`. History is kept from run to run in
-``.sandbox/allure-history.jsonl``.
+Run it as `python -m creditflow.reporting.html`, or call :func:`draw`. :mod:`creditflow.reporting.report_tool` installs
+Allure. The history of earlier runs is in `.sandbox/allure-history.jsonl`.
 """
 
 from __future__ import annotations
@@ -21,9 +20,8 @@ from creditflow.reporting.results import Unfinished, page_of, unfinished
 
 RESULTS = report_tool.PROJECT / "allure-results"
 TITLE = "Credit flow acceptance"
-DEADLINE_S = 90
+LIMIT_S = 90
 HISTORY_RUNS = 20
-
 
 _COUNTING = re.compile(r"<script async src=\"https?://[^>]*></script>\s*<script>.*?</script>", re.DOTALL)
 _ONLY_ITSELF = (
@@ -33,17 +31,17 @@ _ONLY_ITSELF = (
 
 
 class NotDrawnError(Exception):
-    """The report could not be made; the sentence says why and what to do."""
+    """The report could not be drawn; the message says why and what to do."""
 
 
 def draw(results: Path = RESULTS) -> Path:
-    """Make the report of the results in a folder, and add the run to the history of the runs there.
+    """Draw the report of the results in a folder, and add the run to the history.
 
     Returns:
-        the page, ``allure-report/index.html`` beside the results.
+        The page, `allure-report/index.html` beside the results.
 
     Raises:
-        NotDrawnError: there is nothing to draw, the tool is not installed, or it failed.
+        NotDrawnError: there are no results, Allure is not installed, or it failed.
     """
     last = unfinished(results)
     if not any(results.glob("*-result.json")) and not any(results.glob("*-globals.json")):
@@ -51,7 +49,7 @@ def draw(results: Path = RESULTS) -> Path:
             raise NotDrawnError(f"There are no results in {results} to draw a report of. {last.sentence()}")
         raise NotDrawnError(f"There are no results in {results} to draw a report of: run behave first.")
     if last:
-        _tell_in_the_report(last, results)
+        _add_unfinished(last, results)
     tool = report_tool.TOOL
     page = page_of(results)
     history = results.absolute().parent / ".sandbox" / "allure-history.jsonl"
@@ -73,8 +71,8 @@ def draw(results: Path = RESULTS) -> Path:
     return page
 
 
-def _tell_in_the_report(last: Unfinished, results: Path) -> None:
-    """Write a result that is red beside those of a run that told no verdict, so that the page is no green one."""
+def _add_unfinished(last: Unfinished, results: Path) -> None:
+    """Add a broken result to those of a run that did not finish, so that its page is not green."""
     identity = "run-without-verdict"
     result = {
         "uuid": identity,
@@ -94,16 +92,13 @@ def _tell_in_the_report(last: Unfinished, results: Path) -> None:
 
 
 def self_contained(page: str) -> str:
-    """The page without the visitor counting that Allure puts into it, and kept from loading anything.
-
-    A report speaks of a deployment; opening it must not tell anyone.
-    """
+    """Return the page without Allure's visitor counting, and with a policy that it loads nothing from elsewhere."""
     page = _COUNTING.sub("", page, count=1)
     return page.replace("<head>", f"<head>\n    {_ONLY_ITSELF}", 1)
 
 
 def _config(output: Path, history: Path) -> dict[str, Any]:
-    """What Allure is told: one page, grouped as the features are, and what each kind of failure is called."""
+    """Return Allure's configuration: one page, grouped by epic, feature and rule, with the categories of failures."""
     return {
         "name": TITLE,
         "output": str(output),
@@ -112,21 +107,17 @@ def _config(output: Path, history: Path) -> dict[str, Any]:
         "appendHistory": True,
         "hideLabels": ["framework", "language", "host", "thread"],
         "categories": [
-            _category("Product defect: a check failed", Kind.FAILED),
-            _category(
-                "Test broken: an error, an undefined or unwritten step",
-                Kind.ERROR,
-                Kind.UNDEFINED,
-                Kind.PENDING,
-            ),
-            _category("Nothing was checked", Kind.UNCHECKED),
-            _category("Missing in this Ops-Center: an endpoint of the plan", Kind.MISSING),
+            _category("Check failed", Kind.FAILED),
+            _category("Endpoint missing", Kind.MISSING),
             _category("Not testable here", Kind.NOT_TESTABLE),
-            _category("Exceptions out of date", Kind.OUT_OF_DATE),
-            _category("Excused until a day", Kind.WAIVED),
-            _category("Preparation failed: a hook", Kind.HOOK_ERROR),
-            _category("Clean-up failed", Kind.CLEANUP_ERROR),
-            _category("Did not run", Kind.UNTESTED),
+            _category("Error in a test", Kind.ERROR),
+            _category("Undefined step", Kind.UNDEFINED, Kind.PENDING),
+            _category("Nothing checked", Kind.UNCHECKED),
+            _category("Set-up error", Kind.HOOK_ERROR),
+            _category("Clean-up error", Kind.CLEANUP_ERROR),
+            _category("Waiver out of date", Kind.OUT_OF_DATE),
+            _category("Waived", Kind.WAIVED),
+            _category("Not run", Kind.UNTESTED),
         ],
         "plugins": {
             "awesome": {
@@ -151,16 +142,16 @@ def _category(name: str, *kinds: Kind) -> dict[str, Any]:
 
 def _allure(tool: Path, arguments: list[str], folder: Path) -> None:
     try:
-        done = report_tool.run_node(tool / "node_modules" / "allure" / "cli.js", arguments, folder, DEADLINE_S)
+        done = report_tool.run_node(tool / "node_modules" / "allure" / "cli.js", arguments, folder, LIMIT_S)
     except subprocess.TimeoutExpired:
-        raise NotDrawnError(f"Allure did not draw the report within {DEADLINE_S} s; run `make report` again.") from None
+        raise NotDrawnError(f"Allure did not draw the report within {LIMIT_S} s; run `make report` again.") from None
     if done.returncode or not (folder / "page" / "index.html").is_file():
-        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise NotDrawnError(f"Allure could not draw the report: {said[0] if said else 'it did not say why'}.")
+        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raise NotDrawnError(f"Allure could not draw the report: {lines[0] if lines else 'it gave no reason'}.")
 
 
 def main() -> int:
-    """Draw the report and say where it is, or in one sentence why not; 2 is then the exit status."""
+    """Draw the report and print its path. If that fails, print why and return exit status 2."""
     try:
         print(f"Report: {draw()}")
         if last := unfinished(RESULTS):

@@ -1,8 +1,7 @@
-"""JUnit results that say the same as the rest: behave's reporter with the suite's outcomes, through the
-redactor.
+"""JUnit results: behave's reporter with the suite's outcomes, through the redactor.
 
-behave's own leaves out what failed outside of scenarios, calls an undefined step's message "None", and
-writes docstrings, tables and captured output as they are.
+behave's own reporter leaves out errors outside of scenarios, writes "None" for an undefined step, and writes
+docstrings, tables and captured output without redaction.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ from creditflow.reporting.outcome import Kind, Outcome, Problem, Run, of_feature
 
 
 def replace_stock_junit(config: Configuration, report: Run) -> None:
-    """Put the suite's reporter where ``--junit`` put behave's."""
+    """Replace the reporter that `--junit` adds by the suite's."""
     config.reporters = [Reporter(config, report) if type(r) is JUnitReporter else r for r in config.reporters]
 
 
 class Reporter(JUnitReporter):
-    """One file a feature, as behave's, and one for what failed outside of features."""
+    """Writes one file for each feature, and one for errors outside of features."""
 
     def __init__(self, config: Configuration, report: Run) -> None:
         super().__init__(config)
         self._report = report
 
     def feature(self, feature: Feature) -> None:
-        """Write a feature of which anything was selected."""
+        """Write a feature with selected scenarios."""
         if any(scenario in self._report.selected for scenario in feature.walk_scenarios()):
             file = self.make_feature_filename(feature)
             report = FeatureReportData(feature, file)
@@ -54,7 +53,7 @@ class Reporter(JUnitReporter):
             self._write(file, suite)
 
     def end(self) -> None:
-        """Write what failed before the first and after the last feature."""
+        """Write the errors before the first and after the last feature."""
         if not self._report.problems:
             return
         suite = Element("testsuite", name="run", tests=str(len(self._report.problems)), failures="0", skipped="0")
@@ -86,10 +85,10 @@ class Reporter(JUnitReporter):
         report.counts_tests += 1
         if outcome.kind is Kind.FAILED:
             report.counts_failed += 1
-            case.append(_told("failure", outcome))
+            case.append(_problem("failure", outcome))
         elif outcome.kind.is_red:
             report.counts_errors += 1
-            case.append(_told("error", outcome))
+            case.append(_problem("error", outcome))
         elif outcome.kind is not Kind.PASSED:
             report.counts_skipped += 1
             SubElement(case, "skipped", message=outcome.message)
@@ -104,19 +103,19 @@ class Reporter(JUnitReporter):
 
 def _case(classname: str, problem: Problem) -> Element:
     case = Element("testcase", classname=classname, name=problem.where, status=problem.kind.value, time="0")
-    case.append(_told("error", Outcome(problem.kind, (problem,))))
+    case.append(_problem("error", Outcome(problem.kind, (problem,))))
     return case
 
 
-def _told(name: str, outcome: Outcome) -> Element:
-    """The failure or error element: the sentences as message, the trace as text."""
+def _problem(name: str, outcome: Outcome) -> Element:
+    """Return a failure or error element, with the traceback as its text."""
     element = Element(name, type=outcome.kind.value, message=outcome.message)
     element.append(CDATA(outcome.trace() or outcome.message))
     return element
 
 
 def _clean(suite: Element) -> Element:
-    """Pass every text and attribute through the redactor, and write what XML can't hold as Python does."""
+    """Clean every text and attribute, and escape characters that XML can't contain."""
     for element in suite.iter():
         element.attrib = {name: writable(redactor.clean(value)) for name, value in element.attrib.items()}
         element.text = writable(redactor.clean(element.text)) if element.text else element.text

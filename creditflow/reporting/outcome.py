@@ -1,9 +1,9 @@
-"""What became of a scenario, told once: console, Allure, JUnit and exit status all read it here.
+"""The outcome of a scenario. Console, Allure, JUnit and exit status all read it here.
 
-behave's own status of a scenario is not enough: a failed clean-up overwrites a failed check, an undefined
-step reads "error", a scenario without steps reads "passed", and what a hook or clean-up raised is kept
-nowhere. The suite's runner (:mod:`creditflow.reporting.runner`) notes those errors with :func:`note`, and
-:func:`of_scenario` puts all of it in the order in which it happened.
+behave's own status is not enough: a failed clean-up overwrites a failed check, an undefined step has the status
+"error", a scenario without steps has "passed", and errors of hooks and clean-ups are lost. The suite's runner
+(:mod:`creditflow.reporting.runner`) records those errors with :func:`note`, and :func:`of_scenario` sorts all problems
+in the order in which they happened.
 """
 
 from __future__ import annotations
@@ -37,18 +37,17 @@ _RUNNERS_OWN = (
     "/creditflow/core/ending.py",
     "/creditflow/core/interruption.py",
 )
-"""Files whose frames tell how a step was called, which a reader of a failure need not know."""
-
+"""Files that only call steps and hooks; tracebacks leave their frames out."""
 
 OUTCOME_LABEL = "outcome"
-"""The label by which the report sorts results into its categories."""
+"""The Allure label that sorts results into the categories of the report."""
 
 PLACE_LABEL = "place"
-"""The label that says where a scenario stands, as file and line, ready to be given to behave."""
+"""The Allure label with the file and line of a scenario, as behave takes them."""
 
 
 class Kind(StrEnum):
-    """Every outcome that a reader tells apart."""
+    """The outcomes of a scenario. Console, Allure label and JUnit status all use these words."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -60,20 +59,27 @@ class Kind(StrEnum):
     UNCHECKED = "nothing checked"
     MISSING = "endpoint missing"
     NOT_TESTABLE = "not testable here"
-    OUT_OF_DATE = "exception out of date"
-    WAIVED = "excused"
+    OUT_OF_DATE = "waiver out of date"
+    WAIVED = "waived"
     SKIPPED = "skipped"
     UNTESTED = "untested"
 
     @property
     def is_red(self) -> bool:
-        """Whether it counts as failed; what was excused, skipped or untested is neither green nor red."""
+        """Whether it counts as failed. Waived, skipped and untested count neither as passed nor as failed."""
         return self not in (Kind.PASSED, Kind.WAIVED, Kind.SKIPPED, Kind.UNTESTED)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that went wrong: where (a step's sentence, a hook's name, a clean-up), and what."""
+    """One error or failed check.
+
+    Attributes:
+        kind: the outcome that it causes.
+        where: a step's text, a hook's name or a clean-up.
+        message: what is wrong, for the reader.
+        error: the exception, if there was one.
+    """
 
     kind: Kind
     where: str
@@ -86,26 +92,26 @@ class Problem:
 
     @classmethod
     def of(cls, error: BaseException, where: str, kind: Kind | None = None) -> Problem:
-        """The problem that an exception stands for; without ``kind``, of the kind that its type says."""
+        """Return the problem of an exception; without `kind`, the type of the exception decides the kind."""
         if kind is None:
             kind = Kind.FAILED if isinstance(error, AssertionError) else Kind.ERROR
             kind = Kind.PENDING if isinstance(error, StepNotImplementedError) else kind
             kind = Kind.UNCHECKED if isinstance(error, NothingCheckedError) else kind
             kind = Kind.NOT_TESTABLE if isinstance(error, NotTestableError) else kind
             kind = Kind.MISSING if isinstance(error, EndpointMissingError) else kind
-        return cls(kind, where, sentence(error, kind), error)
+        return cls(kind, where, sentence(error), error)
 
     @property
     def ends_the_run(self) -> bool:
-        """Whether the run could not begin, so that its sentence is all that there is to say."""
+        """Whether the run could not begin, so that only this message is printed."""
         return self.where == "before_all" and isinstance(getattr(self.error, "exit_status", None), int)
 
     @classmethod
     def of_hook(cls, error: BaseException, hook: str) -> Problem:
-        """The problem that an exception in a hook stands for.
+        """Return the problem of an exception in a hook.
 
-        A check that fails in ``after_scenario`` is a verdict on the target and no accident of the suite; where the
-        error has a ``title``, it stands under it.
+        A check that fails in `after_scenario` is a failed check of the target, not an error of the suite. The report
+        shows it under the `title` of the exception, if it has one.
         """
         if hook.endswith("_scenario") and isinstance(error, NotTestableError | ExpectedError):
             return cls.of(error, hook)
@@ -115,20 +121,23 @@ class Problem:
         return cls.of(error, hook, Kind.HOOK_ERROR)
 
     def trace(self) -> str:
-        """The traceback, innermost last, without behave's own frames."""
+        """Return the traceback without behave's frames, innermost last."""
         return trace(self.error) if self.error is not None else ""
 
     def route(self, steps: int = 3) -> str:
-        """The last places on the way to the error, one a line, innermost last; shorter than a trace.
-
-        Empty where the sentence says it all.
-        """
+        """Return the last frames before the error, one a line, innermost last; empty for an expected error."""
         return route(self.error, steps) if self.error is not None and not isinstance(self.error, ExpectedError) else ""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one scenario: its kind, its problems in order, or why it did not run."""
+    """The outcome of one scenario.
+
+    Attributes:
+        kind: the kind of its first problem, or "passed", "waived", "skipped" or "untested".
+        problems: its problems, in the order in which they happened.
+        reason: why it was waived or did not run.
+    """
 
     kind: Kind
     problems: tuple[Problem, ...] = ()
@@ -136,27 +145,27 @@ class Outcome:
 
     @property
     def message(self) -> str:
-        """The first sentence that a reader needs, then what else went wrong; empty for a passed scenario."""
-        said = [self.problems[0].message] if self.problems else [self.reason] if self.reason else []
-        said += [f"Then also, in {problem.where}: {problem.message}" for problem in self.problems[1:]]
-        return "\n".join(said)
+        """The message of the first problem, then the others; empty for a passed scenario."""
+        parts = [self.problems[0].message] if self.problems else [self.reason] if self.reason else []
+        parts += [f"Then also, in {problem.where}: {problem.message}" for problem in self.problems[1:]]
+        return "\n".join(parts)
 
     def trace(self) -> str:
-        """The traces of all problems, first first."""
+        """Return the tracebacks of all problems, in their order."""
         return "\n".join(text for problem in self.problems if (text := problem.trace()))
 
 
 @dataclass
 class Run:
-    """What formatters and summary know of a run.
+    """The data of a run for formatters and summary.
 
     Attributes:
-        features: what the run reads.
+        features: the features of the run.
         selected: the scenarios that the command line selected.
-        problems: what failed outside of features.
-        seconds: how long a scenario took, by its identity.
-        excuses: the deliberate exceptions that are written.
-        host: the host of the target, which an exception has to name.
+        problems: the problems outside of features.
+        seconds: the duration of each scenario, by `id`.
+        waivers: the waivers of the suite.
+        host: the host of the target, which a waiver has to name.
     """
 
     features: list[Feature] = field(default_factory=list)
@@ -167,47 +176,47 @@ class Run:
     host: str = ""
 
     def expect(self, feature: Feature, config: Configuration) -> None:
-        """Note what the command line selected of a feature, before it runs; the rest is in no report."""
+        """Add a feature and its selected scenarios, before it runs; other scenarios are in no report."""
         self.features.append(feature)
         self.selected += [s for s in feature.walk_scenarios() if s.should_run(config)]
 
     def took(self, scenario: Scenario) -> float:
-        """Seconds of a scenario with its hooks and clean-up; without the suite's runner, of its steps."""
+        """Return the seconds of a scenario with its hooks and clean-up, or of its steps under another runner."""
         return self.seconds.get(id(scenario), scenario.duration)
 
     def outcome(self, scenario: Scenario) -> Outcome:
-        """What became of the scenario in this run; what is not testable here may be excused, a failed check never."""
+        """Return the outcome of a scenario. A waiver applies only to what is not testable, never to a failed check."""
         outcome = of_scenario(scenario, self.problems)
         if {problem.kind for problem in outcome.problems} != {Kind.NOT_TESTABLE}:
             return outcome
         name, day = full_name(scenario), today()
-        waiver = next((e for e in self.waivers if e.covers(name, self.host, day)), None)
+        waiver = next((one for one in self.waivers if one.covers(name, self.host, day)), None)
         return Outcome(Kind.WAIVED, reason=f"{waiver.sentence()} {outcome.message}") if waiver else outcome
 
     def outside(self) -> list[tuple[Feature | Rule | None, Problem]]:
-        """What went wrong outside of scenarios, with the feature or rule that it belongs to."""
+        """Return the problems outside of scenarios, each with its feature or rule; None for the run itself."""
         inside = [pair for feature in self.features for pair in of_feature(feature)]
         return [*((None, problem) for problem in self.problems), *inside]
 
 
 def note(statement: object, problem: Problem) -> None:
-    """Keep a hook's or clean-up's error with the feature, rule, scenario or step in which it happened."""
+    """Record a problem of a hook or clean-up in its feature, rule, scenario or step."""
     vars(statement).setdefault("problems", []).append(problem)
 
 
 def noted(statement: object) -> list[Problem]:
-    """The hook and clean-up errors of one feature, rule, scenario or step."""
+    """Return the recorded problems of a feature, rule, scenario or step."""
     return list(vars(statement).get("problems", ()))
 
 
 def of_scenario(scenario: Scenario, run_problems: Iterable[Problem] = ()) -> Outcome:
-    """Put together what became of a scenario; anything that is not known to be good is an error."""
+    """Return the outcome of a scenario; a status that is not known is an error."""
     own = noted(scenario)
     problems = [p for p in own if p.where.startswith("before_")]
     problems += [p for step in scenario.all_steps for p in of_step(step)]
     problems += [p for p in own if not p.where.startswith("before_")]
     if not problems:
-        problems = _untold(scenario)
+        problems = _unrecorded(scenario)
     if problems:
         return Outcome(problems[0].kind, tuple(problems))
     status = scenario.status
@@ -223,7 +232,7 @@ def of_scenario(scenario: Scenario, run_problems: Iterable[Problem] = ()) -> Out
 
 
 def of_step(step: Step) -> list[Problem]:
-    """What went wrong in a step: its own error, then its hooks'."""
+    """Return the problems of a step and its hooks, in their order."""
     sentence_of_step = f"{step.keyword} {step.name}"
     hooks = noted(step)
     before = [p for p in hooks if p.where.startswith("before_")]
@@ -248,13 +257,13 @@ def of_step(step: Step) -> list[Problem]:
 
 
 def of_feature(feature: Feature) -> list[tuple[Feature | Rule, Problem]]:
-    """What went wrong in a feature outside of its scenarios, its rules included."""
+    """Return the problems of a feature and its rules outside of scenarios."""
     parts: list[Feature | Rule] = [*feature.iter_rules(), feature]
-    return [(part, problem) for part in parts for problem in noted(part) or _untold(part)]
+    return [(part, problem) for part in parts for problem in noted(part) or _unrecorded(part)]
 
 
-def _untold(statement: Any) -> list[Problem]:
-    """A hook or clean-up error that behave only shows by a status: under another runner nothing was noted."""
+def _unrecorded(statement: Any) -> list[Problem]:
+    """Return the hook or clean-up error that behave shows only as a status; another runner records nothing."""
     if statement.hook_failed:
         if statement.exception is not None:
             return [Problem.of(statement.exception, "a hook", Kind.HOOK_ERROR)]
@@ -272,8 +281,8 @@ def _why_untested(scenario: Scenario, run_problems: Iterable[Problem]) -> str:
     return "It did not run: the run ended before it."
 
 
-def sentence(error: BaseException, kind: Kind | None = None) -> str:
-    """What an exception says to a reader: its own words, led by its type where they alone say too little."""
+def sentence(error: BaseException) -> str:
+    """Return the message of an exception, with its type in front unless the message is a sentence of the suite."""
     text = _words(error)
     if isinstance(error, KeyboardInterrupt):
         return "The run was interrupted."
@@ -287,7 +296,7 @@ def sentence(error: BaseException, kind: Kind | None = None) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """What an exception says, also where it can't be asked."""
+    """Return the text of an exception, also if `str` fails."""
     try:
         return str(error).strip()
     except Exception as unreadable:
@@ -297,39 +306,40 @@ def _words(error: BaseException) -> str:
 def _bare_assertion(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
-        return "A check failed without saying why."
+        return "A check failed without a message."
     last = frames[-1]
-    return f"A check failed without saying why: {last.line} ({relative(last.filename)}:{last.lineno})"
+    return f"A check failed without a message: {last.line} ({relative(last.filename)}:{last.lineno})"
 
 
 def trace(error: BaseException) -> str:
-    """The traceback of an error and its cause, without behave's frames, paths relative to where we are."""
-    told = traceback.TracebackException.from_exception(error)
-    _trim(told)
-    return relative("".join(told.format())).strip()
+    """Return the traceback of an error and its causes, without behave's frames and with relative paths."""
+    formatted = traceback.TracebackException.from_exception(error)
+    _trim(formatted)
+    return relative("".join(formatted.format())).strip()
 
 
 def route(error: BaseException, steps: int) -> str:
-    """The last places on the way to an error: file, line, function and the line's text."""
-    told = traceback.TracebackException.from_exception(error)
-    _trim(told)
-    return relative("\n".join(f"at {f.filename}:{f.lineno} in {f.name}: {f.line}" for f in told.stack[-steps:]))
+    """Return the last frames before an error: file, line, function and the text of the line."""
+    formatted = traceback.TracebackException.from_exception(error)
+    _trim(formatted)
+    return relative("\n".join(f"at {f.filename}:{f.lineno} in {f.name}: {f.line}" for f in formatted.stack[-steps:]))
 
 
-def _trim(told: traceback.TracebackException) -> None:
-    told.stack = traceback.StackSummary.from_list([f for f in told.stack if not f.filename.endswith(_RUNNERS_OWN)])
-    for chained in (told.__cause__, told.__context__):
+def _trim(formatted: traceback.TracebackException) -> None:
+    kept = [frame for frame in formatted.stack if not frame.filename.endswith(_RUNNERS_OWN)]
+    formatted.stack = traceback.StackSummary.from_list(kept)
+    for chained in (formatted.__cause__, formatted.__context__):
         if chained is not None:
             _trim(chained)
 
 
 def relative(text: str) -> str:
-    """A text for the reader: paths as they are seen from here, and every character so that it can be written."""
+    """Return a text with paths relative to the working directory and without unprintable characters."""
     return writable(text.replace(os.getcwd() + os.sep, ""))
 
 
 def lineage(scenario: Scenario) -> list[Any]:
-    """From the feature down to the scenario itself, with the rule and the outline where there are any."""
+    """Return the feature, rule, outline and scenario, outermost first, as far as they exist."""
     chain: list[Any] = [scenario]
     while (parent := getattr(chain[0], "parent", None)) is not None:
         chain.insert(0, parent)
@@ -337,22 +347,22 @@ def lineage(scenario: Scenario) -> list[Any]:
 
 
 def rule_of(scenario: Scenario) -> Rule | None:
-    """The rule that the scenario is an example of."""
+    """Return the rule of a scenario, if it has one."""
     return next((part for part in lineage(scenario) if isinstance(part, Rule)), None)
 
 
 def tags_of(scenario: Scenario) -> list[str]:
-    """All tags that hold for the scenario, outermost first, each once."""
+    """Return all tags of a scenario, own and inherited, outermost first, each once."""
     return list(dict.fromkeys(str(tag) for part in lineage(scenario) for tag in part.tags))
 
 
 def title(scenario: Scenario) -> str:
-    """The scenario's title without the number that behave gives a row of Examples."""
+    """Return the title of a scenario without the number that behave adds to a row of Examples."""
     return writable(scenario.name.rsplit(" -- @", 1)[0].strip() if scenario._row else scenario.name)
 
 
 def full_title(scenario: Scenario) -> str:
-    """The title; of a row of Examples with its values, where the title itself does not show them."""
+    """Return the title, with the values of an Examples row unless the title contains them."""
     plain = title(scenario)
     outline = scenario.parent
     if scenario._row is None or "<" in getattr(outline, "name", ""):
@@ -361,16 +371,16 @@ def full_title(scenario: Scenario) -> str:
 
 
 def names_of(scenario: Scenario) -> list[str]:
-    """Feature, rule and title: what a scenario is known by, whichever row of its Examples it is."""
+    """Return feature, rule and title, which are the same for all rows of an outline."""
     rule = rule_of(scenario)
     return [scenario.feature.name, rule.name if rule else "", title(scenario)]
 
 
 def full_name(scenario: Scenario) -> str:
-    """The name that the report and the exceptions know a scenario by."""
+    """Return the name of a scenario in the report and in waivers."""
     return ": ".join(part for part in names_of(scenario) if part)
 
 
 def place(statement: Scenario | Feature | Rule | Step) -> str:
-    """File and line, ready to be given to behave."""
+    """Return file and line, as behave takes them."""
     return f"{statement.filename}:{statement.line}"

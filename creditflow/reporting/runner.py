@@ -1,21 +1,20 @@
-"""The runner of the suite: behave's own, with every hook and clean-up error kept and an honest exit status.
+"""The runner of the suite: behave's runner, with all errors of hooks and clean-ups and a correct exit status.
 
-Set in ``behave.ini``: ``runner = creditflow.reporting.runner:Runner``. What it adds to the stock runner:
+`behave.ini` sets `runner = creditflow.reporting.runner:Runner`. It adds to behave's runner:
 
-- a hook's or clean-up's error is noted with the feature, rule, scenario or step in which it happened;
-- the exit status is not 0 when nothing was selected, when all of it was skipped, and when a scenario that
-  behave passes was not really checked (no step, a pending step, a `Then` that compares nothing);
-- a tag of the command line that no scenario has ends the run before it begins, with exit status 2;
-- a scenario that is not testable here is excused where `plan/waivers.tsv` says so, and an exception that is
-  over or not needed any more is red;
-- what would end the process (`sys.exit`, `os._exit`, whatever is no `Exception`) in a step, a hook, a clean-up or a
-  formatter is an error of the scenario or the run, and so is what ends a thread that nobody waits for;
-- a run that can't begin leaves no results of the last run, says why in its last line, and ends with exit status 2;
-- an error of ``before_all`` that carries an ``exit_status`` (bad settings: 2) ends the run with it and
-  its sentence;
-- a run that is interrupted (SIGINT) or terminated (SIGTERM) ends the scenario where it is, removes what was made,
-  reports what there is, and ends with 130 or 143; a second signal ends the removal too;
-- whatever is printed, logged, or written by a formatter of behave's passes the redactor.
+- Errors of hooks and clean-ups are recorded in their feature, rule, scenario or step.
+- The exit status is not 0 if nothing was selected, everything was skipped, or a scenario checked nothing (no step, a
+  pending step, a `Then` without a comparison).
+- An unknown tag on the command line ends the run before it begins, with exit status 2.
+- `plan/waivers.tsv` can waive a scenario that is not testable here. A waiver that has expired or is no longer needed
+  makes the run fail.
+- Code that would end the process (`sys.exit`, `os._exit`, any error that is not an `Exception`) is an error of the
+  scenario or the run. So is an error that ends a thread.
+- A run that can't begin removes the results of the last run, prints why in its last line, and ends with status 2.
+- An error of `before_all` with an `exit_status` (wrong settings: 2) ends the run with this status and its message.
+- SIGINT and SIGTERM stop the current scenario. The clean-up and the reports follow, and the status is 130 or 143. A
+  second signal stops the clean-up too.
+- Everything that is printed, logged or written by a formatter passes the redactor.
 """
 
 from __future__ import annotations
@@ -39,11 +38,12 @@ from behave.model import Feature, Scenario
 from behave.runner import Context, the_step_registry
 from behave.runner import Runner as StockRunner
 
-from creditflow.core.ending import contained, told, without_exit
+from creditflow.core.ending import contained, message_of, without_exit
 from creditflow.core.errors import CannotRunError
 from creditflow.core.interruption import interruption
-from creditflow.core.redaction import RedactingStream, redact_output, redactor
-from creditflow.core.run_limits import deadlines
+from creditflow.core.redacted_output import RedactingStream, redact_output
+from creditflow.core.redaction import redactor
+from creditflow.core.run_limits import time_limits
 from creditflow.reporting import beginning, selection, waivers
 from creditflow.reporting.guarded_outputs import Guarded
 from creditflow.reporting.junit import replace_stock_junit
@@ -52,20 +52,20 @@ from creditflow.reporting.results import FORMATTER, folder_of, forget, unfinishe
 from creditflow.reporting.steps import Steps
 from creditflow.reporting.summary import Summary
 
-_UNSAID = frozenset({"ABORTED: By user."})
-"""behave prints it also when ``before_all`` failed; the summary says what really ended the run."""
+_HIDDEN = frozenset({"ABORTED: By user."})
+"""behave prints this also if `before_all` failed; the summary prints the real reason."""
 
 
 class Runner(StockRunner):
-    """behave's runner, made honest."""
+    """behave's runner with the additions of this module."""
 
     def __init__(self, config: Configuration, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
-        redact_output(_UNSAID)
+        redact_output(_HIDDEN)
         _leave_one_allure(config)
         config.outputs = [_RedactingOpener(o.name, o.stream, o.encoding) for o in config.outputs]
         self.report = Run()
-        self._running = self._told = False
+        self._running = self._finished = False
         self._scenario: Scenario | None = None
         self._older_threads: set[threading.Thread] = set()
         self.summary = Summary(self.report, config)
@@ -73,33 +73,33 @@ class Runner(StockRunner):
             replace_stock_junit(config, self.report)
 
     def run(self) -> bool:
-        """Run the selected features and tell what became of them.
+        """Run the selected features and print the summary.
 
         Returns:
-            whether the run failed; behave makes exit status 1 of it.
+            Whether the run failed; behave then ends with exit status 1.
 
         Raises:
-            SystemExit: with the status that an error of ``before_all`` asks for; 2 when the run can't begin; 128 and
-                the signal's number after a signal.
+            SystemExit: with the `exit_status` of an error in `before_all`; 2 if the run can't begin; 128 plus the
+                number of the signal after a signal.
         """
         results = folder_of(self.config)
         if results and not self.config.dry_run:
             if (last := unfinished(results)) and not last.reason:
                 print(last.sentence())
             forget(results, self.config)
-        with interruption.taken(), without_exit(), self._watching_threads():
+        with interruption.handled(), without_exit(), self._watching_threads():
             failed = self._begun()
             if self.config.dry_run:
                 return failed
-            verdict = self.summary.tell(failed)
+            status = self.summary.show(failed)
         if interruption.signal:
             _end_at_once(128 + interruption.signal)
-        if verdict > 1 or deadlines.left_something:
-            _end_at_once(verdict)
-        return verdict != 0
+        if status > 1 or time_limits.left_something:
+            _end_at_once(status)
+        return status != 0
 
     def _begun(self) -> bool:
-        """Run as behave does; returns whether that failed.
+        """Run as behave does, and return whether that failed.
 
         Raises:
             SystemExit: the run can't begin.
@@ -110,7 +110,7 @@ class Runner(StockRunner):
                 return bool(super().run())
         except Exception as error:
             if isinstance(error, CannotRunError) or not self._running:
-                if not beginning.says_all(error):
+                if not beginning.is_complete(error):
                     print(redactor.clean(trace(error)))
                 beginning.give_up(self.config, beginning.sentence_of(error))
                 raise SystemExit(getattr(error, "exit_status", CannotRunError.exit_status)) from None
@@ -119,7 +119,7 @@ class Runner(StockRunner):
             return True
 
     def _wind_up(self) -> None:
-        """Remove and tell what behave left undone when an error of its own ended the run."""
+        """Do the clean-up and close the outputs after an internal error of behave."""
         try:
             self.context._do_remaining_cleanups()
         except Exception as error:
@@ -130,12 +130,12 @@ class Runner(StockRunner):
             reporter.end()
 
     def load_hooks(self, filename: str | None = None) -> None:
-        """Load ``environment.py`` and watch each of its hooks."""
+        """Load `environment.py` and wrap each of its hooks."""
         super().load_hooks(filename)
         self.hooks = {name: self._watched(name, hook) for name, hook in self.hooks.items()}
 
     def run_model(self, features: list[Feature] | None = None) -> bool:
-        """Run the features, telling the suite's formatters what is selected and when a scenario ended."""
+        """Run the features, and notify the suite's formatters of the selection and of each finished scenario."""
         self._require_known_tags()
         beginning.require_scenarios_at(self.feature_locations(), self.features)
         if self.config.dry_run:
@@ -156,7 +156,7 @@ class Runner(StockRunner):
         return super().run_model(features)
 
     def _guard_outputs(self) -> None:
-        """Keep formatters and reporters from ending the run; the suite's own come last, to tell what others did."""
+        """Guard formatters and reporters; the suite's own come last, so that they report errors of the others."""
         self.formatters.sort(key=lambda formatter: hasattr(formatter, "begin"))
         self.formatters = [Guarded(one, f"formatter {_name_of(one)}", self._output_failed) for one in self.formatters]
         self.config.reporters = [
@@ -164,19 +164,19 @@ class Runner(StockRunner):
         ]
 
     def _output_failed(self, problem: Problem) -> None:
-        """Note what a formatter raised with the scenario that runs, else with the run; the same once."""
+        """Record an error of a formatter in the current scenario or the run, each error once."""
         known = noted(self._scenario) if self._scenario else self.report.problems
         if (problem.where, problem.message) not in [(other.where, other.message) for other in known]:
-            self._note_here(problem)
+            self._note_current(problem)
 
-    def _note_here(self, problem: Problem) -> None:
+    def _note_current(self, problem: Problem) -> None:
         if self._scenario is None:
             self.report.problems.append(problem)
         else:
             note(self._scenario, problem)
 
     def _contained_cleanups(self, clean_up: Callable[[], None]) -> Callable[[], None]:
-        """behave's clean-up of a layer, in which none of what was registered can end the run."""
+        """Wrap behave's clean-up of a layer, so that no registered function can end the run."""
 
         def contained_cleanups() -> None:
             layer = self.context._stack[0]
@@ -187,12 +187,12 @@ class Runner(StockRunner):
 
     @contextmanager
     def _watching_threads(self) -> Iterator[None]:
-        """Tell of threads that end by an error for which nobody waits, also of those that outlive the verdict."""
+        """Report errors that end a thread, also after the end of the run."""
         threading.excepthook = self._thread_died
         try:
             yield
         finally:
-            self._told = True
+            self._finished = True
 
     def _thread_died(self, died: threading.ExceptHookArgs) -> None:
         name = died.thread.name if died.thread else "of unknown name"
@@ -200,19 +200,19 @@ class Runner(StockRunner):
         where = f"thread {name}"
         problem = Problem.of(error, where, Kind.ERROR)
         if not isinstance(error, Exception):
-            problem = Problem(Kind.ERROR, where, told(error, "The thread"), error)
-        if self._told:
-            print(redactor.clean(f"After the verdict, in {where}: {problem.message}"))
+            problem = Problem(Kind.ERROR, where, message_of(error, "The thread"), error)
+        if self._finished:
+            print(redactor.clean(f"After the end of the run, in {where}: {problem.message}"))
             atexit.register(_end_as_failed)
         elif self._scenario and died.thread in self._older_threads:
             self.report.problems.append(problem)
         else:
-            self._note_here(problem)
+            self._note_current(problem)
 
     def run_hook_with_capture(self, hook_name: str, *args: Any, **kwargs: Any) -> bool:
-        """Run a hook; before the last one, see which exceptions are out of date, so that every output tells it."""
+        """Run a hook; before `after_all`, check the waivers, so that every output reports them."""
         if hook_name == "after_all":
-            self._judge_exceptions()
+            self._check_waivers()
         return bool(super().run_hook_with_capture(hook_name, *args, **kwargs))
 
     @property
@@ -222,14 +222,14 @@ class Runner(StockRunner):
 
     @cached_property
     def _whole_suite(self) -> list[Feature]:
-        """Every feature there is, selected or not."""
+        """All features of the suite, selected or not."""
         return selection.parsed(self._folder, self.config.lang)
 
     def _require_known_tags(self) -> None:
-        """Stop before anything runs when a tag of the command line is on no scenario.
+        """Refuse a tag of the command line that no scenario has.
 
         Raises:
-            CannotRunError: with the nearest tags that there are.
+            CannotRunError: with the most similar tags.
         """
         expression = self.config.tag_expression
         if selection.unknown_tags(expression, selection.tags_in(self.features)):
@@ -237,7 +237,7 @@ class Runner(StockRunner):
             if unknown := selection.unknown_tags(expression, known):
                 raise CannotRunError(selection.sentence_of_unknown(unknown, known))
 
-    def _judge_exceptions(self) -> None:
+    def _check_waivers(self) -> None:
         report = self.report
         if not report.waivers:
             return
@@ -245,14 +245,14 @@ class Runner(StockRunner):
         tested = {name for name, _ in ran} - {name for name, was_tested in ran if not was_tested}
         names = {full_name(s) for feature in self._whole_suite for s in feature.walk_scenarios()}
         stale = waivers.out_of_date(report.waivers, names, report.host, tested, waivers.today())
-        report.problems += [Problem(Kind.OUT_OF_DATE, waiver.where, told) for waiver, told in stale]
+        report.problems += [Problem(Kind.OUT_OF_DATE, waiver.where, why) for waiver, why in stale]
 
     def _timed(self, scenario: Scenario) -> Callable[[StockRunner], bool]:
         run = scenario.run
 
         def timed(runner: StockRunner) -> bool:
             began = time.monotonic()
-            deadlines.scenario_begins()
+            time_limits.scenario_begins()
             if interruption.signal or self._is_late():
                 self.aborted = True
             self._scenario, self._older_threads = scenario, set(threading.enumerate())
@@ -270,7 +270,7 @@ class Runner(StockRunner):
         return timed
 
     def _unless_broken(self, scenario: Scenario, run: Callable[[], bool]) -> bool:
-        """Run a scenario; where behave itself breaks in it, note that, and remove what the scenario made."""
+        """Run a scenario; after an internal error of behave, record it and do the clean-up."""
         depth = len(self.context._stack)
         try:
             with contained("Running the scenario"):
@@ -308,13 +308,13 @@ class Runner(StockRunner):
         return watched
 
     def _is_late(self) -> bool:
-        """Whether the run's deadline has passed; it is told once."""
-        if (why := deadlines.run_is_over) and not self.aborted:
-            self.report.problems.append(Problem(Kind.ERROR, "deadline", why))
+        """Return whether the run's time limit has passed, and record it once."""
+        if (why := time_limits.run_is_over) and not self.aborted:
+            self.report.problems.append(Problem(Kind.ERROR, "time limit", why))
         return bool(why)
 
     def _hook_failed(self, name: str, args: tuple[Any, ...], error: Exception) -> None:
-        """Do for behave what it does when a hook fails, without its line on the console."""
+        """Handle a failed hook as behave does, but print nothing."""
         statement, problem = self._note(name, args, error)
         self.hook_failures += problem.kind is Kind.HOOK_ERROR
         if name == "before_all":
@@ -325,7 +325,7 @@ class Runner(StockRunner):
                 statement.store_exception_context(error)
 
     def _note(self, name: str, args: tuple[Any, ...], error: BaseException) -> tuple[Any, Problem]:
-        """Keep the error where it belongs; returns the statement, none for the run itself, and the problem."""
+        """Record an error; return its statement, or None for the run itself, and the problem."""
         where = f"{name} @{args[0]}" if name.endswith("_tag") else name
         problem = Problem.of_hook(error, where)
         if name.endswith("_all"):
@@ -340,7 +340,7 @@ class Runner(StockRunner):
         return next((part for part in parts if part is not None), None)
 
     def _cleanup_failed(self, context: Context, cleanup: Callable[..., object], error: Exception) -> None:
-        """Keep the error of a clean-up with the layer that it belongs to. behave calls it once an error."""
+        """Record an error of a clean-up in its layer; behave calls this once for each error."""
         name = getattr(cleanup, "__name__", "")
         named = "" if name in ("", "<lambda>", "internal_cleanup_func", "_cleanup") else f" {name}"
         problem = Problem.of(error, f"clean-up{named}", Kind.CLEANUP_ERROR)
@@ -353,15 +353,15 @@ class Runner(StockRunner):
 
 
 def _host(context: Context) -> str:
-    """The host of the target, from the settings of the session that ``before_all`` left in the context."""
+    """Return the host of the target, from the session that `before_all` stored in the context."""
     settings = getattr(getattr(context, "session", None), "settings", None)
     return urlsplit(getattr(settings, "ops_center_url", "") or "").hostname or ""
 
 
 def _leave_one_allure(config: Configuration) -> None:
-    """Let `-f creditflow.reporting.allure:Formatter -o FOLDER` take the place of the one in `behave.ini`.
+    """Let `-f creditflow.reporting.allure:Formatter -o FOLDER` replace the formatter in `behave.ini`.
 
-    behave adds what is typed to what is configured; two of them would remove each other's results.
+    behave would use both, and each would remove the results of the other.
     """
     places = [index for index, name in enumerate(config.format) if name == FORMATTER]
     for index in reversed(places[:-1]):
@@ -369,10 +369,10 @@ def _leave_one_allure(config: Configuration) -> None:
 
 
 class _RedactingOpener(StreamOpener):
-    """Opens the file of a formatter, which may be any of behave's, so that what is written passes the redactor."""
+    """Opens the file of any formatter through the redactor."""
 
     def open(self) -> TextIO:
-        """The file, the same at every call."""
+        """Return the file; every call returns the same one."""
         stream = super().open()
         if not isinstance(stream, RedactingStream):
             stream = self.stream = cast(TextIO, RedactingStream(stream, redactor))
@@ -389,30 +389,30 @@ def _contained(cleanup: Callable[..., object]) -> Callable[..., object]:
 
 
 def _name_of(output: Any) -> str:
-    """A formatter or reporter as the command line calls it, else its class."""
+    """Return the name of a formatter or reporter on the command line, or its class."""
     return str(getattr(output, "name", None) or f"{type(output).__module__}:{type(output).__qualname__}")
 
 
 def _end_as_failed() -> None:
-    """Make the exit status that of a failed run, where Python would end with that of the verdict."""
+    """End with exit status 1, although the run had another one."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)
 
 
 def _interruptible(hook: str) -> AbstractContextManager[None]:
-    """A signal breaks into every hook but the last one, which comes when the run is over."""
-    return nullcontext() if hook == "after_all" else interruption.breaks_in()
+    """Let signals interrupt a hook, except `after_all`."""
+    return nullcontext() if hook == "after_all" else interruption.interruptible()
 
 
 def _timed(hook: str) -> AbstractContextManager[None]:
-    """Every hook has the deadline of a step; what comes after a scenario has it also where the scenario's is over."""
-    return deadlines.step(hook) if hook.startswith("before_") else deadlines.afterwards(hook)
+    """Give a hook the time limit of a step; an after hook has it also if the scenario's limit has passed."""
+    return time_limits.step(hook) if hook.startswith("before_") else time_limits.afterwards(hook)
 
 
 def _end_at_once(status: int) -> NoReturn:
-    """End with an exit status; where something was broken off, without waiting for what still hangs in it."""
-    if interruption.given_up or deadlines.left_something:
+    """End with an exit status, without a wait for threads that were interrupted."""
+    if interruption.given_up or time_limits.left_something:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -1,4 +1,4 @@
-"""Which scenarios a command line selects, and the tags that none of them has (plan items X1, X2)."""
+"""Finds the scenarios that a command line selects, and tags that no scenario has (plan items X1, X2)."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from behave.runner_util import collect_feature_locations, parse_features
 FEATURES = Path(__file__).resolve().parents[2] / "features"
 
 _NO_TAGS = frozenset({"and", "or", "not", "true", "never"})
-"""Words of a tag expression that stand for no tag."""
+"""Words of a tag expression that are not tags."""
 
 
 def parsed(folder: Path, language: str | None = None) -> list[Feature]:
-    """Every feature of a folder, as behave reads it."""
-    found: list[Feature] = parse_features(collect_feature_locations([str(folder)]), language=language)
-    return found
+    """Return all features of a folder, as behave reads them."""
+    features: list[Feature] = parse_features(collect_feature_locations([str(folder)]), language=language)
+    return features
 
 
-def tags_in(read: Iterable[Feature]) -> set[str]:
-    """Every tag that a scenario of the features has, its own or inherited."""
-    return {str(tag) for feature in read for scenario in feature.walk_scenarios() for tag in scenario.effective_tags}
+def tags_in(features: Iterable[Feature]) -> set[str]:
+    """Return all tags of the features' scenarios, own and inherited."""
+    scenarios = (scenario for feature in features for scenario in feature.walk_scenarios())
+    return {str(tag) for scenario in scenarios for tag in scenario.effective_tags}
 
 
 def unknown_tags(expression: Any, known: Collection[str]) -> list[str]:
-    """The tags of behave's tag expression that no scenario has, in their order; `*` and `?` stand for any letters."""
+    """Return the tags of a tag expression that no scenario has; `*` and `?` are wildcards."""
     words = [word.strip("@-~") for word in re.findall(r"[^\s(),]+", str(expression))]
     unknown = [w for w in words if w and w not in _NO_TAGS and not any(fnmatchcase(tag, w) for tag in known)]
     return list(dict.fromkeys(unknown))
 
 
 def sentence_of_unknown(unknown: Iterable[str], known: Collection[str]) -> str:
-    """What to tell who misspelt a tag: which, and the nearest that there are."""
+    """Return the sentence for unknown tags, with the most similar tags of the suite."""
     return f"No scenario has the tag {' or '.join(_with_nearest(tag, known) for tag in unknown)}: nothing was run."
 
 
@@ -51,18 +52,18 @@ def _with_nearest(tag: str, known: Collection[str]) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a scenario stands: its feature's file below `features`, and the first folder of it."""
+    """The place of a scenario: its feature file, relative to `features`."""
 
     feature: str
 
     @property
     def folder(self) -> str:
-        """The folder of `features` that it stands in."""
+        """The first folder of the path."""
         return self.feature.split("/")[0]
 
 
 def scenarios(tags: str = "") -> list[Place]:
-    """Where the scenarios stand that behave would run: with its defaults, or for a tag expression."""
+    """Return the places of the scenarios that behave would run, by default or for a tag expression."""
     config = Configuration([f"--tags={tags}"] if tags else [])
     return [
         Place(_below(feature.filename))
@@ -73,7 +74,7 @@ def scenarios(tags: str = "") -> list[Place]:
 
 
 def features() -> list[str]:
-    """Every feature file of the suite, by its path below `features`."""
+    """Return all feature files of the suite, relative to `features`."""
     return sorted(_below(str(path)) for path in FEATURES.rglob("*.feature"))
 
 

@@ -1,8 +1,8 @@
-"""Makes a command line that behave can't use end as every run that can't begin: one sentence, status 2, no old results.
+"""Handles a wrong command line like every run that can't begin: one sentence, exit status 2, no old results.
 
-behave reads its whole command line before it loads the runner that `behave.ini` names, so this has to be there sooner:
-Python imports it when it starts in the suite's environment, by the line of `start.pth`, which is installed beside the
-project. In any other process than behave's, and for any other project of behave's, it does nothing.
+behave reads its command line before it loads the runner of `behave.ini`, so this module has to be loaded earlier.
+`start.pth`, which is installed with the project, makes Python import it at start-up. It does nothing in processes
+other than behave, and nothing for other projects.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 
 def is_behave(command: Sequence[str]) -> bool:
-    """Whether a command line, as `sys.orig_argv` has it, starts behave."""
+    """Return whether a command line, in the form of `sys.orig_argv`, starts behave."""
     rest = iter(command[1:])
     for word in rest:
         if word in ("-X", "-W"):
@@ -31,8 +31,8 @@ def is_behave(command: Sequence[str]) -> bool:
 
 
 def watch() -> None:
-    """Look at how behave reads its command line and makes its runner."""
-    from behave.configuration import Configuration  # noqa: PLC0415 - only a process of behave's pays for it
+    """Wrap the functions in which behave reads its command line and makes its runner."""
+    from behave.configuration import Configuration  # noqa: PLC0415 - only behave needs it
     from behave.runner_plugin import RunnerPlugin  # noqa: PLC0415
 
     Configuration.__init__ = _watched_configuration(Configuration.__init__)  # type: ignore[method-assign]
@@ -42,48 +42,48 @@ def watch() -> None:
 def _watched_configuration(read: Any) -> Any:
     @functools.wraps(read)
     def watched(config: Any, *args: Any, **kwargs: Any) -> None:
-        said = io.StringIO()
+        errors = io.StringIO()
         try:
-            with redirect_stderr(said):
+            with redirect_stderr(errors):
                 read(config, *args, **kwargs)
         except SystemExit as end:
-            _end(config, None if end.code else end, said.getvalue())
+            _end(config, None if end.code else end, errors.getvalue())
         except Exception as error:
-            _end(config, error, said.getvalue())
-        _pass_on(said.getvalue())
-        _require_files_for(config)
+            _end(config, error, errors.getvalue())
+        _pass_on(errors.getvalue())
+        _require_formatters(config)
 
     return watched
 
 
-def _end(config: Any, error: BaseException | None, said: str) -> None:
-    """End as refused where the suite was to run; else as behave ends."""
+def _end(config: Any, error: BaseException | None, output: str) -> None:
+    """End with the suite's message if the command line is for the suite; else as behave does."""
     from creditflow.reporting import beginning  # noqa: PLC0415
 
-    known = beginning.attempted(config, sys.argv[1:])
-    if isinstance(error, SystemExit) or not beginning.is_the_suites(known):
-        _pass_on(said)
+    known = beginning.partial_config(config, sys.argv[1:])
+    if isinstance(error, SystemExit) or not beginning.is_of_the_suite(known):
+        _pass_on(output)
         raise error or SystemExit(2)
-    beginning.end_as_refused(known, beginning.sentence_of(error) if error else beginning.refused(said))
+    beginning.refuse(known, beginning.sentence_of(error) if error else beginning.usage_error(output))
 
 
-def _pass_on(said: str) -> None:
-    """Show what behave said, which may repeat a secret of the command line."""
-    if said:
+def _pass_on(output: str) -> None:
+    """Print what behave printed, without secrets of the command line."""
+    if output:
         from creditflow.core.redaction import redactor  # noqa: PLC0415
 
-        sys.stderr.write(redactor.clean(said))
+        sys.stderr.write(redactor.clean(output))
 
 
-def _require_files_for(config: Any) -> None:
-    """Refuse more files than formatters, as behave does, which then calls it no error of the command line."""
+def _require_formatters(config: Any) -> None:
+    """Refuse more output files than formatters; behave would report that too late."""
     from creditflow.reporting import beginning  # noqa: PLC0415
 
     configured = config.defaults.get("format") or ()
     formatters = len(config.format or ()) + (len(config.format or ()) == len(configured))
-    if beginning.is_the_suites(config) and len(config.outputs) > formatters:
+    if beginning.is_of_the_suite(config) and len(config.outputs) > formatters:
         reason = f"{len(config.outputs)} files were given by `-o`, but {formatters} formatters by `-f`"
-        beginning.end_as_refused(config, f"The run can't begin: {reason}.")
+        beginning.refuse(config, f"The run can't begin: {reason}.")
 
 
 def _watched_runner(make: Any) -> Any:
@@ -94,9 +94,9 @@ def _watched_runner(make: Any) -> Any:
         except Exception as error:
             from creditflow.reporting import beginning  # noqa: PLC0415
 
-            if not beginning.is_the_suites(config):
+            if not beginning.is_of_the_suite(config):
                 raise
-            beginning.end_as_refused(config, beginning.sentence_of(error))
+            beginning.refuse(config, beginning.sentence_of(error))
 
     return watched
 

@@ -1,4 +1,4 @@
-"""What every step definition runs within: a deadline, signals, containment, and the duty of a `Then` to check."""
+"""Wraps every step definition: with a time limit, signals, containment, and the rule that a `Then` checks something."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from creditflow.core.ending import contained
 from creditflow.core.errors import NothingCheckedError
 from creditflow.core.expect import checks
 from creditflow.core.interruption import interruption
-from creditflow.core.run_limits import deadlines
+from creditflow.core.run_limits import time_limits
 
 
 class Steps:
     """behave's registry of step definitions.
 
-    A definition can't end the run, a signal breaks into it, and it ends at its deadline. A `Then`, with its `And` and
-    `But`, makes a check or is red.
+    A definition can't end the run, a signal interrupts it, and so does its time limit. A `Then`, with its `And` and
+    `But`, fails unless it makes a check.
     """
 
     def __init__(self, registry: Any) -> None:
         self._registry = registry
 
     def find_match(self, step: Step) -> Any:
-        """Return the definition that fits a step, as behave's registry finds it; none where nothing fits."""
+        """Return the definition that matches a step, or None."""
         match = self._registry.find_match(step)
         if match is not None:
             match.run = _guarded(match, step)
         return match
 
     def __getattr__(self, name: str) -> Any:
-        """Return whatever else the registry knows."""
+        """Return any other attribute of the registry."""
         return getattr(self._registry, name)
 
 
@@ -43,7 +43,7 @@ def _guarded(match: Any, step: Step) -> Any:
     run, name = match.run, f"“{step.keyword} {step.name}”"
 
     def guarded(context: Context) -> None:
-        with contained("The step"), interruption.breaks_in(), deadlines.step(name), _checking(match, step):
+        with contained("The step"), interruption.interruptible(), time_limits.step(name), _checking(match, step):
             run(context)
 
     return guarded
@@ -55,7 +55,7 @@ def _checking(match: Any, step: Step) -> Iterator[None]:
     yield
     if step.step_type == "then" and checks.made == before and step.status is Status.untested:
         raise NothingCheckedError(
-            f"Nothing was checked: “{step.keyword} {step.name}” claims an outcome and compared nothing. Let its "
-            f"definition ({match.location}) look it up and compare it through creditflow.core.expect, or say it as "
-            f"Given or When."
+            f"Nothing was checked: “{step.keyword} {step.name}” states an outcome and compared nothing. Let its "
+            f"definition ({match.location}) read a value and compare it through creditflow.core.expect, or write it "
+            f"as Given or When."
         )

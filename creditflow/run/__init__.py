@@ -1,4 +1,4 @@
-"""Wiring: the run, the command line, the features' lint. Imports every other room.
+"""The wiring: a run, the command line, the lint of the features. Imports every other room.
 
 Importing this package imports nothing but `require_settings`, which has to run before the rest is imported.
 """

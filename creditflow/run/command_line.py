@@ -12,8 +12,10 @@ from rich.table import Table
 
 from creditflow.cleanup import journal, sweep
 from creditflow.core.errors import CannotRunError, ServiceUnavailableError
+from creditflow.core.expect import counted
 from creditflow.core.naming import PASSWORD
-from creditflow.core.redaction import redact_output, redactor
+from creditflow.core.redacted_output import redact_output
+from creditflow.core.redaction import redactor
 from creditflow.run import endpoints
 from creditflow.target import guard, health, sandbox_launcher
 from creditflow.target.settings import Settings, load, readable_by_others
@@ -25,18 +27,18 @@ _MARKS = {"up": "[green]up[/]", "down": "[red]down[/]", "not named": "[yellow]no
 
 @app.callback()
 def main() -> None:
-    """Look at the target of the acceptance suite."""
+    """Check the target of the acceptance suite, or clean it up."""
     redact_output()
 
 
 @app.command()
 def doctor() -> None:
-    """Ask every service of the target how it is, and say for each that is wrong what to try next.
+    """Check every service of the target, and say for each problem what to try next.
 
-    Exit status 0 when all is well, 1 when something is wrong, 2 when the settings can't be used.
+    Exit status: 0 without problems, 1 with problems, 2 if the settings can't be used.
     """
     console = Console(highlight=False)
-    with contextlib.ExitStack() as owed:
+    with contextlib.ExitStack() as finalizers:
         try:
             settings = _settings()
             proxy = health.proxy(settings)
@@ -49,61 +51,59 @@ def doctor() -> None:
         if proxy:
             console.print(redactor.clean(proxy), markup=False, soft_wrap=True)
         target = Target(settings)
-        owed.callback(target.close)
+        finalizers.callback(target.close)
         found = health.services(target)
         console.print(_table(found))
-        missing = [*_missing_tables(target, found), *_not_allowed(settings)]
-        if not missing and all(h.state != "down" for h in found):
-            missing += _missing_endpoints(target)
-        for sentence in missing:
+        problems = [*_missing_tables(target, found), *_not_allowed(settings)]
+        if not problems and all(h.state != "down" for h in found):
+            problems += _endpoint_problems(target)
+        for sentence in problems:
             console.print(redactor.clean(sentence), markup=False, soft_wrap=True)
-    wrong = sum(h.state == "down" for h in found) + len(missing)
-    console.print(f"{wrong} thing{'s' if wrong != 1 else ''} to put right." if wrong else "All is well.")
+    wrong = sum(h.state == "down" for h in found) + len(problems)
+    console.print(f"{counted(wrong, 'problem')} found." if wrong else "All is well.")
     if wrong and not load().names_a_target:
-        console.print(
-            "This is the sandbox: `.venv/bin/python -m sandbox status` names each service and where its log is,"
-        )
-        console.print("`.venv/bin/python -m sandbox restart NAME` starts one anew.")
+        console.print("This is the sandbox: `.venv/bin/python -m sandbox status` shows each service and its log,")
+        console.print("`.venv/bin/python -m sandbox restart NAME` restarts one.")
     raise typer.Exit(1 if wrong else 0)
 
 
 @app.command("sweep")
 def sweep_target(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     define: Annotated[
-        list[str] | None, typer.Option("-D", metavar="NAME=VALUE", help="A setting, as `behave -D` takes it.")
+        list[str] | None, typer.Option("-D", metavar="NAME=VALUE", help="A setting, as for `behave -D`.")
     ] = None,
 ) -> None:
-    """Remove what earlier runs left on the target, and nothing that any other made; runs that live are left alone.
+    """Remove what earlier runs left on the target. Other data, and runs that are still active, are not touched.
 
-    Exit status 0 when all is gone, 1 when something could not be removed, 2 when the settings can't be used.
+    Exit status: 0 if everything is removed, 1 if something is left, 2 if the settings can't be used.
     """
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         print(redactor.clean(line))
 
-    with contextlib.ExitStack() as owed:
+    with contextlib.ExitStack() as finalizers:
         try:
             settings = _settings(dict(part.partition("=")[::2] for part in define or []))
             redactor.learn(*settings.secrets(), PASSWORD)
             if not dry_run:
                 guard.require_allowed(settings)
             target = Target(settings)
-            owed.callback(target.close)
-            swept = sweep.sweep(target, dry_run, tell)
+            finalizers.callback(target.close)
+            swept = sweep.sweep(target, dry_run, report)
         except CannotRunError as error:
-            tell(str(error))
+            report(str(error))
             raise typer.Exit(2) from None
         except ServiceUnavailableError as away:
-            tell(f"Nothing was removed: {away}")
+            report(f"Nothing was removed: {away}")
             raise typer.Exit(1) from None
-    for thing in swept.removed:
-        tell(f"  {thing}")
+    for resource in swept.removed:
+        report(f"  {resource}")
     many = sweep.summary(swept.removed)
     done = "Would be removed" if dry_run else "Removed"
-    tell(f"{done} on {settings.ops_center_url}: {many or 'nothing, for no run left anything'}.")
+    report(f"{done} on {settings.ops_center_url}: {many or 'nothing, for no run left anything'}.")
     for reason in swept.left:
-        tell(f"Not removed: {reason}")
+        report(f"Not removed: {reason}")
     raise typer.Exit(1 if swept.left else 0)
 
 
@@ -129,8 +129,8 @@ def _missing_tables(target: Target, found: list[health.Health]) -> list[str]:
         return [str(away)]
 
 
-def _missing_endpoints(target: Target) -> list[str]:
-    """What is wrong with the plan's endpoints; whoever is on the target is told by a journal that somebody asks."""
+def _endpoint_problems(target: Target) -> list[str]:
+    """Return the problems of the plan's endpoints; a journal shows other runs that a person is made for it."""
     settings = target.settings
     redactor.learn(PASSWORD)
     journalled = journal.Journal.begin(settings.journal_dir, settings.ops_center_url, not load().names_a_target)

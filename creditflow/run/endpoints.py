@@ -1,6 +1,6 @@
-"""Which of the plan's endpoints a target has: each is asked once, before anything is judged (plan, Appendix A).
+"""Finds the plan's endpoints that a target has, with one request to each before the first scenario (plan, Appendix A).
 
-They are asked with a fresh token, an id that is none and an empty body, so that nothing is made and no model is asked.
+The requests have a new token, an invalid id and an empty body, so that they create nothing and call no model.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from creditflow.target.drivers.ops_center import BASE, ENDPOINTS
 from creditflow.target.target import Target
 
 NO_ID = "no-id"
-"""Names no organisation. The contract refuses it as 422; an address that there is not answers otherwise."""
+"""Not an organisation. By the contract the answer is 422; an unknown path answers differently."""
 
 OWN_FIELDS = {
     "EP1": {"credits", "api_calls_used", "tier"},
@@ -32,13 +32,13 @@ OWN_FIELDS = {
     "EP10": {"data"},
     "EP15": {"keys", "openrouter_configured"},
 }
-"""What everybody may read, and the fields by one of which an answer is known as Ops-Center's (contract)."""
+"""The endpoints that everybody may read, with their fields (contract). One of them shows that Ops-Center answered."""
 
 _CHANGING = re.compile(r"(?:/[\w.-]+)+|[0-9a-f-]{8,}|\d+", re.I)
 
 
 class Found(StrEnum):
-    """What an endpoint was found to be."""
+    """The state of an endpoint."""
 
     THERE = "there"
     MISSING = "missing"
@@ -51,17 +51,17 @@ class Found(StrEnum):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One endpoint as it was found.
+    """One endpoint and its state.
 
     Attributes:
-        id: of the plan, such as "EP1".
-        found: what it is.
-        said: its answer in a few words, such as "404"; empty where it is there.
+        id: its id in the plan, such as "EP1".
+        found: its state.
+        answer: its answer in a few words, such as "404"; empty if the endpoint exists.
     """
 
     id: str
     found: Found
-    said: str = ""
+    answer: str = ""
 
     @property
     def address(self) -> str:
@@ -71,15 +71,15 @@ class Endpoint:
 
     @property
     def of_an_organization(self) -> bool:
-        """Whether its path names an organisation, which may be what is unknown where it answers 404."""
+        """Whether its path contains an organisation, so that 404 may mean an unknown organisation."""
         return "{org}" in ENDPOINTS[self.id][1]
 
 
 _CURES = {
-    Found.MOVED: ("leads somewhere else", "lead somewhere else", "name in OPS_CENTER_URL the address that answers"),
-    Found.PAGE: ("answers with no JSON", "answer with no JSON", "see that OPS_CENTER_URL names no web page"),
+    Found.MOVED: ("leads somewhere else", "lead somewhere else", "set OPS_CENTER_URL to the address that answers"),
+    Found.PAGE: ("answers with no JSON", "answer with no JSON", "check that OPS_CENTER_URL is not a web page"),
     Found.OTHER: (
-        "answers as no Ops-Center does", "answer as no Ops-Center does", "see that OPS_CENTER_URL names an Ops-Center",
+        "answers unlike an Ops-Center", "answer unlike an Ops-Center", "check that OPS_CENTER_URL is an Ops-Center",
     ),
     Found.BROKEN: ("can't answer", "can't answer", "look into the log of Ops-Center"),
 }  # fmt: skip
@@ -87,27 +87,27 @@ _CURES = {
 
 @dataclass(frozen=True)
 class Survey:
-    """The plan's endpoints as a target answers them.
+    """The states of the plan's endpoints on a target.
 
     Attributes:
-        endpoints: every one, in the plan's order.
+        endpoints: all endpoints, in the plan's order.
     """
 
     endpoints: tuple[Endpoint, ...]
 
     @property
     def missing(self) -> dict[str, str]:
-        """The endpoints that are not there, by id, each with what was answered instead."""
-        return {e.id: e.said for e in self.endpoints if e.found in (Found.MISSING, Found.PAGE)}
+        """The missing endpoints, by id, each with the answer."""
+        return {e.id: e.answer for e in self.endpoints if e.found in (Found.MISSING, Found.PAGE)}
 
     @property
     def surely_missing(self) -> dict[str, str]:
-        """Those of them that are missing also where 404 may mean that the organisation is unknown."""
-        return {e.id: e.said for e in self.endpoints if e.id in self.missing and not self._unclear(e)}
+        """The missing endpoints whose 404 can't mean an unknown organisation."""
+        return {e.id: e.answer for e in self.endpoints if e.id in self.missing and not self._unclear(e)}
 
     @property
     def judges_nothing(self) -> bool:
-        """Whether no scenario could be judged: none of the endpoints that everybody may read answers as they do."""
+        """Whether no scenario could be judged, because no endpoint that everybody may read works."""
         own = [endpoint.found for endpoint in self.endpoints if endpoint.id in OWN_FIELDS]
         return Found.THERE not in [e.found for e in self.endpoints] or (
             Found.THERE not in own and set(own) != {Found.MISSING}
@@ -115,12 +115,12 @@ class Survey:
 
     @property
     def sentences(self) -> list[str]:
-        """What is wrong with them, one sentence a kind; none where every endpoint is there."""
-        said = [self._refused(), self._missing(), *(self._otherwise(found) for found in _CURES)]
-        return [sentence for sentence in said if sentence]
+        """The problems of the endpoints, one sentence for each state; empty if all exist."""
+        sentences = [self._refused(), self._missing(), *(self._other(found) for found in _CURES)]
+        return [sentence for sentence in sentences if sentence]
 
     def confirmed(self, target: Target, token: str, organization: str) -> Survey:
-        """The same once an organisation exists, asked for by its admin: what was unclear without one is then known."""
+        """Return the survey with unclear endpoints asked again, by the admin of an organisation that exists."""
         known = (
             _judged(e.id, _send(target, e.id, token, organization), _nothing) if self._unclear(e) else e
             for e in self.endpoints
@@ -128,46 +128,44 @@ class Survey:
         return replace(self, endpoints=tuple(known))
 
     def _unclear(self, endpoint: Endpoint) -> bool:
-        return endpoint.found is Found.MISSING and endpoint.said == "404" and endpoint.of_an_organization
+        return endpoint.found is Found.MISSING and endpoint.answer == "404" and endpoint.of_an_organization
 
-    def _those(self, found: Found) -> list[Endpoint]:
+    def _with(self, found: Found) -> list[Endpoint]:
         return [endpoint for endpoint in self.endpoints if endpoint.found is found]
 
     def _refused(self) -> str:
-        if not (those := self._those(Found.REFUSED)):
+        if not (refused := self._with(Found.REFUSED)):
             return ""
-        where = f" at {len(those)} of the plan's {len(self.endpoints)} endpoints" * (not self.judges_nothing)
+        where = f" at {len(refused)} of the plan's {len(self.endpoints)} endpoints" * (not self.judges_nothing)
         return (
             f"This Ops-Center does not accept the realm's access tokens{where}: "
-            f"{_by_answer(those, method=False)}; check that KEYCLOAK_URL, KEYCLOAK_REALM and KEYCLOAK_CLIENT_ID name "
+            f"{_by_answer(refused, method=False)}; check that KEYCLOAK_URL, KEYCLOAK_REALM and KEYCLOAK_CLIENT_ID name "
             f"the realm and the client that it trusts, and that it expects the issuer and audience of their tokens."
         )
 
     def _missing(self) -> str:
-        if not (those := self._those(Found.MISSING)):
+        if not (missing := self._with(Found.MISSING)):
             return ""
-        sentence = self._told(those, "is missing", "are missing")
-        if len(those) < len(self.endpoints):
+        sentence = self._counted(missing, "is missing", "are missing")
+        if len(missing) < len(self.endpoints):
             return f"{sentence}."
-        return (
-            f"{sentence}; check that OPS_CENTER_URL names an Ops-Center, with what stands before {BASE} in its paths."
-        )
+        return f"{sentence}; check that OPS_CENTER_URL is an Ops-Center, with everything before {BASE} in its paths."
 
-    def _otherwise(self, found: Found) -> str:
+    def _other(self, found: Found) -> str:
         one, several, cure = _CURES[found]
-        those = self._those(found)
-        return f"{self._told(those, one, several)}; {cure}." if those else ""
+        endpoints = self._with(found)
+        return f"{self._counted(endpoints, one, several)}; {cure}." if endpoints else ""
 
-    def _told(self, those: list[Endpoint], one: str, several: str) -> str:
-        verb = one if len(those) == 1 else several
-        return f"{len(those)} of the plan's {len(self.endpoints)} endpoints {verb}: {_by_answer(those)}"
+    def _counted(self, endpoints: list[Endpoint], one: str, several: str) -> str:
+        verb = one if len(endpoints) == 1 else several
+        return f"{len(endpoints)} of the plan's {len(self.endpoints)} endpoints {verb}: {_by_answer(endpoints)}"
 
 
 def require(target: Target, learn: Callable[[str], None], journal: Journal | None = None) -> Survey:
-    """Ask every endpoint, and make sure that something can be judged; see `ask`.
+    """Ask every endpoint like :func:`ask`, and require that scenarios can be judged.
 
     Raises:
-        CannotRunError: no scenario could be judged; the sentences say why.
+        CannotRunError: no scenario could be judged; the message says why.
     """
     survey = ask(target, learn, journal)
     if survey.judges_nothing:
@@ -176,15 +174,15 @@ def require(target: Target, learn: Callable[[str], None], journal: Journal | Non
 
 
 def ask(target: Target, learn: Callable[[str], None], journal: Journal | None = None) -> Survey:
-    """Ask every endpoint once, as somebody who is made for it and removed again.
+    """Ask every endpoint once, as a person who is made for it and then removed.
 
     Args:
-        target: whose Ops-Center is asked.
-        learn: told every secret that is made.
-        journal: where the person is written before they are made.
+        target: the deployment to ask.
+        learn: takes every new secret.
+        journal: records the person before they are made.
 
     Raises:
-        CannotRunError: nobody can be made, signed in or removed.
+        CannotRunError: the person can't be made, signed in or removed.
     """
     cleanup = Cleanup(journal)
     try:
@@ -236,35 +234,35 @@ def _body(method: str) -> dict[str, str] | None:
 
 
 def _judged(number: str, reply: Reply, unknown: Callable[[], bool]) -> Endpoint:
-    """What an endpoint is by its answer; `unknown` says whether 404 is due to the organisation."""
+    """Return the state of an endpoint by its answer; `unknown` returns whether 404 means an unknown organisation."""
     endpoint = Endpoint(number, Found.THERE)
-    status, said = reply.status, str(reply.status)
+    status, answer = reply.status, str(reply.status)
     if status == 401 or (status == 403 and not endpoint.of_an_organization):
-        return replace(endpoint, found=Found.REFUSED, said=said)
+        return replace(endpoint, found=Found.REFUSED, answer=answer)
     if status in (405, 501) or (status == 404 and not (endpoint.of_an_organization and unknown())):
-        return replace(endpoint, found=Found.MISSING, said=said)
+        return replace(endpoint, found=Found.MISSING, answer=answer)
     if 300 <= status < 400:
-        return replace(endpoint, found=Found.MOVED, said=f"{said} to {_place(reply)}")
+        return replace(endpoint, found=Found.MOVED, answer=f"{answer} to {_place(reply)}")
     if status >= 500:
-        return replace(endpoint, found=Found.BROKEN, said=said)
-    return _read(endpoint, reply)
+        return replace(endpoint, found=Found.BROKEN, answer=answer)
+    return _by_content(endpoint, reply)
 
 
-def _read(endpoint: Endpoint, reply: Reply) -> Endpoint:
-    """What an endpoint is that answered neither with a redirection nor that it can't."""
+def _by_content(endpoint: Endpoint, reply: Reply) -> Endpoint:
+    """Return the state of an endpoint by the content of its answer."""
     kind = reply.headers.get("Content-Type", "").partition(";")[0]
     if reply.status < 300 and reply.text and "json" not in kind:
-        return replace(endpoint, found=Found.PAGE, said=f"{reply.status} {kind or 'of no media type'}")
+        return replace(endpoint, found=Found.PAGE, answer=f"{reply.status} {kind or 'of no media type'}")
     fields = OWN_FIELDS.get(endpoint.id)
     if fields and not fields & reply.body.keys():
-        return replace(endpoint, found=Found.OTHER, said=f"{reply.status} {reply.text[:60]}".strip())
+        return replace(endpoint, found=Found.OTHER, answer=f"{reply.status} {reply.text[:60]}".strip())
     return endpoint
 
 
 def _of_an_unknown_organization(reply: Reply, nowhere: Callable[[], Reply]) -> bool:
-    """Whether a 404 speaks of the organisation, and otherwise than an address that there is not answers."""
-    said = _plain(reply)
-    return bool(re.search(r"organi[sz]ation", said, re.I)) and said != _plain(nowhere())
+    """Return whether a 404 mentions the organisation and differs from the answer of an unknown path."""
+    text = _plain(reply)
+    return bool(re.search(r"organi[sz]ation", text, re.I)) and text != _plain(nowhere())
 
 
 def _nothing() -> bool:
@@ -272,17 +270,17 @@ def _nothing() -> bool:
 
 
 def _plain(reply: Reply) -> str:
-    """What an answer says, but for numbers, ids and the address that was asked."""
+    """Return the text of an answer without numbers, ids and paths."""
     return _CHANGING.sub("#", reply.text)
 
 
 def _place(reply: Reply) -> str:
-    """Where a redirection leads, without what it carries along."""
+    """Return the address of a redirection without query and fragment."""
     return urlsplit(reply.headers.get("Location", ""))._replace(query="", fragment="").geturl() or "no address"
 
 
 def _by_answer(endpoints: list[Endpoint], method: bool = True) -> str:
     by: dict[str, list[str]] = {}
     for endpoint in endpoints:
-        by.setdefault(endpoint.said, []).append(endpoint.address if method else endpoint.address.partition(" ")[2])
-    return "; ".join(f"{said} at {', '.join(dict.fromkeys(those))}" for said, those in by.items())
+        by.setdefault(endpoint.answer, []).append(endpoint.address if method else endpoint.address.partition(" ")[2])
+    return "; ".join(f"{answer} at {', '.join(dict.fromkeys(paths))}" for answer, paths in by.items())

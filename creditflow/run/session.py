@@ -1,4 +1,4 @@
-"""One run: its settings, its target (a named deployment or a sandbox), and what the target can't show."""
+"""Begins a run: its settings, its target (a deployment or a sandbox), and what the target can't show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from creditflow.core import polling
 from creditflow.core.errors import CannotRunError, ServiceUnavailableError
 from creditflow.core.naming import PASSWORD, RUN
 from creditflow.core.redaction import redactor
-from creditflow.core.run_limits import deadlines
+from creditflow.core.run_limits import time_limits
 from creditflow.reporting.environment import environment
 from creditflow.run import endpoints
 from creditflow.target import guard, health, sandbox_launcher
@@ -25,21 +25,21 @@ from creditflow.target.settings import Settings, load, readable_by_others
 from creditflow.target.target import Target
 
 NEEDS = {"needs.journal": "PROVIDER_URL"}
-"""What a scenario may need of a target beyond the plan's systems, by tag, and the setting that names it.
+"""Systems beyond the plan's that a scenario may need: the tag of such scenarios, and the setting.
 
-Where it is not named, the step that needs it is red as "Not testable here"; `--tags="not @needs.journal"` leaves such
-scenarios out knowingly.
+Without the setting, the scenario is red as "Not testable here". `--tags="not @needs.journal"` leaves it out.
 """
 
 BRIEFLY_S = 0.2
-"""Seconds that the audit of a scenario that is red already waits for what comes a moment later."""
+"""The polling time of the audit, in seconds, for a scenario that has failed already."""
 
-Owe = Callable[[Callable[[], object]], object]
+AddFinalizer = Callable[[Callable[[], object]], object]
+"""Registers a function to call at the end of a run or a scenario; the last one is called first."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """What every scenario of a run shares."""
+    """The objects that all scenarios of a run share."""
 
     settings: Settings
     target: Target
@@ -48,106 +48,108 @@ class Session:
     journal: Journal
 
     def soon(self, check: Callable[[], None]) -> None:
-        """Require what comes a moment later: asked again until it holds or the deadline of the settings is over."""
+        """Repeat a check until it passes or `POLL_TIMEOUT_S` is over."""
         polling.soon(check, self.settings.poll_timeout_s)
 
-    def scene(self, owe: Owe) -> tuple[Cast, Accounts]:
-        """The cast and the accounts of one scenario; what it makes is removed by what `owe` is given.
+    def scene(self, add_finalizer: AddFinalizer) -> tuple[Cast, Accounts]:
+        """Return the cast and the accounts of a scenario; a finalizer removes what the cast makes.
 
         Raises:
-            CeilingReachedError: the run may send no more requests, so that no further scenario can be judged.
+            CeilingReachedError: the run may send no more requests.
         """
         self.target.ceiling.check()
         cleanup = Cleanup(self.journal)
         cast = Cast(self.target, cleanup, redactor.learn)
-        owe(lambda: self.watch.everything(cast.people))
-        owe(cleanup.carry_out)
+        add_finalizer(lambda: self.watch.everything(cast.people))
+        add_finalizer(cleanup.carry_out)
         self.target.record.take()
         return cast, Accounts(self.target, cast)
 
     def audit(self, cast: Cast, green: bool) -> None:
-        """Require that every system keeps the books of what the scenario did, and that no service logged an error.
+        """Require that all systems agree on what the scenario did, and that no service logged an error.
 
         Args:
-            cast: of the scenario.
-            green: whether all went well so far; else what comes a moment later is hardly waited for.
+            cast: the cast of the scenario.
+            green: whether the scenario passed so far; if not, the audit polls only for :data:`BRIEFLY_S`.
         """
         entries, seconds = self.target.record.take(), self.settings.poll_timeout_s if green else BRIEFLY_S
         reconciliation.audit(self.target, cast, entries, self.bystanders, seconds, self.watch.judged)
         self.watch.logs(cast.people, green)
 
 
-def begin(userdata: Mapping[str, str], owe: Owe, tell: Callable[[str], None] = print) -> Session:
-    """Read the settings, find or start the target, and make sure that it can be judged.
+def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Callable[[str], None] = print) -> Session:
+    """Read the settings, find or start the target, and check that it can be tested.
 
     Args:
-        userdata: what `behave -D` gave.
-        owe: takes what has to be done when the run ends, the last thing first.
-        tell: shows the reader a line.
+        userdata: the values of `behave -D`.
+        add_finalizer: registers functions to call at the end of the run.
+        report: prints a line.
 
     Raises:
-        CannotRunError: a setting is wrong, the sandbox does not start, the target may not be written to, services or
-            tables are missing (X3, X4), or Ops-Center answers so that no scenario could be judged.
+        CannotRunError: a setting is wrong, the sandbox does not start, the target may not be changed, services or
+            tables are missing (X3, X4), or Ops-Center's answers allow no scenario to be judged.
     """
     settings = load(userdata)
     on_sandbox = not settings.names_a_target
     if on_sandbox:
-        settings = load(userdata, sandbox_launcher.start(owe, tell))
+        settings = load(userdata, sandbox_launcher.start(add_finalizer, report))
     redactor.learn(*settings.secrets(), PASSWORD)
     if exposed := readable_by_others():
-        tell(exposed)
-    deadlines.begin(settings)
+        report(exposed)
+    time_limits.begin(settings)
     guard.require_allowed(settings)
     target = Target(settings)
-    owe(target.close)
-    tell(f"Target {settings.ops_center_url}, run {RUN}")
+    add_finalizer(target.close)
+    report(f"Target {settings.ops_center_url}, run {RUN}")
     if proxy := health.proxy(settings):
-        tell(proxy)
+        report(proxy)
     if left := journal.leftovers(settings.journal_dir, settings.ops_center_url):
-        tell(left)
-    check(target, tell)
+        report(left)
+    check(target, report)
     for line in guard.announcement(settings, RUN):
-        tell(line)
+        report(line)
     for limit in target.limits():
-        tell(f"Not testable here: {limit}")
+        report(f"Not testable here: {limit}")
     for tag, setting in NEEDS.items():
         if not target.has(setting):
-            tell(f"Scenarios that need it will be red; --tags='not @{tag}' leaves them out.")
+            report(f"Scenarios that need it will be red; --tags='not @{tag}' leaves them out.")
     journalled = Journal.begin(settings.journal_dir, settings.ops_center_url, on_sandbox)
-    owe(lambda: journalled.end(tell))
-    bystanders = survey(target, owe, journalled, tell)
+    add_finalizer(lambda: journalled.end(report))
+    bystanders = survey(target, add_finalizer, journalled, report)
     watch = Watch(target)
     watch.begin()
-    owe(lambda: tell(watch.said()) if watch.said() else None)
-    owe(lambda: watch.everything([]))
+    add_finalizer(lambda: report(watch.said()) if watch.said() else None)
+    add_finalizer(lambda: watch.everything([]))
     return Session(settings, target, watch, bystanders, journalled)
 
 
-def survey(target: Target, owe: Owe, journalled: Journal, tell: Callable[[str], None]) -> Bystanders:
-    """Ask which of the plan's endpoints there are, make the bystanders with those, and say what is missing.
+def survey(
+    target: Target, add_finalizer: AddFinalizer, journalled: Journal, report: Callable[[str], None]
+) -> Bystanders:
+    """Find the plan's endpoints that exist, make the bystanders with them, and report what is missing.
 
     Raises:
-        CannotRunError: no scenario could be judged with what there is.
+        CannotRunError: no scenario could be judged.
     """
-    found, said = endpoints.require(target, redactor.learn, journalled), list[str]()
+    found, messages = endpoints.require(target, redactor.learn, journalled), list[str]()
     target.ops_center.missing = found.surely_missing
-    bystanders = Bystanders.make(target, owe, redactor.learn, journalled, said.append)
-    if found.missing and (theirs := bystanders.cast.organizations):
-        found = found.confirmed(target, theirs[0].admin.token, theirs[0].id)
+    bystanders = Bystanders.make(target, add_finalizer, redactor.learn, journalled, messages.append)
+    if found.missing and (organizations := bystanders.cast.organizations):
+        found = found.confirmed(target, organizations[0].admin.token, organizations[0].id)
     target.ops_center.missing = found.missing
-    for sentence in [*found.sentences, *said]:
-        tell(sentence)
+    for sentence in [*found.sentences, *messages]:
+        report(sentence)
     if found.missing:
-        tell("Scenarios that need what is missing will be red as errors that name it.")
-        environment.tell({"Endpoints missing": ", ".join(e.address for e in found.endpoints if e.id in found.missing)})
+        report("Scenarios that need a missing endpoint will be red and name it.")
+        environment.add({"Endpoints missing": ", ".join(e.address for e in found.endpoints if e.id in found.missing)})
     return bystanders
 
 
-def check(target: Target, tell: Callable[[str], None]) -> None:
-    """Make sure that every named service is up and every table is there (X3, X4).
+def check(target: Target, report: Callable[[str], None]) -> None:
+    """Require that every named service is up and every table exists (X3, X4).
 
     Raises:
-        CannotRunError: with the list of all that is missing.
+        CannotRunError: with the list of everything that is missing.
     """
     found = health.services(target)
     wrong = [h.message for h in found if h.state == "down"]
@@ -158,5 +160,5 @@ def check(target: Target, tell: Callable[[str], None]) -> None:
             wrong.append(str(away))
     if wrong:
         raise CannotRunError("The run can't begin:\n" + "\n".join(f"  - {sentence}" for sentence in wrong))
-    environment.tell({h.service: f"{h.address} {h.message}" for h in found if h.state == "up"})
-    tell("Services: " + ", ".join(f"{h.service} {h.message}" for h in found if h.state == "up"))
+    environment.add({h.service: f"{h.address} {h.message}" for h in found if h.state == "up"})
+    report("Services: " + ", ".join(f"{h.service} {h.message}" for h in found if h.state == "up"))

@@ -1,7 +1,7 @@
-"""Gates: a TCP proxy in front of each service of a target, through which the service can be made to misbehave.
+"""Gates: a TCP proxy in front of each service of a target, which makes the service fail.
 
-The ways in which a service fails are ways of its transport: what a client meets is the same whether the service itself
-or the network before it is at fault. The way of a gate can be changed while a run is under way.
+A gate simulates failures on the network level: a client sees the same if the service itself or the network fails. The
+failure of a gate can change during a run.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 WAYS = ("killed", "stopped", "refusing", "silent", "slow", "garbage", "500")
-"""What a service does:
+"""The ways in which a service fails:
 
 - killed: its connections are reset, and nothing listens.
-- stopped (SIGSTOP): the kernel still takes connections, and nothing is read or answered.
-- refusing: each connection is closed as soon as it is made.
+- stopped (SIGSTOP): the kernel accepts connections, but nothing is read or answered.
+- refusing: each connection is closed at once.
 - silent: everything is read, and nothing is answered.
 - slow: each part of an answer comes 15 s late.
-- garbage: the answer is not of its protocol.
+- garbage: the answer does not follow its protocol.
 - 500: the answer is an error of its protocol.
 """
 
@@ -36,7 +36,7 @@ SETTINGS = {
     "LiteLLM": ("LITELLM_URL",),
     "The provider stand-in": ("PROVIDER_URL",),
 }
-"""The settings that name each service, by its name in messages."""
+"""The settings with the address of each service, by its name in messages."""
 
 LATE_S = 15.0
 GARBAGE = bytes(range(0x80, 0x100)) * 2
@@ -47,15 +47,14 @@ _HTTP_500 = (
 )
 _COMMAND = re.compile(rb"(?:^|\r\n)\*\d+\r\n")
 _ENCRYPTION = (80_877_103, 80_877_104)
-"""The requests by which a client of PostgreSQL begins where it would like TLS or GSSAPI."""
+"""The first requests of a PostgreSQL client that asks for TLS or GSSAPI."""
 
 
 class Gate:
-    """The proxy in front of one service; made and used in the loop of `Gates`.
+    """The proxy in front of one service; it runs in the loop of `Gates`.
 
     Attributes:
-        asked: how often somebody connected or sent something since the service fails; where nothing listens
-            (killed) that can't be seen.
+        asked: the number of connections and requests since the service fails; unknown for "killed".
     """
 
     def __init__(self, service: str, host: str, port: int) -> None:
@@ -77,7 +76,7 @@ class Gate:
         self._accepting = asyncio.create_task(self._accept())
 
     async def turn(self, way: str) -> None:
-        """Let the service fail in a way; with an empty one it is well again, and connections of before are gone."""
+        """Make the service fail in a way, or work again if it is empty; open connections are closed."""
         if way:
             self.asked = 0
         self.way = way
@@ -151,7 +150,7 @@ class Gate:
             server.close()
 
     async def _ask(self, client: socket.socket, server: socket.socket) -> None:
-        """Hand on what the client says, as long as the service is well or slow."""
+        """Forward data of the client while the service works or is slow."""
         loop = asyncio.get_running_loop()
         while data := await loop.sock_recv(client, 65_536):
             self.asked += bool(self.way)
@@ -168,7 +167,7 @@ class Gate:
                     return
 
     async def _answer(self, server: socket.socket, client: socket.socket) -> None:
-        """Hand on what the service says, as long as it is well or slow."""
+        """Forward data of the service while it works or is slow."""
         loop = asyncio.get_running_loop()
         while data := await loop.sock_recv(server, 65_536):
             if self.way == "slow":
@@ -177,11 +176,11 @@ class Gate:
                 await loop.sock_sendall(client, data)
 
     def _as_meant(self, data: bytes) -> bytes:
-        """The same request as the service would get it directly: Keycloak names itself by the host that is asked."""
+        """Return the request with the service's own host, because Keycloak puts the host into its answers."""
         return data.replace(f"127.0.0.1:{self.gate}\r\n".encode(), f"{self.host}:{self.port}\r\n".encode(), 1)
 
     def _error(self, data: bytes) -> tuple[bytes, bool]:
-        """The service's own way to say that it is out of order, and whether the connection ends with it."""
+        """Return an error in the service's protocol, and whether it ends the connection."""
         if self.service == "Redis":
             return b"-ERR out of order\r\n" * max(1, len(_COMMAND.findall(data))), False
         if self.service != "PostgreSQL":
@@ -194,12 +193,12 @@ class Gate:
 
 
 def _postgresql_error(severity: str, code: str) -> bytes:
-    said = f"S{severity}\0V{severity}\0C{code}\0Mout of order\0\0".encode()
-    return b"E" + struct.pack("!i", len(said) + 4) + said
+    fields = f"S{severity}\0V{severity}\0C{code}\0Mout of order\0\0".encode()
+    return b"E" + struct.pack("!i", len(fields) + 4) + fields
 
 
 class Gates:
-    """A gate before every service of a target, in a thread of their own.
+    """A gate in front of every service of a target, in a separate thread.
 
     Args:
         deployment: the target's settings.
@@ -222,15 +221,15 @@ class Gates:
                 self.settings[name] = at._replace(netloc=f"{place}127.0.0.1:{gate.gate}").geturl()
 
     def address(self, service: str) -> str:
-        """Host and port under which the target's settings name a service."""
+        """Return host and port of a service's gate."""
         return f"127.0.0.1:{self._gates[service].gate}"
 
     def asked(self, service: str) -> int:
-        """How often a service was asked since it fails, as far as its way lets that be seen."""
+        """Return the number of requests to a service since it fails, as far as it is known."""
         return self._gates[service].asked
 
     def turn(self, service: str, way: str = "") -> None:
-        """Let a service fail in a way from now on; with an empty one it is well again."""
+        """Make a service fail in a way, or work again if it is empty."""
         self._do(self._gates[service].turn(way))
 
     def close(self) -> None:
@@ -246,7 +245,7 @@ class Gates:
 
 @contextmanager
 def gates(deployment: Mapping[str, str]) -> Iterator[Gates]:
-    """Gates before a target, closed at the end."""
+    """Open gates in front of a target, and close them at the end."""
     opened = Gates(deployment)
     try:
         yield opened

@@ -1,6 +1,6 @@
-"""What can go wrong with an answer on its way: one sentence that names the system, within the deadline.
+"""Broken answers: the message names the system, within the request timeout.
 
-A server of raw sockets stands for each system; it says what the test wants, a part at a time.
+A server of raw sockets stands for each system and sends the parts of an answer one by one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from creditflow.target.drivers.lago import Lago
 from creditflow.target.drivers.postgres import Database
 from creditflow.target.drivers.redis import Counters
 
-DEADLINE_S = 0.6
+TIMEOUT_S = 0.6
 PAUSE_S = 0.05
 
 pytestmark = pytest.mark.timeout(120)
-"""Nothing here ends but by the deadline of a request, so that one that is not kept shows here."""
+"""Only a request timeout ends these tests, so a timeout that does not work is found."""
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -40,7 +40,7 @@ Parts = Callable[[], Iterable[bytes]]
 
 @contextmanager
 def server(parts: Parts) -> Iterator[str]:
-    """A server that answers every connection with the same parts, `PAUSE_S` between two; its host and port."""
+    """Start a server that answers every connection with the same parts, `PAUSE_S` apart; yield host and port."""
     ended = threading.Event()
 
     def serve(client: socket.socket) -> None:
@@ -84,27 +84,27 @@ BROKEN = {
     "less than announced": (lambda: [OK + b'Content-Length: 100\r\n\r\n{"credits"'], "sent only a part of its answer"),
     "something else than HTTP": (lambda: [bytes(range(128, 256)) * 4], "does not answer in HTTP"),
     "nothing": (lambda: [], "does not answer in HTTP"),
-    "a heading that never ends": (for_ever(OK, b"X-Word: word\r\n"), f"did not .*answer within {DEADLINE_S:g} s"),
-    "a first line that never ends": (for_ever(b"HTTP/1.1 200 ", b"O"), f"did not .*answer within {DEADLINE_S:g} s"),
+    "a heading that never ends": (for_ever(OK, b"X-Word: word\r\n"), f"did not .*answer within {TIMEOUT_S:g} s"),
+    "a first line that never ends": (for_ever(b"HTTP/1.1 200 ", b"O"), f"did not .*answer within {TIMEOUT_S:g} s"),
     "a body that trickles": (
         for_ever(OK + b"Content-Length: 1000000\r\n\r\n", b"1"),
-        f"did not end its answer within {DEADLINE_S:g} s",
+        f"did not end its answer within {TIMEOUT_S:g} s",
     ),
-    "chunks that trickle": (for_ever(CHUNKED, b"1\r\n1\r\n"), f"did not end its answer within {DEADLINE_S:g} s"),
+    "chunks that trickle": (for_ever(CHUNKED, b"1\r\n1\r\n"), f"did not end its answer within {TIMEOUT_S:g} s"),
     "a body that is huge": (huge, "answers with more than 50 MB, which is not read"),
     "a small body that is huge once unpacked": (bomb, "answers with more than 50 MB, which is not read"),
     "a packing that is none": (lambda: [OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone"], "sent only"),
-    "an event stream that never ends": (for_ever(STREAMED, EVENT), f"did not end its answer within {DEADLINE_S:g} s"),
+    "an event stream that never ends": (for_ever(STREAMED, EVENT), f"did not end its answer within {TIMEOUT_S:g} s"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_an_answer_that_goes_wrong_is_one_sentence_within_the_deadline(what: str) -> None:
-    parts, said = BROKEN[what]
-    deadline = DEADLINE_S if "within" in said else 60
+def test_an_answer_that_goes_wrong_is_one_sentence_within_the_timeout(what: str) -> None:
+    parts, message = BROKEN[what]
+    timeout = TIMEOUT_S if "within" in message else 60
     with server(parts) as address:
-        http = Http("LiteLLM", f"http://{address}", deadline)
-        with pytest.raises(ServiceUnavailableError, match=said) as away:
+        http = Http("LiteLLM", f"http://{address}", timeout)
+        with pytest.raises(ServiceUnavailableError, match=message) as away:
             http.send("GET", "/v1/models")
         http.close()
     assert str(away.value).startswith(f"LiteLLM at http://{address} ")
@@ -113,7 +113,7 @@ def test_an_answer_that_goes_wrong_is_one_sentence_within_the_deadline(what: str
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The clock of deadlines; its one figure is what it shows, in seconds."""
+    """Replace the clock of request timeouts by a list with the current second."""
     now = [0.0]
     monkeypatch.setattr(request_timeout, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
@@ -123,18 +123,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_a_stream_may_take_longer_than_a_request_as_long_as_its_events_come(
     clock: list[float], pauses: int, ends: bool
 ) -> None:
-    """Each event comes half a deadline after the one before."""
-    deadline = 60.0
+    """Each event comes half a timeout after the previous one."""
+    timeout = 60.0
 
     def events() -> Iterator[bytes]:
         yield STREAMED
         for _ in range(pauses):
-            clock[0] += deadline / 2
+            clock[0] += timeout / 2
             yield EVENT
         yield b"data: [DONE]\n\n"
 
     with server(events) as address:
-        http = Http("Ops-Center", f"http://{address}", deadline)
+        http = Http("Ops-Center", f"http://{address}", timeout)
         if ends:
             assert len(http.send("POST", "/chat", body={}).events) == pauses + 1
         else:
@@ -143,7 +143,7 @@ def test_a_stream_may_take_longer_than_a_request_as_long_as_its_events_come(
         http.close()
 
 
-def test_an_event_that_does_not_come_within_the_deadline_is_told() -> None:
+def test_an_event_that_does_not_come_within_the_timeout_is_an_error() -> None:
     over = threading.Event()
 
     def stops() -> Iterator[bytes]:
@@ -152,7 +152,7 @@ def test_an_event_that_does_not_come_within_the_deadline_is_told() -> None:
         yield EVENT
 
     with server(stops) as address:
-        http = Http("Ops-Center", f"http://{address}", DEADLINE_S)
+        http = Http("Ops-Center", f"http://{address}", TIMEOUT_S)
         with pytest.raises(ServiceUnavailableError, match="did not end its answer within"):
             http.send("POST", "/chat", body={})
         over.set()
@@ -184,20 +184,20 @@ CUT_AT_LINE_ENDS_ONLY: dict[str, tuple[bytes, tuple[object, ...]]] = {
 
 @pytest.mark.parametrize("what", CUT_AT_LINE_ENDS_ONLY)
 def test_an_event_ends_where_the_standard_says(what: str) -> None:
-    said, events = CUT_AT_LINE_ENDS_ONLY[what]
-    with server(lambda: [STREAMED + said]) as address:
+    sent, events = CUT_AT_LINE_ENDS_ONLY[what]
+    with server(lambda: [STREAMED + sent]) as address:
         http = Http("Ops-Center", f"http://{address}", 60)
         whole = http.send("POST", "/chat", body={})
         left = http.leave_early("/chat", token="a-token", body={})
         http.close()
     assert whole.events == events
     assert left.events == events[:1]
-    assert left.text == said.decode()[: len(left.text)]
+    assert left.text == sent.decode()[: len(left.text)]
 
 
 def test_an_event_that_comes_in_pieces_is_whole() -> None:
-    said = 'data: {"a": "é\u2028漢"}\r\n\r\ndata: b\r\n\r\n'.encode()
-    with server(lambda: [STREAMED, *(said[at : at + 1] for at in range(len(said)))]) as address:
+    sent = 'data: {"a": "é\u2028漢"}\r\n\r\ndata: b\r\n\r\n'.encode()
+    with server(lambda: [STREAMED, *(sent[at : at + 1] for at in range(len(sent)))]) as address:
         http = Http("Ops-Center", f"http://{address}", 60)
         left = http.leave_early("/chat", token="a-token", body={})
         whole = http.send("POST", "/chat", body={})
@@ -207,8 +207,8 @@ def test_an_event_that_comes_in_pieces_is_whole() -> None:
 
 
 def test_a_refusal_where_a_stream_was_asked_for_can_be_read() -> None:
-    said = b'HTTP/1.1 402 Payment Required\r\nContent-Length: 12\r\n\r\n{"code":"x"}'
-    with server(lambda: [said]) as address:
+    sent = b'HTTP/1.1 402 Payment Required\r\nContent-Length: 12\r\n\r\n{"code":"x"}'
+    with server(lambda: [sent]) as address:
         http = Http("Ops-Center", f"http://{address}", 60)
         reply = http.leave_early("/chat", token="a-token", body={})
         http.close()
@@ -216,9 +216,9 @@ def test_a_refusal_where_a_stream_was_asked_for_can_be_read() -> None:
 
 
 def test_a_wrong_content_type_is_read_by_what_is_in_it() -> None:
-    said = b'HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 15\r\n\r\n{"credits": 10}'
-    with server(lambda: [said]) as address:
-        http = Http("Ops-Center", f"http://{address}", DEADLINE_S)
+    sent = b'HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 15\r\n\r\n{"credits": 10}'
+    with server(lambda: [sent]) as address:
+        http = Http("Ops-Center", f"http://{address}", TIMEOUT_S)
         reply = http.send("GET", "/balance")
         http.close()
     assert (reply.status, reply.body, reply.events) == (200, {"credits": 10}, ())
@@ -255,7 +255,7 @@ TRICKLING: dict[str, Callable[[str], Callable[[], object]]] = {
         )
     ),
 }
-"""How each system is asked that is spoken to through a library of its own."""
+"""A request to each system that has its own client library."""
 
 
 @pytest.mark.parametrize("service", TRICKLING)
@@ -270,12 +270,12 @@ def test_a_byte_now_and_then_keeps_no_driver_waiting(service: str) -> None:
 
 
 def test_lago_that_asks_to_come_back_later_is_not_waited_for() -> None:
-    said = b"HTTP/1.1 429 Too Many Requests\r\nx-ratelimit-reset: 3600\r\nContent-Length: 2\r\n\r\n{}"
+    sent = b"HTTP/1.1 429 Too Many Requests\r\nx-ratelimit-reset: 3600\r\nContent-Length: 2\r\n\r\n{}"
     asked: list[int] = []
 
     def refuses() -> list[bytes]:
         asked.append(1)
-        return [said]
+        return [sent]
 
     with server(refuses) as address, pytest.raises(ServiceUnavailableError, match="answered 429"):
         Lago(f"http://{address}", "key", 30).customer("somebody")

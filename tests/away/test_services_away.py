@@ -1,7 +1,7 @@
-"""Seven services fail in seven ways, before a run and during one: it ends soon, and says who is at fault.
+"""Seven services fail in seven ways, before and during a run: the run ends soon and names the service.
 
-Each cell of the table is a run of its own, against the sandbox behind gates, with short deadlines. Some of the cells
-are run with every test run, each service and each way among them; all of them with AWAY=all (`make away`).
+Each cell of the table is a separate run, against the sandbox behind gates, with short request timeouts. Every test run
+includes some cells, with each service and each way among them; AWAY=all (`make away`) includes all.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from sandbox import program
 
 HERE = Path(__file__).resolve().parent
 SERVICES = tuple(SETTINGS)
-DEADLINE_S = 10.0
-"""The deadline of a request in these runs."""
+TIMEOUT_S = 10.0
+"""The request timeout in these runs, in seconds."""
 
 MOST_ASKED = 40
-"""How often a service that fails is asked at most: a run that asked it again and again would not end soon."""
+"""The maximum of requests to a service that fails; a run with more retries would end late."""
 
 LANES = 3
-"""Runs beside each other: mostly they wait."""
+"""Runs in parallel; they mostly wait."""
 
 LONGEST_S = 300.0
 
@@ -44,11 +44,11 @@ WELL, NEEDS_NOTHING, AGAIN = "All is well", "What needs no service", "All is wel
 HURT = ("Somebody asks a model", "The models on offer are served")
 
 Cell = tuple[str, str, str]
-"""A service, a way and when."""
+"""A service, a way to fail, and when it begins."""
 
 
 def chosen() -> list[Cell]:
-    """Every cell with AWAY=all, else a fifth of them: each service before a run in one way, during one in two."""
+    """Return all cells with AWAY=all, else each service in one way before a run and in two ways during it."""
     if os.environ.get("AWAY") == "all":
         return [(service, way, when) for when in (BEFORE, DURING) for service in SERVICES for way in WAYS]
     cells = []
@@ -60,32 +60,32 @@ def chosen() -> list[Cell]:
 
 @dataclass
 class Ran:
-    """What became of one run.
+    """The result of one run.
 
     Attributes:
-        said: its output.
+        output: its output.
         status: its exit status.
         seconds: until it ended.
-        told: seconds until the run named the service, from when it failed or the run began to ask; 0 where it did not.
-        asked: how often the service was asked while it failed.
-        left: what its journal says is left.
+        named_after: seconds from the failure, or from the first request, until the run named the service; 0 if never.
+        asked: the number of requests while the service failed.
+        left: the resources that its journal contains at the end.
     """
 
-    said: str = ""
+    output: str = ""
     status: int = 0
     seconds: float = 0.0
-    told: float = 0.0
+    named_after: float = 0.0
     asked: int = 0
     left: list[str] = field(default_factory=list)
 
     def became(self, scenario: str) -> tuple[str, str]:
-        """The sign of a scenario's line and the kind that stands there."""
-        found = re.search(rf"^ *(\S) {re.escape(scenario)}  [\d.]+ s(?:  (.+))?$", self.said, re.MULTILINE)
+        """Return the sign and the outcome in a scenario's line."""
+        found = re.search(rf"^ *(\S) {re.escape(scenario)}  [\d.]+ s(?:  (.+))?$", self.output, re.MULTILINE)
         return (found[1], found[2] or "") if found else ("", "")
 
 
 def behave(gates: Gates, deployment: dict[str, str], folder: Path, cell: Cell) -> Ran:
-    """Run the features behind the gates, and let a service fail."""
+    """Run the features behind the gates while a service fails."""
     service, way, when = cell
     features = folder / "features"
     features.mkdir(parents=True)
@@ -94,7 +94,7 @@ def behave(gates: Gates, deployment: dict[str, str], folder: Path, cell: Cell) -
     for name in ("environment.py", "steps"):
         (features / name).symlink_to(PROJECT / "features" / name)
     settings = deployment | gates.settings | {
-        "HTTP_TIMEOUT_S": f"{DEADLINE_S:g}", "POLL_TIMEOUT_S": "1", "WATCH": "bystanders",
+        "HTTP_TIMEOUT_S": f"{TIMEOUT_S:g}", "POLL_TIMEOUT_S": "1", "WATCH": "bystanders",
         "TARGET_LOGS": "", "JOURNAL_DIR": str(folder.parent / "journals"),
     }  # fmt: skip
     known = {name.upper() for name in Settings.model_fields}
@@ -109,7 +109,7 @@ def behave(gates: Gates, deployment: dict[str, str], folder: Path, cell: Cell) -
         too_long = Timer(LONGEST_S, process.kill)
         too_long.start()
         for line in io.TextIOWrapper(process.stdout, "utf-8"):
-            ran.said += line
+            ran.output += line
             if when == BEFORE and line.startswith("Target "):
                 hurt = time.monotonic()
             elif when == DURING and line.strip().startswith(f"✓ {WELL}  "):
@@ -117,39 +117,39 @@ def behave(gates: Gates, deployment: dict[str, str], folder: Path, cell: Cell) -
                 gates.turn(service, way)
             elif when == DURING and f" {NEEDS_NOTHING}  " in line:
                 gates.turn(service)
-            elif not ran.told and f"{service} " in line and re.search(named(service), line):
-                ran.told = time.monotonic() - hurt
+            elif not ran.named_after and f"{service} " in line and re.search(named(service), line):
+                ran.named_after = time.monotonic() - hurt
         ran.status = process.wait(LONGEST_S)
         too_long.cancel()
     finally:
         gates.turn(service)
         ran.asked = gates.asked(service)
     ran.seconds = time.monotonic() - began
-    if found := re.search(r", run (cf-\w+)$", ran.said, re.MULTILINE):
+    if found := re.search(r", run (cf-\w+)$", ran.output, re.MULTILINE):
         for path in (folder.parent / "journals").glob(f"{found[1]}.*"):
             ran.left += map(str, journal.parse(path, path.read_bytes()).left)
     return ran
 
 
 def named(service: str) -> str:
-    """What names a service as the one at fault."""
+    """Return a pattern for messages that name a failing service."""
     return rf"{service}(?: \(\w+\))? at (?:http://)?127\.0\.0\.1:\d+(?:/\w+)? "
 
 
 def wrong_with(cell: Cell, ran: Ran) -> list[str]:
-    """Where a run is not what it should be."""
+    """Return what is wrong with a run."""
     service, way, when = cell
-    others = [other for other in SERVICES if other != service and re.search(named(other), ran.said)]
+    others = [other for other in SERVICES if other != service and re.search(named(other), ran.output)]
     found = [
         (not ran.status, "the exit status is 0"),
         (ran.status < 0, "the run did not end"),
-        (not ran.told, f"{service} is not named"),
+        (not ran.named_after, f"{service} is not named"),
         (ran.asked > MOST_ASKED, f"{service} was asked {ran.asked} times while it failed"),
         (bool(others), f"{', '.join(others)} are named as well"),
-        (bool(re.search(r'Traceback|File "|\.py:\d', ran.said)), "the suite shows its inside"),
+        (bool(re.search(r'Traceback|File "|\.py:\d', ran.output)), "the suite shows a traceback"),
     ]
     if when == BEFORE:
-        found += [(ran.status != 2, f"the exit status is {ran.status}"), ("✓" in ran.said, "a scenario ran")]
+        found += [(ran.status != 2, f"the exit status is {ran.status}"), ("✓" in ran.output, "a scenario ran")]
     else:
         red = {name: kind for name in HURT for sign, kind in [ran.became(name)] if sign == "✗"}
         of_the_target = service == "Ops-Center" and way == "500"
@@ -158,14 +158,14 @@ def wrong_with(cell: Cell, ran: Ran) -> list[str]:
             (not red, "no scenario is red"),
             ("failed" in red.values() and not of_the_target, f"a scenario has failed that could not be judged: {red}"),
             *((ran.became(name)[0] != "✓", f"“{name}” is {ran.became(name)}") for name in green),
-            *((thing not in ran.said, f"{thing} is left, and not named") for thing in ran.left),
+            *((resource not in ran.output, f"{resource} is left, and not named") for resource in ran.left),
         ]
     return [what for is_so, what in found if is_so]
 
 
 @pytest.fixture(scope="module")
 def runs(deployment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Cell, Future[Ran]]]:
-    """The runs of all chosen cells; what they left is swept at the end."""
+    """Start the runs of the chosen cells; sweep what they left at the end."""
     folder = tmp_path_factory.mktemp("away")
     (folder / "journals").mkdir()
     with (
@@ -198,20 +198,20 @@ def test_a_service_that_fails_is_named_and_the_run_ends(
     runs: dict[Cell, Future[Ran]], service: str, way: str, when: str
 ) -> None:
     ran = runs[service, way, when].result(580)
-    assert wrong_with((service, way, when), ran) == [], ran.said
+    assert wrong_with((service, way, when), ran) == [], ran.output
 
 
 def test_the_table(runs: dict[Cell, Future[Ran]], capsys: pytest.CaptureFixture[str]) -> None:
     done = {cell: run.result(580) for cell, run in runs.items()}
-    slowest = max(done, key=lambda cell: done[cell].told)
+    slowest = max(done, key=lambda cell: done[cell].named_after)
     most = max(done, key=lambda cell: done[cell].asked)
     with capsys.disabled():
-        print(f"\n\nSeconds until the service was named / until the run ended; deadline of a request {DEADLINE_S:g} s")
+        print(f"\n\nSeconds until the service was named / until the run ended; request timeout {TIMEOUT_S:g} s")
         for when in (BEFORE, DURING):
             print(f"\n{when + ' the run':24}" + "".join(f"{way:>16}" for way in WAYS))
             for service in SERVICES:
                 print(f"{service:24}" + "".join(f"{_shown(done, (service, way, when)):>16}" for way in WAYS))
-        print(f"\nThe slowest diagnosis: {' '.join(slowest)} the run, {done[slowest].told:.1f} s")
+        print(f"\nThe slowest diagnosis: {' '.join(slowest)} the run, {done[slowest].named_after:.1f} s")
         print(f"Asked most often: {' '.join(most)} the run, {done[most].asked} times")
     assert done[most].asked <= MOST_ASKED
 
@@ -220,4 +220,4 @@ def _shown(done: dict[Cell, Ran], cell: Cell) -> str:
     if cell not in done:
         return "-"
     ran = done[cell]
-    return f"{ran.told:.1f} / {ran.seconds:.1f} {'NO' if wrong_with(cell, ran) else 'ok'}"
+    return f"{ran.named_after:.1f} / {ran.seconds:.1f} {'NO' if wrong_with(cell, ran) else 'ok'}"

@@ -1,4 +1,4 @@
-"""Runs small features in which every secret is a canary, and looks for them in all that the runs wrote."""
+"""Runs small features in which every secret is a canary, and searches everything that they write for them."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ class Ran:
     canaries: dict[str, str]
 
     def written(self) -> dict[str, bytes]:
-        """All that left the process, by its name: every file that it wrote, and both streams."""
+        """Return everything that the process wrote, by name: all files and both streams."""
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         own = self.folder / "features"
-        told = {str(path.relative_to(self.folder)): path.read_bytes() for path in files if own not in path.parents}
-        return told | {"stdout": self.stdout, "stderr": self.stderr}
+        written = {str(path.relative_to(self.folder)): path.read_bytes() for path in files if own not in path.parents}
+        return written | {"stdout": self.stdout, "stderr": self.stderr}
 
     def leaks(self) -> list[str]:
-        """Where canaries were found, and in which spellings."""
+        """Return where canaries were found, and in which spellings."""
         found = {name: sorted(traces(self.canaries, data)) for name, data in self.written().items()}
         return [f"{name}: {len(hits)} hits: {'; '.join(hits[:4])}" for name, hits in found.items() if hits]
 
 
 def canary(name: str) -> str:
-    """A secret with everything in it that a spelling changes; its beginning is its own."""
+    """Return a secret with characters that every spelling changes, and a unique beginning."""
     return f"{secrets.token_hex(4)}-canary/{name}+9&\"'<{secrets.token_hex(4)}>%é\\{secrets.token_hex(4)}"
 
 
 def plain_canary(name: str) -> str:
-    """A secret that may stand in a header, and in the text of a feature."""
+    """Return a secret that is valid in a header and in the text of a feature."""
     return f"{secrets.token_hex(4)}-canary-{name}-{secrets.token_hex(8)}"
 
 
 @pytest.fixture(scope="session")
 def canaries() -> dict[str, str]:
-    """The secrets that a run is given, by the setting; a password is in an address."""
+    """Return the secrets of a run by setting; a password is part of an address."""
     return {
         "unicorn_db_url": canary("unicorn"),
         "unicorn_db_read_url": canary("reader"),
@@ -76,14 +76,14 @@ def canaries() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def token() -> str:
-    """What everybody gets who signs in."""
+    """Return the token that everybody gets who signs in."""
     claims = {"iss": "https://keycloak.example/realms/uchub", "sub": secrets.token_hex(16), "exp": 4102444800}
     return jwt.encode(claims, secrets.token_hex(32), algorithm="HS256", headers={"kid": "a-key"})
 
 
 @pytest.fixture(scope="session")
 def ports(token: str) -> Iterator[dict[str, int]]:
-    """Where services answer that repeat whatever they hear."""
+    """Start services that repeat everything that they receive, and yield their ports."""
     with echoes(token) as listening:
         yield listening
 
@@ -108,11 +108,11 @@ class Runs:
             env={**os.environ, **self._settings(), **_process(kept), **environment},
             stderr=None,
         )
-        said, errors = done.read(300)
-        return Ran(done.wait(), folder, said, errors, json.loads(kept.read_text("utf-8")))
+        output, errors = done.read(300)
+        return Ran(done.wait(), folder, output, errors, json.loads(kept.read_text("utf-8")))
 
     def of_the_suite(self, name: str, *arguments: str) -> Ran:
-        """Run the suite itself, or a command of it, against services all of which fail."""
+        """Run the suite itself, or a command of it, against services that all fail."""
         folder = self._root / name
         folder.mkdir()
         given = self._settings()
@@ -157,5 +157,5 @@ def _process(kept: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory, canaries: dict[str, str], ports: dict[str, int]) -> Runs:
-    """How a run with canaries is begun."""
+    """Return an object that starts runs with canaries."""
     return Runs(tmp_path_factory.mktemp("canaries"), canaries, ports)

@@ -1,4 +1,4 @@
-"""Services that answer with everything that they are told, secrets and all, as a debug page would."""
+"""Services that answer with everything that they receive, including secrets, like a debug page."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ REFUSED = 1
 """A port of 127.0.0.1 on which nothing listens."""
 
 
-def _told_back(text: str) -> str:
-    """What somebody was told, in several spellings."""
+def _repeated(text: str) -> str:
+    """Return a text in several spellings."""
     encoded = base64.b64encode(text.encode()).decode()
     return json.dumps(
         {
@@ -34,7 +34,7 @@ def _told_back(text: str) -> str:
 
 
 class _Http(BaseHTTPRequestHandler):
-    """Answers as the first part of the path says: `/401`, `/500`, `/200`; signs people in where it is `/good`."""
+    """Answers with the status in the path: `/401`, `/500`, `/200`; `/good` signs people in."""
 
     token = ""
     protocol_version = "HTTP/1.1"
@@ -43,7 +43,7 @@ class _Http(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         way = self.path.split("/")[1]
         heard = f"{self.command} {self.path}\n{self.headers}\n{body}\n{parse_qs(body)}"
-        answer = _told_back(heard)
+        answer = _repeated(heard)
         if way == "good" and self.path.endswith("/token"):
             answer = json.dumps({"access_token": self.token, "refresh_token": self.token, "expires_in": 300})
         self.send_response(int(way) if way.isdecimal() else 200)
@@ -64,12 +64,12 @@ class _Redis(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         while heard := self.request.recv(65536):
-            told = heard.decode().replace("\r\n", " ")
-            self.request.sendall(f"-ERR can't do {told}\r\n".encode() * heard.count(b"*"))
+            command = heard.decode().replace("\r\n", " ")
+            self.request.sendall(f"-ERR can't do {command}\r\n".encode() * heard.count(b"*"))
 
 
 class _PostgreSql(socketserver.BaseRequestHandler):
-    """Asks for the password in clear text, and refuses it with an error that repeats it."""
+    """Asks for the password in plain text, and refuses it with an error that repeats it."""
 
     def handle(self) -> None:
         start = self._message(with_type=False)
@@ -94,7 +94,7 @@ class _PostgreSql(socketserver.BaseRequestHandler):
 
 
 class _Garbage(socketserver.BaseRequestHandler):
-    """Repeats whatever it hears."""
+    """Repeats everything that it receives."""
 
     def handle(self) -> None:
         while heard := self.request.recv(65536):
@@ -108,7 +108,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def echoes(token: str) -> Iterator[dict[str, int]]:
-    """The ports of the services `http`, `redis`, `postgresql` and `garbage`; `http` signs people in with a token."""
+    """Start the services `http`, `redis`, `postgresql` and `garbage`, and yield their ports; `http` signs people in."""
     http = type("_SigningIn", (_Http,), {"token": token})
     address = ("127.0.0.1", 0)
     servers: dict[str, socketserver.TCPServer] = {
@@ -117,9 +117,9 @@ def echoes(token: str) -> Iterator[dict[str, int]]:
         "postgresql": _Server(address, _PostgreSql),
         "garbage": _Server(address, _Garbage),
     }
-    with ExitStack() as owed:
+    with ExitStack() as finalizers:
         for server in servers.values():
-            owed.callback(server.server_close)
-            owed.callback(server.shutdown)
+            finalizers.callback(server.server_close)
+            finalizers.callback(server.shutdown)
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield {name: server.server_address[1] for name, server in servers.items()}

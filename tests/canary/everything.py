@@ -1,4 +1,4 @@
-"""Everything that is secret in this run, and a text that says it in every spelling."""
+"""All secrets of this run, and a text with each in every spelling."""
 
 import json
 import os
@@ -13,14 +13,14 @@ from creditflow.target.settings import Settings
 from creditflow.target.target import Target
 
 KEPT = Path(os.environ["CANARIES"])
-"""Where the secrets are kept for the test that looks for them: a file beside the run."""
+"""The file with the secrets, for the test that searches for them."""
 
 CRASH = os.environ.get("CANARY_CRASH") == "yes"
 
 IN_FULL = ("keycloak_client_secret", "password", "provider key")
 
 made: dict[str, str] = {}
-"""The secrets that the run itself makes, as it makes them."""
+"""The secrets that the run itself makes."""
 
 
 def secrets() -> dict[str, str]:
@@ -28,8 +28,8 @@ def secrets() -> dict[str, str]:
     return given | made
 
 
-def said() -> str:
-    """Every secret; three of different kinds in every spelling, the others in the common ones."""
+def text() -> str:
+    """Return a text with three kinds of secrets in every spelling, and the others in common ones."""
     return "\n".join(
         f"{name}: {written(secret) if name in IN_FULL else written_briefly(secret)}"
         for name, secret in secrets().items()
@@ -37,7 +37,7 @@ def said() -> str:
 
 
 def make(settings: Settings) -> None:
-    """Make what is made in a run: an access token and a provider's key, taught where they are made."""
+    """Make an access token and a provider key, which the redactor learns where they are made."""
     target = Target(settings)
     made["access token"] = target.keycloak.token("somebody", secrets()["password"])["access_token"]
     made["provider key"] = Cast(target, Cleanup(), redactor.learn).provider_key(known=False)

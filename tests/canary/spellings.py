@@ -1,4 +1,4 @@
-"""Secrets that are recognised wherever they turn up, and every spelling in which they might."""
+"""All spellings of a secret, and a search for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 
 
 def spellings(secret: str) -> dict[str, str]:
-    """A secret as logs, answers and addresses write it, by the name of the spelling."""
+    """Return a secret as logs, answers and addresses write it, by the name of the spelling."""
     raw = secret.encode()
     basic = [f"{'ab'[:n]}:{secret}".encode() for n in range(3)]
     return {
@@ -38,7 +38,7 @@ def spellings(secret: str) -> dict[str, str]:
 
 
 def written(secret: str) -> str:
-    """A text with a secret in every spelling, whole and broken over lines in every usual way."""
+    """Return a text with a secret in every spelling, complete and over several lines."""
     lines = []
     for name, spelling in spellings(secret).items():
         middle = len(spelling) // 2
@@ -52,14 +52,14 @@ def written(secret: str) -> str:
 
 
 def written_briefly(secret: str) -> str:
-    """A text with a secret as it is, encoded, and broken over two lines."""
+    """Return a text with a secret in common spellings, and over two lines."""
     middle = len(secret) // 2
     lines = [spellings(secret)[name] for name in ("as it is", "URL-encoded", "JSON", "HTML", "basic auth 1")]
     return "\n".join([*lines, f"{secret[:middle]}\n    {secret[middle:]}"])
 
 
 def traces(secrets: dict[str, str], data: bytes) -> Iterator[str]:
-    """Where a secret is found in the bytes of a file: its name and the spelling, in plain and in what base64 hides."""
+    """Find secrets in the bytes of a file, also within base64: their names and spellings."""
     text = data.decode("utf-8", "replace")
     texts = {"": text, " over lines": _joined(text)}
     hidden = b"\n".join(_decoded(found.group()) for found in _BASE64.finditer(text))

@@ -1,4 +1,4 @@
-"""The journal of a run is for its owner alone, and holds no secret even where a name does."""
+"""The journal of a run is readable by its owner only, and contains no secret even if a name does."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def test_nobody_else_can_read_a_journal(tmp_path: Path) -> None:
 def test_a_secret_that_is_in_a_name_is_not_in_the_journal(tmp_path: Path) -> None:
     redactor.learn(SECRET)
     journal = Journal.begin(tmp_path, "http://127.0.0.1:1", sandbox=False)
-    owed = journal.register(KeycloakUser(SECRET))
+    number = journal.register(KeycloakUser(SECRET))
     written = journal.path.read_text("utf-8")
     assert SECRET not in written
     assert written.count(redactor.mark(SECRET)) == 1
-    journal.gone(owed)
+    journal.gone(number)
     journal.end(lambda line: None)

@@ -1,4 +1,4 @@
-"""Nothing in `creditflow` writes but through the redactor: whoever adds a writer is told by this list."""
+"""Everything that `creditflow` writes passes the redactor; a module that starts to write has to join this list."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 CREDITFLOW = Path(__file__).resolve().parents[2] / "creditflow"
 
 WRITERS = {
-    "core/redaction.py": "the one writer: passes what it is given through the redactor",
+    "core/redacted_output.py": "cleans what it is given before it writes it",
     "cleanup/journal.py": "each line passes the redactor",
     "reporting/allure.py": "its logger passes results, attachments and files through the redactor",
     "reporting/console.py": "each line passes the redactor; the stream does so too",
@@ -16,10 +16,10 @@ WRITERS = {
     "reporting/junit.py": "each element and each file pass the redactor",
     "reporting/html.py": "draws results that have passed it; knows no secret itself",
     "reporting/report_tool.py": "installs a tool; knows no secret",
-    "reporting/results.py": "what it says beside the results passes the redactor",
-    "reporting/start.py": "what behave said of a command line passes the redactor",
+    "reporting/results.py": "its mark beside the results passes the redactor",
+    "reporting/start.py": "behave's message about a command line passes the redactor",
 }
-"""The modules that write to files or streams themselves, and why no secret comes out of them."""
+"""The modules that write to files or streams, and why they write no secret."""
 
 GUARDED = {
     "reporting/beginning.py",
@@ -30,14 +30,14 @@ GUARDED = {
     "run/command_line.py",
     "run/feature_lint.py",
 }
-"""The modules that print: within a run all that is printed passes the redactor; the others know no secret."""
+"""The modules that print: in a run everything printed passes the redactor; the others know no secret."""
 
 WRITING = {"write", "write_text", "write_bytes", "writelines", "writestr", "dump", "touch", "report_attached_data"}
 PRINTING = {"print", "echo", "secho", "pprint", "print_exc", "print_exception", "print_stack"}
 
 
 def calls(path: Path) -> list[tuple[str, int]]:
-    """The names of what a module calls that writes or prints, with the lines."""
+    """Return the calls of a module that write or print, with their lines."""
     found = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Call):
@@ -63,10 +63,8 @@ def test_every_module_that_writes_is_known_and_passes_the_redactor() -> None:
             met.add(module)
             if module not in allowed:
                 surprises.append(f"creditflow/{module}:{line} calls {name}")
-    assert not surprises, "pass these through creditflow.core.redaction, and say so here: " + "; ".join(surprises)
-    assert set(WRITERS) | GUARDED <= met | {"cleanup/journal.py"}, (
-        "modules that write no longer: take them off the list"
-    )
+    assert not surprises, "pass these through creditflow.core.redaction, and add them here: " + "; ".join(surprises)
+    assert set(WRITERS) | GUARDED <= met | {"cleanup/journal.py"}, "remove modules from the list that no longer write"
 
 
 def test_every_attachment_is_made_in_one_module() -> None:
@@ -79,5 +77,5 @@ def test_every_attachment_is_made_in_one_module() -> None:
 
 
 def test_the_writers_of_the_list_name_the_redactor() -> None:
-    for module in WRITERS.keys() - {"core/redaction.py", "reporting/html.py", "reporting/report_tool.py"}:
+    for module in WRITERS.keys() - {"core/redacted_output.py", "reporting/html.py", "reporting/report_tool.py"}:
         assert "redactor.clean" in (CREDITFLOW / module).read_text("utf-8"), module

@@ -19,7 +19,7 @@ from sandbox.credentials import Credentials
 from sandbox.settings import SandboxSettings, sandbox_settings
 
 ENOUGH = 100_000_000
-"""Bytes. What is larger are the databases' own files, which lie in a private folder."""
+"""Bytes. Larger files belong to the databases and are in a private folder."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def settings(deployment: dict[str, str]) -> SandboxSettings:
 
 @pytest.fixture(scope="module")
 def known(settings: SandboxSettings) -> dict[str, str]:
-    """Every credential of the sandbox."""
+    """Return all credentials of the sandbox."""
     credentials = asdict(Credentials.load(settings.secrets))
     assert len(credentials) >= 12
     assert all(len(value) >= 20 for value in credentials.values())
@@ -40,7 +40,7 @@ def known(settings: SandboxSettings) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def used(deployment: dict[str, str]) -> dict[str, str]:
-    """The same sandbox after people signed in, and were refused, with secrets that are in its logs if any are."""
+    """Send wrong secrets to the sandbox, so that its logs contain them if they contain any."""
     target = Target(load({}, deployment))
     wrong = {"wrong password": "canary-of-a-wrong-password-7Hx2", "wrong token": "canary-of-a-wrong-token-9Qz4"}
     try:
@@ -71,26 +71,26 @@ def test_no_secret_is_on_a_command_line(settings: SandboxSettings, known: dict[s
 def test_no_secret_is_in_a_log(settings: SandboxSettings, known: dict[str, str], used: dict[str, str]) -> None:
     logs = [path for path in settings.logs.rglob("*") if path.is_file()]
     assert {"keycloak", "litellm", "ops-center", "lago", "provider", "postgresql", "redis"} <= {p.stem for p in logs}
-    told = {path.name: path.read_bytes() for path in logs}
-    assert sum(map(len, told.values())) > 1000
-    found = [f"{name}: {trace}" for name, data in told.items() for trace in traces(known | used, data)]
-    size = sum(map(len, told.values()))
-    print(f"\n{len(known | used)} secrets in {len(told)} logs with {size:,} bytes: {len(found)} hits")
+    contents = {path.name: path.read_bytes() for path in logs}
+    assert sum(map(len, contents.values())) > 1000
+    found = [f"{name}: {trace}" for name, data in contents.items() for trace in traces(known | used, data)]
+    size = sum(map(len, contents.values()))
+    print(f"\n{len(known | used)} secrets in {len(contents)} logs with {size:,} bytes: {len(found)} hits")
     assert not found
 
 
-def test_whatever_holds_a_secret_is_private(settings: SandboxSettings, known: dict[str, str]) -> None:
-    holding, open_to_others = [], []
+def test_every_file_with_a_secret_is_private(settings: SandboxSettings, known: dict[str, str]) -> None:
+    secret_files, open_to_others = [], []
     for folder in {settings.home, settings.prepared}:
         for path in _files(folder):
             data = path.read_bytes()
             if any(value.encode() in data for value in known.values()):
-                holding.append(path)
+                secret_files.append(path)
                 if not _private(path, folder):
                     open_to_others.append(f"{path}: {stat.filemode(path.stat().st_mode)}")
-    print(f"\n{len(holding)} files hold a secret: {', '.join(sorted({p.name for p in holding}))}")
-    assert settings.target in holding
-    assert settings.secrets in holding
+    print(f"\n{len(secret_files)} files contain a secret: {', '.join(sorted({p.name for p in secret_files}))}")
+    assert settings.target in secret_files
+    assert settings.secrets in secret_files
     assert not open_to_others
 
 
@@ -103,7 +103,7 @@ def test_the_files_of_state_are_for_their_owner_alone(settings: SandboxSettings)
 
 
 def _private(path: Path, root: Path) -> bool:
-    """Whether nobody but its owner can read a file, for its own mode or for that of a folder on the way to it."""
+    """Return whether only the owner can read a file, because of its mode or that of a parent folder."""
     if path.stat().st_mode & 0o077 == 0:
         return True
     above = [folder for folder in path.parents if folder == root or root in folder.parents]
@@ -111,7 +111,7 @@ def _private(path: Path, root: Path) -> bool:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The sandbox's own files, without what was installed: that was made before there were secrets."""
+    """Yield the sandbox's own files, without installed ones, which are older than the secrets."""
     installed = {"litellm-venv", "allure", "node_modules", "keycloak", "cache", "pytest"}
     for root, folders, names in os.walk(folder):
         if Path(root) == folder:

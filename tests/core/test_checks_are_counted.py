@@ -1,4 +1,4 @@
-"""Every check is counted, whoever makes it and however it ends, and nothing to compare is no check."""
+"""Every check is counted, from every thread and with every result; nothing to compare is not a check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How figures are compared, how a mismatch reads, and how long is waited for what comes later."""
+"""How figures are compared, how a mismatch reads, and how long polling takes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_same_is_green_and_nothing_more_is_looked_up(value: Any) -> None:
     agree([Finding("{}", value, value)], never_asked)
 
 
-def test_a_mismatch_says_found_and_expected_and_then_what_was_recorded() -> None:
+def test_a_mismatch_contains_found_and_expected_and_then_what_was_recorded() -> None:
     asked: list[str] = []
 
     def recorded() -> str:
@@ -84,7 +84,7 @@ def test_a_mismatch_about_which_nothing_is_recorded_ends_as_a_sentence() -> None
     assert str(red.value) == "X is yes, expected 1."
 
 
-def test_a_condition_that_does_not_hold_is_told_with_what_was_recorded() -> None:
+def test_a_condition_that_does_not_hold_is_reported_with_what_was_recorded() -> None:
     holds(True, "never said", never_asked)
     with pytest.raises(AssertionError) as red:
         holds(False, "the answer carries no id.", lambda: "it reads {}")
@@ -125,7 +125,7 @@ def test_a_count_and_a_frequency_read_as_words() -> None:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A clock that only sleeping moves; its one figure is the seconds since the test began."""
+    """Replace the clock by a list with the seconds since the test began, which only sleeps change."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
@@ -144,7 +144,7 @@ def test_what_comes_a_moment_later_is_waited_for_and_not_longer(clock: list[floa
     assert clock == [pytest.approx(2 * polling.PAUSE)]
 
 
-def test_what_does_not_come_is_red_at_the_deadline_with_the_last_that_was_said(clock: list[float]) -> None:
+def test_a_check_that_never_passes_is_red_at_the_time_limit_with_its_last_message(clock: list[float]) -> None:
     asked: list[int] = []
 
     def never_holds() -> None:
@@ -208,9 +208,9 @@ def test_what_can_not_be_tested_keeps_its_verdict_also_about_somebody() -> None:
         raise NotTestableError("no system shows it", "set LAGO_API_URL")
 
 
-def test_what_reads_alike_is_told_with_its_kind() -> None:
-    for found, expected, told in ((True, "yes", "bool"), ([48], "48", "list"), ("9,991", 9991, "str"), ("x", 9, "str")):
-        with pytest.raises(AssertionError, match=rf"\(of the kind {told}\), expected"):
+def test_values_that_read_alike_are_reported_with_their_type() -> None:
+    for found, expected, name in ((True, "yes", "bool"), ([48], "48", "list"), ("9,991", 9991, "str"), ("x", 9, "str")):
+        with pytest.raises(AssertionError, match=rf"\(of the kind {name}\), expected"):
             agree([Finding("X is {}", found, expected)])
     with pytest.raises(AssertionError) as red:
         agree([Finding("X is {}", 8, 9)])

@@ -1,4 +1,4 @@
-"""What a request costs by the feature's prices, and when a quota's period begins and ends."""
+"""The cost of a request by the feature's prices, and the beginning and end of a quota period."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def test_seconds_left_count_down_to_the_reset() -> None:
     assert period.seconds_left(datetime(2028, 2, 29, tzinfo=UTC)) == 86_400
 
 
-def test_the_last_moment_of_the_last_period_is_a_second_before_this_one() -> None:
-    last = period.last_moment_of_the_last()
+def test_the_end_of_the_previous_period_is_a_second_before_this_one() -> None:
+    last = period.end_of_the_previous()
     assert last + timedelta(seconds=1) == period.start()
     assert period.reset(last) == period.start()
     assert period.name(last) < period.name()

@@ -1,4 +1,4 @@
-"""The run says how long it waited for which system."""
+"""The run reports how long it waited for each system."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import pytest
 
 from creditflow.core import wait_statistics as module
-from creditflow.reporting.summary import Waits
+from creditflow.core.wait_statistics import WaitStatistics
 
 
 def test_waits_add_up_by_system_from_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = threading.local()
     now = SimpleNamespace(monotonic=lambda: getattr(clock, "seconds", 0.0))
     monkeypatch.setattr(module, "time", now)
-    waits = Waits()
+    waits = WaitStatistics()
     together = threading.Barrier(4)
 
     def wait() -> None:
@@ -34,7 +34,7 @@ def test_waits_add_up_by_system_from_all_threads(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_wait_that_ends_in_an_error_counts_too() -> None:
-    waits = Waits()
+    waits = WaitStatistics()
     with pytest.raises(TimeoutError), waits.on("redis"):
         raise TimeoutError
     assert [(name, calls) for name, _, calls in waits.longest_first()] == [("redis", 1)]

@@ -1,4 +1,4 @@
-"""Runs a folder of small features, one an outcome, with behave, and reads all four outputs."""
+"""Runs small features, one for each outcome, with behave, and reads all four outputs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ENDINGS = ("--tags=@endings", "--junit")
 
 
 @dataclass
-class Told:
-    """What one run told."""
+class RunOutput:
+    """The outputs of one run."""
 
     folder: Path
     status: int
@@ -52,22 +52,22 @@ class Told:
 
     @functools.cached_property
     def cases(self) -> dict[str, ElementTree.Element]:
-        """JUnit's test cases by name; a row of Examples by title and row number, an error outside by what it is of."""
+        """JUnit's test cases by name, with the row of Examples, or with the part of an error outside of scenarios."""
         return {_name(case): case for case in self.all_cases}
 
     @property
     def globals(self) -> list[Any]:
-        """What was attached to the run as a whole."""
+        """The attachments of the run as a whole."""
         files = (self.folder / "allure-results").glob("*-globals.json")
         return [item for f in files for item in json.loads(f.read_text("utf-8"))["attachments"]]
 
     def line(self, title: str) -> str:
-        """The console's line of a scenario or of an error outside."""
+        """Return the console's line of a scenario or of an error outside of scenarios."""
         found = re.search(rf"^ *[✓✗-] {re.escape(title)}  .*$", self.console, re.MULTILINE)
         return found.group().strip() if found else ""
 
     def label(self, title: str, name: str) -> list[str]:
-        """The values of a label of a result."""
+        """Return the values of a label of a result."""
         return [label["value"] for label in self.results[title]["labels"] if label["name"] == name]
 
 
@@ -78,11 +78,11 @@ def _name(case: ElementTree.Element) -> str:
     return name
 
 
-Behave = Callable[..., Told]
+Behave = Callable[..., RunOutput]
 
 
-def run_behave(folder: Path, *arguments: str) -> Told:
-    """Run behave in a copy of the small features, as a person would."""
+def run_behave(folder: Path, *arguments: str) -> RunOutput:
+    """Run behave in a copy of the small features."""
     if not folder.exists():
         shutil.copytree(OUTCOMES, folder, ignore=shutil.ignore_patterns("__pycache__"))
     _forget(folder / "junit")
@@ -93,16 +93,16 @@ def run_behave(folder: Path, *arguments: str) -> Told:
         timeout=300,
     )
     assert not done.stderr.replace("ABORTED: KeyboardInterrupt", "").strip(), done.stderr
-    return Told(folder, done.returncode, done.stdout)
+    return RunOutput(folder, done.returncode, done.stdout)
 
 
 def _forget(junit: Path) -> None:
-    """behave leaves the files of features that are not selected."""
+    """Remove JUnit files, because behave keeps those of features that are not selected."""
     for file in junit.glob("*.xml"):
         file.unlink()
 
 
-RunBehave = Callable[..., Told]
+RunBehave = Callable[..., RunOutput]
 
 
 @pytest.fixture(scope="session", name="run_behave")
@@ -113,17 +113,17 @@ def _run_behave() -> RunBehave:
 
 @pytest.fixture
 def behave(tmp_path: Path) -> Behave:
-    """Run behave with arguments, in one folder of the test."""
+    """Run behave with arguments, in the folder of the test."""
     return functools.partial(run_behave, tmp_path / "project")
 
 
 @pytest.fixture(scope="session")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """One run of every outcome that a run can have while it goes on."""
+def everything(tmp_path_factory: pytest.TempPathFactory) -> RunOutput:
+    """Run all outcomes that do not end the run."""
     return run_behave(tmp_path_factory.mktemp("outcomes") / "project", *EVERYTHING)
 
 
 @pytest.fixture(scope="session")
-def endings(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """One run of everything that would end the process but for the suite."""
+def endings(tmp_path_factory: pytest.TempPathFactory) -> RunOutput:
+    """Run everything that would end the process without the suite's runner."""
     return run_behave(tmp_path_factory.mktemp("endings") / "project", *ENDINGS)

@@ -1,4 +1,4 @@
-"""A run that can't begin says so in one sentence, ends with status 2, and leaves no results that look like its own."""
+"""A run that can't begin prints why in one sentence, ends with status 2, and leaves no results of an earlier run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OLD = "{}"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The small features, with results of an earlier run."""
+    """Make a folder with the small features and results of an earlier run."""
     folder = tmp_path / "project"
     shutil.copytree(OUTCOMES, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("allure-results/old-result.json", "junit/TESTS-old.xml"):
@@ -38,7 +38,7 @@ def old_results(project: Path) -> list[str]:
 
 
 def begin(config: Any, arguments: Sequence[str]) -> None:
-    """Read a command line and make the runner, as a process of behave does."""
+    """Read a command line and make the runner, as behave does."""
     start._watched_configuration(Configuration.__init__)(config, list(arguments))
     start._watched_runner(RunnerPlugin.make_runner)(RunnerPlugin(), config)
 
@@ -48,7 +48,7 @@ Refused = Callable[..., str]
 
 @pytest.fixture
 def refused(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refused:
-    """Let behave read a command line and make its runner, as the process does; what was said before it ended with 2."""
+    """Let behave read a wrong command line, and return the last line of its output."""
 
     def read(*arguments: str) -> str:
         monkeypatch.chdir(project)
@@ -57,9 +57,9 @@ def refused(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         with pytest.raises(SystemExit) as end:
             begin(config, arguments)
         assert end.value.code == 2
-        said = capsys.readouterr()
-        assert not said.err
-        return said.out.splitlines()[-1]
+        printed = capsys.readouterr()
+        assert not printed.err
+        return printed.out.splitlines()[-1]
 
     monkeypatch.setattr(Configuration, "defaults", dict(Configuration.defaults))
     return read
@@ -71,8 +71,8 @@ def refused(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         (("--tags=@flow-1 and",), "the tag expression can't be read (Syntax error. Expected operand after and)"),
         (("--tags=(@flow-1",), "the tag expression can't be read (Unclosed '(': Too many open-parens in: ((flow-1)"),
         (("--tags=~@flow-1 and @K1",), "the tag expression can't be read (Contains TagExpression v2 and v1"),
-        (("--name=[",), "“[” is no regular expression (unterminated character set): correct what --name"),
-        (("--include=(",), "“(” is no regular expression (missing ), unterminated subpattern): correct what"),
+        (("--name=[",), "“[” is not a regular expression (unterminated character set): correct --name"),
+        (("--include=(",), "“(” is not a regular expression (missing ), unterminated subpattern): correct --"),
         (("--no-such-option",), "unrecognized arguments: --no-such-option: see `behave --help`."),
         (("--format=no-such",), "BAD_FORMAT=no-such (problem: LookupError): see `behave --help`."),
         (("-D",), "argument -D/--define: expected one argument: see `behave --help`."),
@@ -144,11 +144,11 @@ LATE = "--tags=@critical"
         (STEPS, "def (\n", (LATE,), "features/steps/z.py:1: SyntaxError: invalid syntax: correct the file"),
         (STEPS, AMBIGUOUS, (LATE,), "AmbiguousStep: "),
         ("", "", ("features/no_such.feature",), "features/no_such.feature does not exist"),
-        ("", "", ("features/no_such",), "features/no_such is no folder and no feature file"),
+        ("", "", ("features/no_such",), "features/no_such is neither a folder nor a feature file"),
         ("", "", ("no_such",), "No steps directory in 'no_such'."),
-        ("", "", ("features/a_checks.feature:999",), "no scenario stands at features/a_checks.feature:999; those"),
-        ("", "", ("features/a_checks.feature:3",), "no scenario stands at features/a_checks.feature:3; those of"),
-        ("", "", ("--tags=@flow-1,@flow-2 and @K1",), "--tags='@flow-1,@flow-2 and @K1' mixes the old spelling"),
+        ("", "", ("features/a_checks.feature:999",), "there is no scenario at features/a_checks.feature:999; the"),
+        ("", "", ("features/a_checks.feature:3",), "there is no scenario at features/a_checks.feature:3; the"),
+        ("", "", ("--tags=@flow-1,@flow-2 and @K1",), "--tags='@flow-1,@flow-2 and @K1' mixes the old syntax"),
         ("", "", ("--tags=@flow-1 @K1",), "--tags='@flow-1 @K1' has two tags without `and` or `or` between them."),
         ("", "", ("-D", "=yes"), "a `-D` has no name: write `-D NAME=VALUE`."),
         ("", "", ("--tags=@flow-1 and",), "the tag expression can't be read"),
@@ -165,10 +165,10 @@ def test_a_run_that_can_not_begin_leaves_no_results_of_another(
 ) -> None:
     if file:
         (project / file).write_bytes(text if isinstance(text, bytes) else text.encode())
-    told = run_behave(project, *arguments)
-    assert told.last_line.startswith(f"The run can't begin: {sentence}"), told.console
-    assert told.status == 2
-    assert told.results == {}
+    output = run_behave(project, *arguments)
+    assert output.last_line.startswith(f"The run can't begin: {sentence}"), output.console
+    assert output.status == 2
+    assert output.results == {}
     with pytest.raises(html.NotDrawnError, match="The last run could not begin: "):
         html.draw(project / "allure-results")
 

@@ -1,4 +1,4 @@
-"""No character of a name or a message breaks an output: each is written, or told as Python writes it."""
+"""No character of a name or a message breaks an output: each is written, or escaped as Python does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from behave.reporter.junit import JUnitReporter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creditflow.core.redaction import RedactingStream, Redactor
+from creditflow.core.redacted_output import RedactingStream
+from creditflow.core.redaction import Redactor
 from creditflow.reporting import console, junit, results
 from creditflow.reporting.allure import RedactingLogger
 from creditflow.reporting.characters import writable
@@ -27,7 +28,7 @@ from creditflow.reporting.environment import Environment
 from creditflow.reporting.outcome import Kind, Problem, Run, note
 
 if TYPE_CHECKING:
-    from tests.reporting.conftest import Told
+    from tests.reporting.conftest import RunOutput
 
 ANYTHING = st.text(st.characters() | st.sampled_from("\x00\x1b\ud800\udfff\ufffe]>&<\"'"))
 ODD = "a\x1b[31mb\x00c]]>d\ud800e\ufffef\uffff\x9b"
@@ -44,7 +45,7 @@ def in_memory(encoding: str) -> io.TextIOWrapper:
 
 
 @given(text=ANYTHING)
-def test_what_xml_forbids_is_told_as_python_writes_it_and_all_else_stays(text: str) -> None:
+def test_what_xml_forbids_is_escaped_as_python_does_and_all_else_stays(text: str) -> None:
     written = writable(text)
     if text.isprintable():
         assert written == text
@@ -92,27 +93,27 @@ def test_allure_reads_every_result_and_attachment(text: str, folder: Path) -> No
 
 @given(text=ANYTHING, encoding=st.sampled_from(["utf-8", "ascii", "latin-1"]))
 def test_the_console_shows_every_message_in_every_encoding(text: str, encoding: str) -> None:
-    beneath = in_memory(encoding)
-    stream = RedactingStream(beneath, Redactor())
+    inner = in_memory(encoding)
+    stream = RedactingStream(inner, Redactor())
     config = cast(Any, SimpleNamespace(has_colored_mode=lambda _: False, dry_run=False))
     formatter = console.Formatter(StreamOpener(stream=cast(Any, stream)), config)
     formatter._problem(Problem(Kind.FAILED, text, text, AssertionError(text)))
     print(text, file=cast(Any, stream))
     stream.finish()
-    assert beneath.buffer.getvalue().endswith(b"\n")  # type: ignore[attr-defined]
+    assert inner.buffer.getvalue().endswith(b"\n")  # type: ignore[attr-defined]
 
 
 @given(text=ANYTHING)
 def test_the_target_and_the_mark_of_a_run_are_written_whatever_is_in_them(text: str, folder: Path) -> None:
     described = Environment()
-    described.tell({"Keycloak": text})
+    described.add({"Keycloak": text})
     described.write(folder)
     (folder / "environment.properties").read_text("utf-8")
     results.mark(folder, results.Unfinished(scenario=text))
     assert results.unfinished(folder) == results.Unfinished(scenario=writable(text))
 
 
-def test_a_run_with_odd_names_and_messages_is_told_by_all_outputs(everything: Told) -> None:
+def test_a_run_with_odd_names_and_messages_is_in_all_outputs(everything: RunOutput) -> None:
     result = everything.results[ODD_TITLE]
     assert result["statusDetails"]["message"] == f"ValueError: {writable(ODD)}"
     assert {"name": "odd", "value": writable(ODD)} in result["parameters"]

@@ -1,4 +1,4 @@
-"""Whatever would end the process is an error of its scenario: what was made is removed, and the rest runs."""
+"""Code that would end the process is an error of its scenario; the clean-up and the other scenarios still run."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 from creditflow.reporting import html, report_tool
 
 if TYPE_CHECKING:
-    from tests.reporting.conftest import Behave, Told
+    from tests.reporting.conftest import Behave, RunOutput
 
 NO_STEP_RAN = ("before_scenario ended", "before_tag ended", "a fixture ended in its set-up")
 
 
-def message(told: Told, title: str) -> str:
-    return str(told.results[title]["statusDetails"]["message"])
+def message(output: RunOutput, title: str) -> str:
+    return str(output.results[title]["statusDetails"]["message"])
 
 
-def test_everything_that_was_made_is_removed(endings: Told) -> None:
+def test_everything_that_was_made_is_removed(endings: RunOutput) -> None:
     removed = (endings.folder / "removed").read_text("utf-8").splitlines()
     ran = {name.partition(" -- @")[0].strip() for name in endings.cases if " of “" not in name}
     kept_from_running = {name for name, case in endings.cases.items() if case.attrib["status"] == "untested"}
@@ -28,7 +28,7 @@ def test_everything_that_was_made_is_removed(endings: Told) -> None:
     assert set(Counter(removed).values()) == {1}
 
 
-def test_the_scenarios_after_it_run_and_the_exit_status_is_not_that_of_the_step(endings: Told) -> None:
+def test_the_scenarios_after_it_run_and_the_exit_status_is_not_that_of_the_step(endings: RunOutput) -> None:
     assert endings.line("comes after all endings")[0] == "✓"
     assert endings.status == 1
     assert endings.last_line.startswith("3 passed, ")
@@ -40,8 +40,8 @@ def test_the_scenarios_after_it_run_and_the_exit_status_is_not_that_of_the_step(
         ("a step ends by sys.exit(0)", "The step ended the process: SystemExit(0); "),
         ("a step ends by sys.exit in words", "The step ended the process: SystemExit('all done'); "),
         ("a step ends by os._exit(0)", "The step ended the process: os._exit(0); "),
-        ("a step ends by KeyboardInterrupt", "The step raised KeyboardInterrupt, and no signal had come."),
-        ("a step ends by a kind of its own", "The step raised OfItsOwnKind('enough'), which is no Exception"),
+        ("a step ends by KeyboardInterrupt", "The step raised KeyboardInterrupt without a signal."),
+        ("a step ends by a kind of its own", "The step raised OfItsOwnKind('enough'), which is not an Exception"),
         ("a step ends by sys.exit(0) in a thread", "The thread ended the process: SystemExit(0); "),
         ("a step ends by an error in a thread", "ValueError: no such column: purse"),
         ("before_scenario ended", "The hook before_scenario ended the process: SystemExit(0); "),
@@ -50,11 +50,11 @@ def test_the_scenarios_after_it_run_and_the_exit_status_is_not_that_of_the_step(
         ("a removal of the suite's own ended", "This could not be removed and is still on the target: the org"),
     ],
 )
-def test_the_sentence_says_who_ended_it_and_by_what(endings: Told, title: str, sentence: str) -> None:
+def test_the_message_names_what_ended_the_process_and_how(endings: RunOutput, title: str, sentence: str) -> None:
     assert message(endings, title).startswith(sentence)
 
 
-def test_an_error_in_a_thread_is_told_with_its_place(endings: Told) -> None:
+def test_an_error_in_a_thread_is_reported_with_its_place(endings: RunOutput) -> None:
     trace = endings.results["a step ends by an error in a thread"]["statusDetails"]["trace"]
     assert "features/steps/steps.py" in trace
     assert "thread bystander" in endings.console
@@ -62,14 +62,14 @@ def test_an_error_in_a_thread_is_told_with_its_place(endings: Told) -> None:
 
 def test_a_formatter_that_breaks_is_named_and_the_scenario_runs_to_its_end(behave: Behave) -> None:
     broken = ("-f", "broken_formatter:Formatter", "-o", "broken.txt", "-D", "breaks=result")
-    told = behave(*broken, "--tags=@endings", "-n", "comes after all", "--junit")
-    assert message(told, "comes after all endings") == "The formatter broken failed: OSError: the disk is full"
-    assert told.last_line.endswith("The formatter broken failed: OSError: the disk is full")
-    assert (told.folder / "removed").read_text("utf-8") == "comes after all endings\n"
-    assert told.status == 1
+    output = behave(*broken, "--tags=@endings", "-n", "comes after all", "--junit")
+    assert message(output, "comes after all endings") == "The formatter broken failed: OSError: the disk is full"
+    assert output.last_line.endswith("The formatter broken failed: OSError: the disk is full")
+    assert (output.folder / "removed").read_text("utf-8") == "comes after all endings\n"
+    assert output.status == 1
 
 
-def test_a_run_that_was_killed_is_drawn_as_no_whole_run_and_the_next_run_says_so(behave: Behave) -> None:
+def test_the_report_of_a_killed_run_says_that_it_is_incomplete_and_so_does_the_next_run(behave: Behave) -> None:
     report_tool.prepare()
     killed = behave("--tags=@killed or @critical")
     assert killed.status == -9

@@ -1,4 +1,4 @@
-"""The console, Allure, JUnit and the exit status tell the same of every outcome."""
+"""The console, Allure, JUnit and the exit status agree about every outcome."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from creditflow.reporting import report_tool
 from creditflow.reporting.outcome import Kind
 
 if TYPE_CHECKING:
-    from tests.reporting.conftest import Behave, Told
+    from tests.reporting.conftest import Behave, RunOutput
 
 ODD_TITLE = r'''odd \x1b[31m \x00 \ufffe ]]> & < "'''
 SCENARIOS = {
@@ -81,7 +81,7 @@ IN_JUNIT = {
     "outline under a rule (9)": "outline under a rule -- @1.1 ",
     "outline under a rule (7)": "outline under a rule -- @1.2 ",
 }
-RENAMED = {"A title given while it ran": ("told more", "passed")}
+RENAMED = {"A title given while it ran": ("more details", "passed")}
 OUTSIDE = {
     "before_rule of “Its first hook breaks”": "hook error",
     "after_rule of “Its last hook breaks”": "hook error",
@@ -100,15 +100,13 @@ AFTER_ITS_STEPS = (
     "audit not possible here",
     "not testable from the start",
 )
-"""What fails in a hook of a scenario is a hook error under another runner."""
+"""Scenarios that fail in a hook; under another runner they are hook errors."""
 ALLURE = {"passed": "passed", "failed": "failed", "skipped": "skipped", "untested": "unknown"}
 NOT_RED = ("passed", "skipped", "untested")
 
 
 @pytest.mark.parametrize(("title", "kind"), SCENARIOS.items())
-def test_an_outcome_is_told_alike_on_the_console_in_allure_and_in_junit(
-    everything: Told, title: str, kind: str
-) -> None:
+def test_console_allure_and_junit_report_the_same_outcome(everything: RunOutput, title: str, kind: str) -> None:
     line = everything.line(title)
     assert line.endswith(" s" if kind == "passed" else f" s  {kind}")
     assert line[0] == {"passed": "✓", "skipped": "-", "untested": "-"}.get(kind, "✗")
@@ -118,13 +116,13 @@ def test_an_outcome_is_told_alike_on_the_console_in_allure_and_in_junit(
 
     case = everything.cases[IN_JUNIT.get(title, title)]
     assert case.attrib["status"] == kind
-    told = {element.tag for element in case} - {"system-out", "system-err"}
+    output = {element.tag for element in case} - {"system-out", "system-err"}
     expected = {"passed": set(), "failed": {"failure"}, "skipped": {"skipped"}, "untested": {"skipped"}}
-    assert told == expected.get(kind, {"error"})
+    assert output == expected.get(kind, {"error"})
 
 
 @pytest.mark.parametrize(("name", "kind"), OUTSIDE.items())
-def test_an_error_outside_of_scenarios_is_told_everywhere(everything: Told, name: str, kind: str) -> None:
+def test_an_error_outside_of_scenarios_is_in_every_output(everything: RunOutput, name: str, kind: str) -> None:
     assert f"✗ {name}  {kind}" in everything.console
     assert everything.results[name]["status"] == "broken"
     assert everything.label(name, "outcome") == [kind]
@@ -133,24 +131,24 @@ def test_an_error_outside_of_scenarios_is_told_everywhere(everything: Told, name
     assert everything.cases[name].attrib["status"] == kind
 
 
-def test_nothing_else_is_told(everything: Told) -> None:
+def test_nothing_else_is_reported(everything: RunOutput) -> None:
     assert set(everything.results) == {*SCENARIOS, *RENAMED, *OUTSIDE}
     assert len(everything.all_cases) == len(everything.cases) == len(SCENARIOS) + len(RENAMED) + len(OUTSIDE)
     assert "left out by the command line" not in everything.console
 
 
-def test_the_last_lines_and_the_exit_status_count_what_the_others_tell(everything: Told) -> None:
+def test_the_last_lines_and_the_exit_status_agree_with_the_other_outputs(everything: RunOutput) -> None:
     kinds = [*SCENARIOS.values(), *(kind for _, kind in RENAMED.values()), *OUTSIDE.values()]
     red = [kind for kind in kinds if kind not in NOT_RED]
     *_, before, last = everything.console.rstrip().splitlines()
     assert last == f"{kinds.count('passed')} passed, {len(red)} failed"
     inside = Counter([*SCENARIOS.values(), *(kind for _, kind in RENAMED.values())])
-    told = [f"{inside[kind]} {kind}" for kind in Kind if kind not in ("passed", "failed") and inside[kind]]
-    assert before == ", ".join([*told, f"{len(OUTSIDE)} failed outside of scenarios"])
+    output = [f"{inside[kind]} {kind}" for kind in Kind if kind not in ("passed", "failed") and inside[kind]]
+    assert before == ", ".join([*output, f"{len(OUTSIDE)} failed outside of scenarios"])
     assert everything.status == 1
 
 
-def test_a_failure_reads_as_its_sentence_first(everything: Told) -> None:
+def test_a_failure_reads_as_its_sentence_first(everything: RunOutput) -> None:
     details = everything.results["failed"]["statusDetails"]
     assert details["message"] == "The individual user has 8 credits, expected 9."
     assert details["trace"].startswith("Traceback")
@@ -166,31 +164,31 @@ def test_a_failure_reads_as_its_sentence_first(everything: Told) -> None:
     ]
 
 
-def test_a_check_without_words_shows_what_it_compared(everything: Told) -> None:
+def test_a_check_without_words_shows_what_it_compared(everything: RunOutput) -> None:
     assert "assert found == 9 (features/steps/steps.py:" in everything.results["bare check"]["statusDetails"]["message"]
 
 
-def test_an_error_shows_its_way_after_its_message_and_a_check_shows_none(everything: Told) -> None:
+def test_an_error_shows_its_way_after_its_message_and_a_check_shows_none(everything: RunOutput) -> None:
     error = everything.console.split("✗ error  ")[1].split("✗ undefined  ")[0]
     assert error.index("ValueError: no such column: purse") < error.index("at features/steps/steps.py:")
     check = everything.console.split("✗ failed under a rule  ")[1].split("✓")[0]
     assert " at features/steps" not in check
 
 
-def test_two_things_that_went_wrong_are_both_told_and_the_first_leads(everything: Told) -> None:
+def test_two_problems_are_both_reported_and_the_first_leads(everything: RunOutput) -> None:
     first, second = everything.results["check and clean-up broke"]["statusDetails"]["message"].splitlines()
     assert first == "The individual user has 8 credits, expected 9."
     assert second == ("Then also, in clean-up broken_removal: RuntimeError: the organisation Acme could not be removed")
 
 
-def test_what_did_not_run_says_why(everything: Told) -> None:
+def test_a_scenario_that_did_not_run_has_the_reason(everything: RunOutput) -> None:
     assert everything.results["never reached in the feature"]["statusDetails"]["message"].startswith(
         "It did not run, because before_feature failed: RuntimeError: the before_feature hook broke"
     )
     assert everything.results["skipped"]["statusDetails"]["message"] == "the deployment has no journal"
 
 
-def test_rules_tags_and_labels_reach_the_report(everything: Told) -> None:
+def test_rules_tags_and_labels_reach_the_report(everything: RunOutput) -> None:
     assert everything.label("passed under a rule", "story") == ["Members pay"]
     assert everything.label("never reached in the rule", "story") == ["Its first hook breaks"]
     assert everything.label("passed under a rule", "tag") == ["K1", "flow-2"]
@@ -204,14 +202,14 @@ def test_rules_tags_and_labels_reach_the_report(everything: Told) -> None:
     assert read == ['who,credits\nmember,"2,500"\n', "a question"]
 
 
-def test_what_a_scenario_says_of_itself_while_it_runs_is_kept(everything: Told) -> None:
+def test_title_labels_and_parameters_from_a_step_are_kept(everything: RunOutput) -> None:
     title = "A title given while it ran"
     assert everything.label(title, "severity") == ["blocker"]
     assert everything.label(title, "owner") == ["billing"]
     assert everything.results[title]["parameters"] == [{"name": "plan", "value": "Professional"}]
 
 
-def test_evidence_is_attached_where_it_was_given(everything: Told) -> None:
+def test_evidence_is_attached_where_it_was_given(everything: RunOutput) -> None:
     step = next(s for s in everything.results["with evidence"]["steps"] if s["name"] == "When the ledger is attached")
     assert [attachment["name"] for attachment in step["attachments"]] == [
         "Ledger",
@@ -236,7 +234,7 @@ def test_evidence_is_attached_where_it_was_given(everything: Told) -> None:
     ],
 )
 def test_what_a_hook_shows_in_a_section_stands_under_its_title_in_the_scenario(
-    everything: Told, title: str, status: str, message: str | None
+    everything: RunOutput, title: str, status: str, message: str | None
 ) -> None:
     steps = everything.results[title]["steps"]
     (section,) = [step for step in steps if step["name"] == "The books agree"]
@@ -248,7 +246,7 @@ def test_what_a_hook_shows_in_a_section_stands_under_its_title_in_the_scenario(
     assert "Books" not in {attachment["name"] for attachment in everything.globals}
 
 
-def test_a_check_that_fails_after_the_scenario_is_told_under_its_title(everything: Told) -> None:
+def test_a_check_that_fails_after_the_scenario_is_reported_under_its_title(everything: RunOutput) -> None:
     block = everything.console.split("✗ audit differs  ")[1].splitlines()[1:4]
     assert [line.strip() for line in block[1:]] == ["The books agree", "Acme has 10,000 credits, expected 9,991."]
     both = everything.results["check and audit differ"]["statusDetails"]["message"].splitlines()
@@ -260,7 +258,7 @@ def test_a_check_that_fails_after_the_scenario_is_told_under_its_title(everythin
     assert (step["name"], step["status"]) == ("after_scenario", "failed")
 
 
-def test_a_row_inserted_in_examples_leaves_the_others_their_history(everything: Told, behave: Behave) -> None:
+def test_a_row_inserted_in_examples_leaves_the_others_their_history(everything: RunOutput, behave: Behave) -> None:
     feature = behave("--tags=@F1.S5").folder / "features" / "a_checks.feature"
     text = feature.read_text("utf-8")
     row = "      | GPT-4 | 48    | 48       |\n"
@@ -277,8 +275,8 @@ def test_a_row_inserted_in_examples_leaves_the_others_their_history(everything: 
     ("arguments", "status", "last_line"),
     [
         (("--tags=@critical",), 0, "1 passed, 0 failed"),
-        (("--tags=@critical and @flow-2",), 1, "No scenario was selected, so nothing was checked: see whether"),
-        (("--tags=@critical", "-n", "no such title"), 1, "No scenario was selected, so nothing was checked: see"),
+        (("--tags=@critical and @flow-2",), 1, "No scenario was selected, so nothing was checked: check the tags"),
+        (("--tags=@critical", "-n", "no such title"), 1, "No scenario was selected, so nothing was checked: check"),
         (("--tags=@F1.S44",), 2, "No scenario has the tag @F1.S44 (nearest: @F1.S4, @F1.S5): nothing was run."),
         (("--tags=@critical or @F1.S44",), 2, "No scenario has the tag @F1.S44 (nearest: @F1.S4, @F1.S5)"),
         (("--tags=@critical and not @typo",), 2, "No scenario has the tag @typo (none is spelt like it)"),
@@ -311,22 +309,22 @@ def test_a_row_inserted_in_examples_leaves_the_others_their_history(everything: 
 def test_the_exit_status_and_the_last_line_are_honest(
     behave: Behave, arguments: tuple[str, ...], status: int, last_line: str
 ) -> None:
-    told = behave(*arguments)
-    assert told.status == status, told.console
-    assert told.last_line.startswith(last_line), told.console
-    assert "ABORTED: By user" not in told.console
+    output = behave(*arguments)
+    assert output.status == status, output.console
+    assert output.last_line.startswith(last_line), output.console
+    assert "ABORTED: By user" not in output.console
 
 
 @pytest.mark.parametrize("hook", ["before_all", "after_all"])
-def test_an_error_of_the_run_itself_is_told_everywhere(behave: Behave, hook: str) -> None:
-    told = behave("--tags=@critical", "--junit", "-D", f"raise={hook}")
-    assert told.results[f"{hook} of the run"]["status"] == "broken"
-    assert told.cases[f"{hook} of the run"].find("error") is not None
-    assert f"RuntimeError: the {hook} hook broke with ‹secret " in told.console  # noqa: RUF001
-    others = {name: result["status"] for name, result in told.results.items() if hook not in name}
+def test_an_error_of_the_run_itself_is_in_every_output(behave: Behave, hook: str) -> None:
+    output = behave("--tags=@critical", "--junit", "-D", f"raise={hook}")
+    assert output.results[f"{hook} of the run"]["status"] == "broken"
+    assert output.cases[f"{hook} of the run"].find("error") is not None
+    assert f"RuntimeError: the {hook} hook broke with ‹secret " in output.console  # noqa: RUF001
+    others = {name: result["status"] for name, result in output.results.items() if hook not in name}
     if hook == "before_all":
-        assert others == {"told more": "unknown"}
-        assert "1 untested, 1 failed outside of scenarios" in told.console
+        assert others == {"more details": "unknown"}
+        assert "1 untested, 1 failed outside of scenarios" in output.console
     else:
         assert others == {"A title given while it ran": "passed"}
 
@@ -340,52 +338,54 @@ def test_an_error_of_the_run_itself_is_told_everywhere(behave: Behave, hook: str
         ("term", "terminated"),
     ],
 )
-def test_a_run_that_is_interrupted_tells_what_it_did_and_what_it_did_not(behave: Behave, tag: str, title: str) -> None:
-    told = behave(f"--tags=@{tag} or @end", "--junit")
-    statuses = {name: result["status"] for name, result in told.results.items()}
+def test_an_interrupted_run_reports_what_it_did_and_what_it_did_not(behave: Behave, tag: str, title: str) -> None:
+    output = behave(f"--tags=@{tag} or @end", "--junit")
+    statuses = {name: result["status"] for name, result in output.results.items()}
     assert statuses == {
         title: "broken",
         "after the end": "unknown",
     }
-    assert told.cases["after the end"].attrib["status"] == "untested"
-    assert "1 untested" in told.console
-    assert {attachment["name"] for attachment in told.globals} >= {"farewell"}
+    assert output.cases["after the end"].attrib["status"] == "untested"
+    assert "1 untested" in output.console
+    assert {attachment["name"] for attachment in output.globals} >= {"farewell"}
 
 
 def test_under_another_runner_nothing_is_greener(behave: Behave) -> None:
-    told = behave("--runner=behave.runner:Runner", "--tags=not @not-chosen and not @ends and not (@endings or @twins)")
-    statuses = {name: result["status"] for name, result in told.results.items()}
+    output = behave(
+        "--runner=behave.runner:Runner", "--tags=not @not-chosen and not @ends and not (@endings or @twins)"
+    )
+    statuses = {name: result["status"] for name, result in output.results.items()}
     expected = SCENARIOS | dict.fromkeys(AFTER_ITS_STEPS, "hook error")
     expected = {title: kind for title, kind in expected.items() if not title.startswith("claimed")}
     assert {name: statuses[name] for name in expected} == {
         name: ALLURE.get(kind, "broken") for name, kind in expected.items()
     }
     for title, kind in expected.items():
-        assert told.line(title).endswith(" s" if kind == "passed" else f" s  {kind}")
+        assert output.line(title).endswith(" s" if kind == "passed" else f" s  {kind}")
 
 
 def test_a_dry_run_selects_nothing_to_check_and_leaves_the_last_results_alone(behave: Behave) -> None:
     before = behave("--tags=@critical").results
-    told = behave("--dry-run", "--tags=@critical")
-    assert told.status == 0
-    assert told.results == before
+    output = behave("--dry-run", "--tags=@critical")
+    assert output.status == 0
+    assert output.results == before
 
 
 def test_a_run_that_never_begins_leaves_no_results_of_the_last(behave: Behave) -> None:
     folder = behave("--tags=@critical").folder
     unreadable = "Feature: a\n  Scenario: b\n    Given c\n      | d |\n      | e | f |\n"
     (folder / "features" / "z_unreadable.feature").write_text(unreadable, "utf-8")
-    told = behave("--tags=@critical")
-    assert told.status == 2
-    assert told.results == {}
+    output = behave("--tags=@critical")
+    assert output.status == 2
+    assert output.results == {}
 
 
 def test_the_run_draws_its_page_where_it_is_asked_to(behave: Behave) -> None:
     report_tool.prepare()
-    told = behave("--tags=@critical", "-D", "report=yes")
-    assert (told.status, told.last_line) == (0, "1 passed, 0 failed")
-    assert "\nReport: allure-report/index.html\n" in told.console
-    assert (told.folder / "allure-report" / "index.html").stat().st_size > 1_000_000
+    output = behave("--tags=@critical", "-D", "report=yes")
+    assert (output.status, output.last_line) == (0, "1 passed, 0 failed")
+    assert "\nReport: allure-report/index.html\n" in output.console
+    assert (output.folder / "allure-report" / "index.html").stat().st_size > 1_000_000
 
 
 def test_a_new_run_replaces_the_results_of_the_last(behave: Behave) -> None:

@@ -1,4 +1,4 @@
-"""No secret reaches an output, whatever way it takes."""
+"""No secret reaches an output, in any way."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from creditflow.core.redaction import RedactingStream, Redactor
+from creditflow.core.redacted_output import RedactingStream
+from creditflow.core.redaction import Redactor
 
 if TYPE_CHECKING:
-    from tests.reporting.conftest import Told
+    from tests.reporting.conftest import RunOutput
 
 CANARY = "canary-7Hx2/qP+9"
 
 
-def test_a_secret_is_in_no_output_of_a_run(everything: Told) -> None:
+def test_a_secret_is_in_no_output_of_a_run(everything: RunOutput) -> None:
     written = [
         *(everything.folder / "allure-results").iterdir(),
         *(everything.folder / "junit").iterdir(),
@@ -78,7 +79,7 @@ def test_a_secret_with_quotes_is_found_in_json() -> None:
         ("redis://:s3cret@127.0.0.1:6379/0", "s3cret"),
     ],
 )
-def test_an_untold_secret_is_found_by_its_shape(text: str, secret: str) -> None:
+def test_an_unlearned_secret_is_found_by_its_shape(text: str, secret: str) -> None:
     cleaned = Redactor().clean(text)
     assert secret not in cleaned
     assert "‹secret " in cleaned  # noqa: RUF001
@@ -117,14 +118,14 @@ def test_a_mark_is_the_same_for_one_secret_and_another_for_another() -> None:
 def test_a_secret_printed_in_two_pieces_is_still_hidden() -> None:
     redactor = Redactor()
     redactor.learn(CANARY)
-    beneath = io.StringIO()
-    stream = RedactingStream(beneath, redactor)
+    inner = io.StringIO()
+    stream = RedactingStream(inner, redactor)
     print("key: ", end="", file=stream)
     stream.write(CANARY[:7])
     stream.write(CANARY[7:] + "\nnext")
     stream.flush()
-    assert CANARY not in beneath.getvalue()
-    assert beneath.getvalue().endswith("\nnext")
+    assert CANARY not in inner.getvalue()
+    assert inner.getvalue().endswith("\nnext")
 
 
 @pytest.mark.parametrize("gap", ["\n", "\r\n    ", "\n> ", "\n\t> > ", "\n  | ", "\\n  ", "<br>"])
@@ -179,7 +180,7 @@ def test_of_an_address_only_the_password_is_hidden() -> None:
         ("cut: eyJhbGciOiJSUzI1NiJ9.eyJzdWIi...", "eyJzdWIi"),
     ],
 )
-def test_an_untold_secret_is_found_by_its_name(text: str, secret: str) -> None:
+def test_an_unlearned_secret_is_found_by_its_name(text: str, secret: str) -> None:
     cleaned = Redactor().clean(text)
     assert secret not in cleaned
     assert Redactor().clean(cleaned) == cleaned
@@ -207,34 +208,34 @@ def test_a_secret_is_hidden_when_it_is_flushed_in_the_middle_and_over_lines() ->
     redactor = Redactor()
     redactor.learn(CANARY)
     for gap in ("", "\n    "):
-        beneath = io.StringIO()
-        stream = RedactingStream(beneath, redactor)
+        inner = io.StringIO()
+        stream = RedactingStream(inner, redactor)
         for piece in ("key ", CANARY[:6], gap, CANARY[6:11], CANARY[11:], "\n"):
             stream.write(piece)
             stream.flush()
-        assert beneath.getvalue() == f"key {redactor.mark(CANARY)}\n"
+        assert inner.getvalue() == f"key {redactor.mark(CANARY)}\n"
 
 
 def test_what_only_begins_like_a_secret_is_passed_on_in_the_end() -> None:
     redactor = Redactor()
     redactor.learn(CANARY)
-    beneath = io.StringIO()
-    stream = RedactingStream(beneath, redactor)
+    inner = io.StringIO()
+    stream = RedactingStream(inner, redactor)
     stream.write("a canary-7")
     stream.flush()
-    assert beneath.getvalue() == "a "
+    assert inner.getvalue() == "a "
     stream.finish()
-    assert beneath.getvalue() == "a canary-7"
+    assert inner.getvalue() == "a canary-7"
 
 
 def test_bytes_written_to_a_stream_are_cleaned_too() -> None:
     redactor = Redactor()
     redactor.learn(CANARY)
-    beneath = io.StringIO()
-    stream = RedactingStream(beneath, redactor)
+    inner = io.StringIO()
+    stream = RedactingStream(inner, redactor)
     stream.buffer.write(f"{CANARY}\n".encode())
     stream.writelines([CANARY[:5], CANARY[5:], "\n"])
-    assert beneath.getvalue() == f"{redactor.mark(CANARY)}\n" * 2
+    assert inner.getvalue() == f"{redactor.mark(CANARY)}\n" * 2
 
 
 def test_what_is_no_text_stays_as_it_is_but_for_secrets() -> None:
@@ -252,7 +253,7 @@ def test_a_mark_is_another_in_another_run() -> None:
 
 
 def calls_of(action: Callable[[], object]) -> int:
-    """Count the calls of functions, Python's own included, that an action makes."""
+    """Count the function calls of an action, including Python's own."""
     number = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.reporting.conftest import RunBehave, Told
+    from tests.reporting.conftest import RunBehave, RunOutput
 
 pytestmark = pytest.mark.timeout(900)
-"""Seconds of the first test, which makes all the runs, on a machine that has other work."""
+"""Seconds for the first test, which makes all runs, on a busy machine."""
 
 FEATURES = Path(__file__).resolve().parent / "outcomes" / "features"
 WAIVED = "Checks: not testable here\tsut.example\t2999-12-31\tThe journal comes with the next release."
-OVER = "Checks: told more\tsut.example\t2026-01-31\tThe journal comes with the next release."
+EXPIRED = "Checks: more details\tsut.example\t2026-01-31\tThe journal comes with the next release."
 
 
 def alone(title: str, *more: str) -> tuple[str, ...]:
-    """The arguments that select scenarios of one small feature by their titles."""
+    """Return the arguments that select scenarios of one small feature by title."""
     written = re.compile(rf"Scenario(?: Outline)?: {re.escape(title.partition(' -- @')[0])}$", re.MULTILINE)
     feature = next(f for f in sorted(FEATURES.rglob("*.feature")) if written.search(f.read_text("utf-8")))
     names = [argument for name in (title, *more) for argument in ("-n", f"^{re.escape(name)}$")]
@@ -33,7 +33,7 @@ def alone(title: str, *more: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Case:
-    """One outcome: what happens, which result tells it, as what, with which exit status, and how it is run."""
+    """One outcome: what happens, the name of its result, its kind, the exit status, and the arguments of the run."""
 
     what: str
     name: str
@@ -41,7 +41,7 @@ class Case:
     status: int = 1
     arguments: tuple[str, ...] = ()
     in_junit: str = ""
-    exception: str = ""
+    waiver: str = ""
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -49,27 +49,27 @@ class Case:
 
 
 def outside(what: str, name: str, kind: str, scenario: str) -> Case:
-    """An error outside of scenarios, as it is told when a scenario that it is about runs."""
+    """Return the case of an error outside of scenarios, which happens when a scenario runs."""
     return Case(what, name, kind, 1, alone(scenario))
 
 
 def of_run(what: str, name: str, kind: str, *arguments: str) -> Case:
-    """An error of the run itself."""
+    """Return the case of an error of the run itself."""
     return Case(what, f"{name} of the run", kind, 1, ("--tags=@F1.S4", *arguments))
 
 
 def row(what: str, scenario: str, kind: str, cells: str, in_junit: str, status: int) -> Case:
-    """A row of Examples."""
+    """Return the case of a row of Examples."""
     return Case(what, f"{scenario} ({cells})", kind, status, alone(in_junit), in_junit)
 
 
 def ending(what: str, name: str, kind: str, in_junit: str = "") -> Case:
-    """Something that would end the process; all of them in one run."""
+    """Return the case of code that would end the process; all of them are in one run."""
     return Case(what, name, kind, 1, ("--tags=@endings",), in_junit)
 
 
 def step_ending(number: int, how: str) -> Case:
-    """A step that would end the process, by the row of its Examples."""
+    """Return the case of a step that would end the process, by its row of Examples."""
     return ending(f"error: {how}", f"a step ends by {how}", "error", f"a step ends by {how} -- @1.{number} ")
 
 
@@ -79,7 +79,7 @@ BROKEN = (
 STEP_ENDINGS = (
     "sys.exit(0)", "sys.exit(None)", "sys.exit in words", "GeneratorExit", "KeyboardInterrupt", "CancelledError",
     "a kind of its own", "os._exit(0)", "sys.exit(0) in a pool", "os._exit(0) in a pool", "sys.exit(0) in a thread",
-    "an error in a thread", "os._exit(0) in a thread", "an error that can't be told",
+    "an error in a thread", "os._exit(0) in a thread", "an error without a readable message",
 )  # fmt: skip
 
 CASES = (
@@ -138,10 +138,10 @@ CASES = (
         "claimed in an outline -- @1.1 ", 1),
     Case("not testable here", "not testable here", "not testable here"),
     Case("not testable here, said by a hook", "not testable from the start", "not testable here"),
-    Case("excused, beside one that passed", "not testable here", "excused", 0,
-         alone("not testable here", "passed"), exception=WAIVED),
-    Case("exception that is over", "plan/waivers.tsv:2 of the run", "exception out of date", 1, ("--tags=@F1.S4",),
-         exception=OVER),
+    Case("waived, beside one that passed", "not testable here", "waived", 0,
+         alone("not testable here", "passed"), waiver=WAIVED),
+    Case("waiver that has expired", "plan/waivers.tsv:2 of the run", "waiver out of date", 1, ("--tags=@F1.S4",),
+         waiver=EXPIRED),
     Case("skipped, beside one that passed", "skipped", "skipped", 0, alone("skipped", "passed")),
     Case("skipped, and nothing else", "skipped", "skipped"),
     Case("skipped half way, and nothing else", "skipped half way", "skipped"),
@@ -184,13 +184,13 @@ CASES = (
     Case("terminated (SIGTERM)", "terminated", "error", 143, ("--tags=@term or @end",)),
 )  # fmt: skip
 
-IN_ALLURE = {"passed": "passed", "failed": "failed", "skipped": "skipped", "excused": "skipped", "untested": "unknown"}
-IN_JUNIT = {"passed": "", "failed": "failure", "skipped": "skipped", "excused": "skipped", "untested": "skipped"}
+IN_ALLURE = {"passed": "passed", "failed": "failed", "skipped": "skipped", "waived": "skipped", "untested": "unknown"}
+IN_JUNIT = {"passed": "", "failed": "failure", "skipped": "skipped", "waived": "skipped", "untested": "skipped"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """What the four outputs said of a case."""
+    """The four outputs of a case."""
 
     case: Case
     console: str
@@ -200,7 +200,7 @@ class Row:
 
     @property
     def agree(self) -> bool:
-        """Whether all four say what happened, and so the same."""
+        """Whether all four outputs are right, and so agree."""
         kind = self.case.kind
         return (
             self.console == kind
@@ -229,19 +229,19 @@ HEADING = (
 
 @pytest.fixture(scope="module")
 def rows(run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Row]]:
-    """Every case run on its own, two at a time; what they told is printed at the end."""
+    """Run every case separately, two at a time; print all outputs at the end."""
     folder = tmp_path_factory.mktemp("cases")
-    commands = list(dict.fromkeys((case.command, case.exception) for case in CASES))
+    commands = list(dict.fromkeys((case.command, case.waiver) for case in CASES))
 
-    def told_by(number: int) -> Told:
+    def output_of(number: int) -> RunOutput:
         return _run(run_behave, folder / f"case-{number}", *commands[number])
 
     with ThreadPoolExecutor(2) as pool:
-        told = dict(zip(commands, pool.map(told_by, range(len(commands))), strict=True))
-    found = [_row(case, told[case.command, case.exception]) for case in CASES]
-    yield {told.case.what: told for told in found}
+        outputs = dict(zip(commands, pool.map(output_of, range(len(commands))), strict=True))
+    found = [_row(case, outputs[case.command, case.waiver]) for case in CASES]
+    yield {row.case.what: row for row in found}
     print("", HEADING, *found, sep="\n")
-    print(f"{len(found)} outcomes, {sum(told.agree for told in found)} told alike by all four outputs")
+    print(f"{len(found)} outcomes, {sum(row.agree for row in found)} with four outputs that agree")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
@@ -249,32 +249,32 @@ def test_console_allure_junit_and_exit_status_agree(rows: dict[str, Row], case: 
     assert rows[case.what].agree, f"{HEADING}\n{rows[case.what]}"
 
 
-def _run(run_behave: RunBehave, folder: Path, command: tuple[str, ...], exception: str) -> Told:
-    if exception:
+def _run(run_behave: RunBehave, folder: Path, command: tuple[str, ...], waiver: str) -> RunOutput:
+    if waiver:
         shutil.copytree(FEATURES.parent, folder)
         (folder / "plan").mkdir()
-        (folder / "plan" / "waivers.tsv").write_text(f"scenario\ttarget\tuntil\treason\n{exception}\n", "utf-8")
+        (folder / "plan" / "waivers.tsv").write_text(f"scenario\ttarget\tuntil\treason\n{waiver}\n", "utf-8")
     return run_behave(folder, *command, "--junit")
 
 
-def _row(case: Case, told: Told) -> Row:
-    result, junit = told.results.get(case.name), told.cases.get(case.in_junit or case.name)
+def _row(case: Case, output: RunOutput) -> Row:
+    result, junit = output.results.get(case.name), output.cases.get(case.in_junit or case.name)
     elements = [element.tag for element in junit if element.tag not in ("system-out", "system-err")] if junit else []
     return Row(
         case,
-        _on_console(told, case.name),
-        (result["status"], ", ".join(told.label(case.name, "outcome"))) if result else ("not told", ""),
-        (", ".join(elements), junit.attrib["status"]) if junit is not None else ("not told", ""),
-        told.status,
+        _on_console(output, case.name),
+        (result["status"], ", ".join(output.label(case.name, "outcome"))) if result else ("not reported", ""),
+        (", ".join(elements), junit.attrib["status"]) if junit is not None else ("not reported", ""),
+        output.status,
     )
 
 
-def _on_console(told: Told, name: str) -> str:
-    """What the console calls it: at the end of the scenario's line, of that of the error, or in the last list."""
-    if line := told.line(name):
+def _on_console(output: RunOutput, name: str) -> str:
+    """Return the outcome on the console: in the line of the scenario or error, or in the last list."""
+    if line := output.line(name):
         return line.rpartition("  ")[2] if not re.search(r" s$", line) else "passed"
-    of_the_run = re.search(rf"^  the run  {re.escape(name.removesuffix(' of the run'))}  (.+)$", told.console, re.M)
-    return of_the_run.group(1) if of_the_run else "not told"
+    of_the_run = re.search(rf"^  the run  {re.escape(name.removesuffix(' of the run'))}  (.+)$", output.console, re.M)
+    return of_the_run.group(1) if of_the_run else "not reported"
 
 
 def _both(first: str, second: str) -> str:

@@ -1,4 +1,4 @@
-"""The report is one page that opens by double click, speaks of this run only and to nobody."""
+"""The report is one page that opens in a browser, is about this run only, and loads nothing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 from creditflow.reporting import html, report_tool
 
 if TYPE_CHECKING:
-    from tests.reporting.conftest import RunBehave, Told
+    from tests.reporting.conftest import RunBehave, RunOutput
 
 CANARY = "canary-7Hx2/qP+9"
 
 
 @pytest.fixture(scope="module")
-def page(everything: Told, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(everything: RunOutput, tmp_path_factory: pytest.TempPathFactory) -> Path:
     report_tool.prepare()
     folder = tmp_path_factory.mktemp("report")
     shutil.copytree(everything.folder / "allure-results", folder / "allure-results")
@@ -30,17 +30,17 @@ def page(everything: Told, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(page: Path) -> dict[str, str]:
-    """What the page carries within itself, by name."""
+    """Return the data within the page, by name."""
     return data_of(page)
 
 
 @pytest.fixture(scope="module")
-def twins(run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """A run of scenarios that are alike in every word, a red and a green one of each, drawn."""
+def twins(run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory) -> RunOutput:
+    """Run scenarios with identical texts, a red and a green one of each, and draw the report."""
     report_tool.prepare()
-    told = run_behave(tmp_path_factory.mktemp("twins") / "project", "--tags=@twins", "--junit")
-    html.draw(told.folder / "allure-results")
-    return told
+    output = run_behave(tmp_path_factory.mktemp("twins") / "project", "--tags=@twins", "--junit")
+    html.draw(output.folder / "allure-results")
+    return output
 
 
 def data_of(page: Path) -> dict[str, str]:
@@ -48,7 +48,7 @@ def data_of(page: Path) -> dict[str, str]:
     return {name: base64.b64decode(value).decode("utf-8", "replace") for name, value in found}
 
 
-def test_scenarios_of_one_title_are_no_retries_of_each_other(twins: Told) -> None:
+def test_scenarios_of_one_title_are_no_retries_of_each_other(twins: RunOutput) -> None:
     results = _results(twins)
     drawn = data_of(twins.folder / "allure-report" / "index.html")
     statistic = json.loads(drawn["widgets/statistic.json"])
@@ -67,7 +67,7 @@ def test_scenarios_of_one_title_are_no_retries_of_each_other(twins: Told) -> Non
 
 
 def test_their_history_survives_inserted_lines_and_rows_and_another_way_to_name_the_file(
-    run_behave: RunBehave, twins: Told
+    run_behave: RunBehave, twins: RunOutput
 ) -> None:
     before = {(r["historyId"], r["status"]) for r in _results(twins)}
     feature = twins.folder / "features" / "t_twins.feature"
@@ -83,8 +83,8 @@ def test_their_history_survives_inserted_lines_and_rows_and_another_way_to_name_
     assert [(r["historyId"], r["status"]) in before for r in _results(alone) if r["name"] == "twin"] == [True]
 
 
-def _results(told: Told) -> list[dict[str, Any]]:
-    files = (told.folder / "allure-results").glob("*-result.json")
+def _results(output: RunOutput) -> list[dict[str, Any]]:
+    files = (output.folder / "allure-results").glob("*-result.json")
     return [json.loads(file.read_text("utf-8")) for file in files]
 
 
@@ -96,7 +96,7 @@ def test_the_report_is_one_file_that_loads_nothing_from_elsewhere(page: Path) ->
     assert "Content-Security-Policy" in text
 
 
-def test_the_report_counts_what_the_run_told(data: dict[str, str], everything: Told) -> None:
+def test_the_report_counts_the_results_of_the_run(data: dict[str, str], everything: RunOutput) -> None:
     statistic = json.loads(data["widgets/statistic.json"])
     assert statistic["total"] == len(everything.results)
     kinds = _kinds(everything)
@@ -104,26 +104,25 @@ def test_the_report_counts_what_the_run_told(data: dict[str, str], everything: T
     assert statistic["unknown"] == kinds["untested"] > 0
 
 
-def test_the_report_sorts_failures_by_what_is_to_be_done(data: dict[str, str], everything: Told) -> None:
+def test_the_report_sorts_failures_by_what_is_to_be_done(data: dict[str, str], everything: RunOutput) -> None:
     nodes: list[dict[str, Any]] = list(json.loads(data["widgets/categories.json"])["nodes"].values())
     totals = {node["name"]: node["statistic"]["total"] for node in nodes if node["type"] == "category"}
     kinds = _kinds(everything)
     assert totals == {
-        "Product defect: a check failed": kinds["failed"],
-        "Test broken: an error, an undefined or unwritten step": (
-            kinds["error"] + kinds["undefined"] + kinds["pending"]
-        ),
-        "Nothing was checked": kinds["nothing checked"],
+        "Check failed": kinds["failed"],
+        "Error in a test": kinds["error"],
+        "Undefined step": kinds["undefined"] + kinds["pending"],
+        "Nothing checked": kinds["nothing checked"],
         "Not testable here": kinds["not testable here"],
-        "Preparation failed: a hook": kinds["hook error"],
-        "Clean-up failed": kinds["clean-up error"],
-        "Did not run": kinds["untested"],
+        "Set-up error": kinds["hook error"],
+        "Clean-up error": kinds["clean-up error"],
+        "Not run": kinds["untested"],
     }
 
 
-def _kinds(told: Told) -> Counter[str]:
-    """How many results of each outcome were told."""
-    return Counter(kind for title in told.results for kind in told.label(title, "outcome"))
+def _kinds(output: RunOutput) -> Counter[str]:
+    """Count the results of each outcome."""
+    return Counter(kind for title in output.results for kind in output.label(title, "outcome"))
 
 
 def test_the_report_names_the_target_without_its_secrets(data: dict[str, str]) -> None:
@@ -139,7 +138,7 @@ def test_without_results_there_is_no_report_and_a_sentence_says_so(tmp_path: Pat
 
 
 def test_without_the_tool_a_sentence_says_how_to_get_it(
-    everything: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    everything: RunOutput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report_tool, "TOOL", tmp_path / "allure")
     with pytest.raises(html.NotDrawnError, match=r"run `python -m creditflow\.reporting\.report_tool`"):
@@ -158,7 +157,7 @@ def test_without_a_network_preparing_says_so_in_a_sentence(tmp_path: Path, monke
     monkeypatch.setenv("npm_config_fetch_retries", "0")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
     with pytest.raises(
-        report_tool.NotPreparedError, match="the npm registry does not answer; see whether this machine has"
+        report_tool.NotPreparedError, match="the npm registry does not answer; check this machine's network"
     ):
         report_tool.prepare(tmp_path / "allure")
     assert not report_tool.is_prepared(tmp_path / "allure")

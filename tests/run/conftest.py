@@ -1,4 +1,4 @@
-"""Whole runs as subprocesses, to be interrupted, killed and run beside each other, and what the systems hold."""
+"""Runs of behave as subprocesses, to interrupt, kill and run in parallel, and counts of what the systems contain."""
 
 from __future__ import annotations
 
@@ -26,40 +26,40 @@ from creditflow.target.target import Target
 from sandbox import program
 
 FLOWS = PROJECT / "features" / "flows"
-DEADLINE_S = 300.0
+LIMIT_S = 300.0
 
 
 @dataclass
 class Running:
-    """A run of behave that goes on."""
+    """A run of behave in progress."""
 
     process: program.Program
     journals: Path
     folder: Path
-    said: str = field(default="")
+    output: str = field(default="")
 
     def until(self, text: str) -> None:
         """Wait until the console shows a text."""
-        deadline = time.monotonic() + DEADLINE_S
-        while text not in self.said:
-            ready, _, _ = select.select([self.process.stdout], [], [], deadline - time.monotonic())
+        end = time.monotonic() + LIMIT_S
+        while text not in self.output:
+            ready, _, _ = select.select([self.process.stdout], [], [], end - time.monotonic())
             read = os.read(self.process.stdout.fileno(), 65536) if ready else b""
-            assert read, f"the run ended or was silent before it said {text!r}:\n{self.said}"
-            self.said += read.decode("utf-8", "replace")
+            assert read, f"the run ended or was silent before it printed {text!r}:\n{self.output}"
+            self.output += read.decode("utf-8", "replace")
 
     def until_journal_has(self, lines: int) -> None:
-        """Wait until its journal has so many lines."""
+        """Wait until its journal has this number of lines."""
 
         def long_enough() -> None:
             assert self.process.returncode is None, f"the run ended before its journal had {lines} lines"
             files = list(self.journals.glob("*/*.jsonl"))
             holds(bool(files) and files[0].read_bytes().count(b"\n") >= lines, "the journal is shorter")
 
-        polling.soon(long_enough, DEADLINE_S, 0.005)
+        polling.soon(long_enough, LIMIT_S, 0.005)
 
     def until_it_waits(self) -> None:
         """Wait until a step or a removal of `waiting` waits."""
-        polling.soon(lambda: holds((self.folder / "waits").exists(), "the run does not wait"), DEADLINE_S)
+        polling.soon(lambda: holds((self.folder / "waits").exists(), "the run does not wait"), LIMIT_S)
 
     def for_seconds(self, seconds: float) -> None:
         """Let it run for a while, or to its end."""
@@ -67,19 +67,19 @@ class Running:
             self.process.wait(seconds)
 
     def kill(self) -> None:
-        """End it as the kernel does, without a word."""
+        """Kill it with SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
         self.end()
 
     def end(self) -> int:
-        """Wait for its end; the exit status."""
-        rest, _ = self.process.read(DEADLINE_S)
-        self.said += rest.decode("utf-8", "replace")
+        """Wait for its end and return the exit status."""
+        rest, _ = self.process.read(LIMIT_S)
+        self.output += rest.decode("utf-8", "replace")
         return self.process.wait()
 
     @property
     def journal(self) -> journal.JournalContent:
-        """What its journal says, the one in its folder."""
+        """The content of its journal, the only one in the folder."""
         (path,) = self.journals.glob("*/*.jsonl")
         return journal.parse(path, path.read_bytes())
 
@@ -89,7 +89,7 @@ Start = Callable[..., Running]
 
 @pytest.fixture
 def start(tmp_path: Path, deployment: dict[str, str]) -> Iterator[Start]:
-    """Start a run on the sandbox: features, arguments, the settings that differ; whatever still runs is killed."""
+    """Start runs on the sandbox with features, arguments and other settings; they are killed at the end of the test."""
     running: list[Running] = []
 
     def begin(*arguments: str | Path, settings: Mapping[str, str] | None = None) -> Running:
@@ -114,7 +114,7 @@ def start(tmp_path: Path, deployment: dict[str, str]) -> Iterator[Start]:
 
 @pytest.fixture
 def target(tmp_path: Path, deployment: dict[str, str]) -> Iterator[Target]:
-    """The sandbox, with the journals of the test."""
+    """Connect to the sandbox, with the journals of the test."""
     opened = Target(load({}, {**deployment, "JOURNAL_DIR": str(tmp_path / "journals")}))
     yield opened
     opened.close()
@@ -125,7 +125,7 @@ Count = Callable[[], dict[str, int]]
 
 @pytest.fixture
 def count(target: Target, users: KeycloakAdmin, cache: Any) -> Count:
-    """How much every system holds of whatever a run makes, whoever made it."""
+    """Count all rows, keys, users and calls in every system."""
 
     def counted() -> dict[str, int]:
         database = target.unicorn.database

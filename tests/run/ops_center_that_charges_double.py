@@ -1,4 +1,4 @@
-"""An Ops-Center that charges the double of every price: the reference with one override."""
+"""An Ops-Center that charges twice every price: the reference with one override."""
 
 import sys
 
@@ -9,7 +9,7 @@ _right = pricing.charge
 
 
 def double(model: str, tokens: int) -> int:
-    """Twice what the contract says."""
+    """Return twice the charge of the contract."""
     return 2 * _right(model, tokens)
 
 

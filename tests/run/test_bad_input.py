@@ -1,7 +1,7 @@
-"""Bad input as a user meets it: one sentence that says what, where and what to do; exit status 2; nothing left behind.
+"""Wrong input: the message says what is wrong, where, and what to do; the exit status is 2, and nothing is left.
 
-Each case is a run of its own against the sandbox with one thing wrong in the environment. The runs are started side by
-side, once for all tests, in folders of their own: the results of the project are not touched.
+Each case is a separate run against the sandbox with one wrong setting. The runs start in parallel, once for all tests,
+each in its own folder, so that the results of the project stay unchanged.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ NOWHERE = "127.0.0.1:9"
 PAID = "A user who was granted no credits has none"
 OPEN = "Ops-Center itself reports every service as up"
 WRONG = "wrong-8c1f6e2a"
-"""A secret that opens nothing."""
+"""A wrong secret."""
 
 
 @dataclass
 class Ran:
-    """What a run said and how it ended."""
+    """The output of a run and its exit status."""
 
     status: int
-    said: str
+    output: str
     errors: str
     folder: Path
 
     @property
     def run(self) -> str:
-        """The run's name, of which everything that it makes is named; empty where it came not so far."""
-        found = re.search(r", run (cf-\w+)$", self.said, re.MULTILINE)
+        """The name of the run, or an empty string if it ended before it had one."""
+        found = re.search(r", run (cf-\w+)$", self.output, re.MULTILINE)
         return found[1] if found else ""
 
 
 class Case(NamedTuple):
-    """What is wrong: settings by name, None for one that is not set; and what the sentence must say."""
+    """The wrong settings by name, None for one that is not set, and the parts of the message."""
 
     wrong: Mapping[str, str | None]
     says: tuple[str, ...]
@@ -67,7 +67,7 @@ def other_database(url: str, name: str) -> str:
 
 
 def cases(deployment: dict[str, str], silent: str) -> dict[str, Case]:
-    """Every wrong input that ends a run, by what is wrong; `silent` is an address that takes connections only."""
+    """Return each wrong input that ends a run; `silent` is an address that accepts connections and never answers."""
     database, reading = deployment["UNICORN_DB_URL"], deployment["UNICORN_DB_READ_URL"]
     at = urlsplit(database)
     postgresql = f"{at.hostname}:{at.port}"
@@ -132,7 +132,7 @@ def cases(deployment: dict[str, str], silent: str) -> dict[str, Case]:
 
 
 def services_in_trouble(deployment: dict[str, str]) -> dict[str, Case]:
-    """More of what a target can be wrong in, by what is wrong; told by the same check before the run."""
+    """Return more problems of a target, which the check before the run finds."""
     database, reading = deployment["UNICORN_DB_URL"], deployment["UNICORN_DB_READ_URL"]
     at = urlsplit(database)
     postgresql = f"{at.hostname}:{at.port}"
@@ -195,14 +195,14 @@ AWAY = {
 }
 NO_LAGO = {"LAGO_API_URL": None, "LAGO_DB_READ_URL": None}
 _ANY = {name.upper(): f"http://x/{name}" for name in Settings.model_fields}
-ENDED, TOLD = tuple(cases(_ANY, "")), tuple(services_in_trouble(_ANY))
+ENDED, REPORTED = tuple(cases(_ANY, "")), tuple(services_in_trouble(_ANY))
 FEATURES = [
     str(PROJECT / "features" / name) for name in ("flows/1_individual_user.feature", "platform/1_services.feature")
 ]
 
 
 def behave(folder: Path, deployment: dict[str, str], wrong: Mapping[str, str | None]) -> Ran:
-    """Run two scenarios as a user would, with the project's own defaults; one needs Lago and a person, one neither."""
+    """Run two scenarios with the project's defaults; one needs Lago and a person, the other needs neither."""
     folder.mkdir()
     defaults = (PROJECT / "behave.ini").read_text("utf-8")
     (folder / "behave.ini").write_text(defaults, "utf-8")
@@ -218,7 +218,7 @@ def behave(folder: Path, deployment: dict[str, str], wrong: Mapping[str, str | N
 
 @pytest.fixture(scope="module")
 def silent() -> Iterator[socket.socket]:
-    """What takes connections and never answers."""
+    """Open a socket that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening
 
@@ -227,7 +227,7 @@ def silent() -> Iterator[socket.socket]:
 def runs(
     deployment: dict[str, str], silent: socket.socket, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[Ran]]]:
-    """Every run, by what is wrong with it."""
+    """Start every run, by what is wrong."""
     folder = tmp_path_factory.mktemp("runs")
     with ThreadPoolExecutor(2) as pool:
         made = cases(deployment, f"127.0.0.1:{silent.getsockname()[1]}")
@@ -242,20 +242,20 @@ def runs(
 
 @pytest.fixture(scope="module")
 def secrets(deployment: dict[str, str]) -> set[str]:
-    """What no run may show."""
+    """Return the secrets that no run may show."""
     hidden = {v for name, v in deployment.items() if re.search(r"SECRET$|TOKEN$|KEY$", name)}
     hidden |= {password for value in deployment.values() if (password := urlsplit(value).password)}
     return {*hidden, WRONG}
 
 
 def require_clean(ran: Ran, secrets: set[str], users: KeycloakAdmin) -> None:
-    """Require that a run showed no inside and no secret, and left nobody in Keycloak."""
-    told = ran.said + ran.errors
-    assert "Traceback" not in told, told
-    assert 'File "' not in told, told
-    assert ".py:" not in told, told
-    assert not [secret for secret in secrets if secret in told], told
-    assert ran.errors.strip() == "", told
+    """Require that a run showed no traceback and no secret, and left nobody in Keycloak."""
+    output = ran.output + ran.errors
+    assert "Traceback" not in output, output
+    assert 'File "' not in output, output
+    assert ".py:" not in output, output
+    assert not [secret for secret in secrets if secret in output], output
+    assert ran.errors.strip() == "", output
     if ran.run:
         assert users.get_users({"search": f"{ran.run}-"}) == []
 
@@ -265,10 +265,10 @@ def test_wrong_input_ends_the_run_with_one_sentence_and_leaves_nothing(
     runs: dict[str, Future[Ran]], deployment: dict[str, str], secrets: set[str], users: KeycloakAdmin, what: str
 ) -> None:
     ran = runs[what].result(400)
-    assert ran.status == 2, ran.said + ran.errors
-    said = [line for line in ran.said.splitlines() if line and not line.startswith(("USING RUNNER", "Target http"))]
-    *heading, sentence = said
-    assert heading in ([], ["The run can't begin:"]), ran.said
+    assert ran.status == 2, ran.output + ran.errors
+    output = [line for line in ran.output.splitlines() if line and not line.startswith(("USING RUNNER", "Target http"))]
+    *heading, sentence = output
+    assert heading in ([], ["The run can't begin:"]), ran.output
     silent = re.search(r"127\.0\.0\.1:\d+", sentence)
     for part in cases(deployment, silent[0] if silent else "")[what].says:
         assert part in sentence
@@ -293,8 +293,8 @@ def test_a_service_that_never_answers_is_not_asked_again_and_again(
     assert 1 <= asked <= 2
 
 
-@pytest.mark.parametrize("what", TOLD)
-def test_what_is_wrong_with_a_service_is_told_before_anything_is_judged(
+@pytest.mark.parametrize("what", REPORTED)
+def test_a_problem_of_a_service_is_reported_before_the_first_scenario(
     deployment: dict[str, str], secrets: set[str], what: str
 ) -> None:
     wrong, says = services_in_trouble(deployment)[what]
@@ -318,13 +318,13 @@ def test_a_table_or_column_that_is_missing_is_named() -> None:
     there = {"user_credits": {"user_id", "tier", "credits_remaining", "more"}, "usage_tracking": {"id"}}
     assert health._missing("unicorn_db", wanted, there, ask) == []
     lacking = {"user_credits": {"user_id", "more"}}
-    assert [said.split(":")[0] for said in health._missing("unicorn_db", wanted, lacking, ask)] == [
+    assert [output.split(":")[0] for output in health._missing("unicorn_db", wanted, lacking, ask)] == [
         "the table user_credits of unicorn_db lacks credits_remaining, tier",
         "unicorn_db has no table usage_tracking",
     ]
 
 
-def test_a_target_that_is_right_is_told_with_its_versions_and_no_secret(
+def test_a_healthy_target_is_reported_with_its_versions_and_no_secret(
     deployment: dict[str, str], secrets: set[str]
 ) -> None:
     target = Target(load({}, deployment))
@@ -359,26 +359,26 @@ def test_everything_that_is_away_is_listed_at_once(
 ) -> None:
     ran = runs["all away"].result(400)
     assert ran.status == 2
-    listed = re.findall(r"^  - (.+) at (?:http://)?127\.0\.0\.1:9\b.*\.$", ran.said, re.MULTILINE)
+    listed = re.findall(r"^  - (.+) at (?:http://)?127\.0\.0\.1:9\b.*\.$", ran.output, re.MULTILINE)
     assert [name.split(" (")[0] for name in listed] == [
         "Ops-Center", "Keycloak", "PostgreSQL", "Redis", "Lago", "LiteLLM", "The provider stand-in",
     ]  # fmt: skip
     require_clean(ran, secrets, users)
 
 
-def test_what_a_deployment_does_not_name_is_said_and_red_and_the_rest_goes_on(
+def test_a_missing_service_is_reported_and_red_and_the_rest_goes_on(
     runs: dict[str, Future[Ran]], secrets: set[str], users: KeycloakAdmin
 ) -> None:
     ran = runs["no Lago"].result(400)
-    assert ran.status == 1, ran.said
-    before, _, after = ran.said.partition(PAID)
+    assert ran.status == 1, ran.output
+    before, _, after = ran.output.partition(PAID)
     assert "Not testable here: subscriptions, events and invoices in Lago (set LAGO_API_URL)" in before
     assert "Not testable here: the tables of Lago's database (set LAGO_DB_READ_URL)" in before
     assert re.match(r"  [\d.]+ s  not testable here\n", after), "the scenario that needs Lago is not red"
     assert "subscriptions, events and invoices in Lago. To make it testable: set LAGO_API_URL." in after
-    assert re.search(rf"✓ {OPEN}  ", ran.said), "the scenario that needs no Lago did not go on"
-    assert "\n1 passed, 1 failed\n" in ran.said
-    last = ran.said.rstrip().splitlines()[-1]
+    assert re.search(rf"✓ {OPEN}  ", ran.output), "the scenario that needs no Lago did not go on"
+    assert "\n1 passed, 1 failed\n" in ran.output
+    last = ran.output.rstrip().splitlines()[-1]
     assert last.startswith("No check failed, but 1 could not be judged, the first as not testable here:")
     assert last.endswith("To make it testable: set LAGO_API_URL.")
     require_clean(ran, secrets, users)

@@ -1,4 +1,4 @@
-"""What others have on the same target is left as it is: by a run, by two at once, and by the sweep."""
+"""Runs and the sweep never change the data of other users on the same target."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from creditflow.target.target import Target
 FLOWS = PROJECT / "features" / "flows"
 BEGINNING = (FLOWS / "2_organization_user.feature", FLOWS / "1_individual_user.feature")
 LOOK_ALIKES = ("cf-team", "cf-abc123", "cf-abc123-x", "cf-abc123-07", "cf-abc1234-7", "xcf-abc123-7", "cf-abc123-7-b")
-"""User names that no run gives."""
+"""User names that no run uses."""
 BY_NAME = "cf-abc123-7"
-"""A user name as a run gives it, with an e-mail that no run gives."""
+"""A user name like that of a run, with an e-mail address that no run uses."""
 LIVING, DEAD = "cf-live00", "cf-dead00"
 
 
 @dataclass
 class Crowd:
-    """What people who have nothing to do with the suite have in every system.
+    """Data of people outside the suite, in every system.
 
     Attributes:
         ids: their user ids by user name.
@@ -58,7 +58,7 @@ class Crowd:
             cursor.execute(statement, values)
 
     def user(self, name: str, email: str) -> str:
-        """Somebody in Keycloak, with credits, a past call and a counter."""
+        """Make a Keycloak user with credits, an earlier call and a counter."""
         user = {"username": name, "email": email, "firstName": "Real", "lastName": "Person", "enabled": True}
         self.ids[name] = found = str(self.users.create_user(user))
         self.execute(
@@ -86,7 +86,7 @@ class Crowd:
         )
 
     def organization(self, name: str, *emails: str) -> str:
-        """An organisation of which these are members, the first its admin."""
+        """Make an organisation with these members; the first is its admin."""
         self.organizations.append(org_id := str(uuid.uuid4()))
         self.execute(
             "INSERT INTO organizations (id, name, subscription_tier) VALUES (%s, %s, 'platform')", org_id, name
@@ -103,7 +103,7 @@ class Crowd:
         return org_id
 
     def snapshot(self) -> list[str]:
-        """Every row, key, user, customer, trouble and call there is, whoever's."""
+        """Return all rows, keys, users, customers, troubles and calls."""
         target = self.target
         lago = "SELECT 'customers' AS s, t::text AS row FROM customers t WHERE deleted_at IS NULL UNION ALL "
         lago += "SELECT 'subscriptions', t::text FROM subscriptions t WHERE status = 1"
@@ -134,7 +134,7 @@ class Crowd:
 
 @pytest.fixture
 def settled(target: Target) -> None:
-    """An Ops-Center that has served a request: with its first one it makes all counters anew, those of others too."""
+    """Send a first request to Ops-Center, because then it rebuilds all counters, also those of others."""
     cleanup = Cleanup()
     person = Cast(target, cleanup, lambda secret: None).person("individual", "professional", 100)
     body = {"model": "openai/gpt-3.5-turbo", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
@@ -181,7 +181,7 @@ def test_a_run_on_a_target_full_of_others_is_green_and_leaves_them_byte_by_byte(
 ) -> None:
     before = crowd.snapshot()
     run = start(BEGINNING[0])
-    assert run.end() == 0, run.said
+    assert run.end() == 0, run.output
     removed_soon(crowd.snapshot, before)
 
 
@@ -191,16 +191,16 @@ def test_two_runs_at_once_are_both_green_and_leave_nothing(start: Callable[..., 
     runs = [start(*BEGINNING), start(*BEGINNING)]
     for run in runs:
         run.until("Services:")
-    assert [run.end() for run in runs] == [0, 0], "\n".join(run.said for run in runs)
+    assert [run.end() for run in runs] == [0, 0], "\n".join(run.output for run in runs)
     for run in runs:
-        assert " passed, 0 failed" in run.said
+        assert " passed, 0 failed" in run.output
     removed_soon(crowd.snapshot, before)
 
 
 def test_a_sweep_beside_a_run_is_no_change_that_the_run_has_to_answer_for(
     start: Callable[..., Any], deployment: dict[str, str], tmp_path: Path
 ) -> None:
-    """It comes and goes while one scenario waits."""
+    """A person comes and goes while a scenario waits."""
     killed = start(*BEGINNING)
     killed.until_journal_has(30)
     killed.kill()
@@ -215,7 +215,7 @@ def test_a_sweep_beside_a_run_is_no_change_that_the_run_has_to_answer_for(
     assert swept.returncode == 0, swept.stdout
     assert "Removed on " in swept.stdout
     (run.folder / "go-on").touch()
-    assert run.end() == 0, run.said
+    assert run.end() == 0, run.output
 
 
 def test_the_sweep_touches_no_look_alike_byte_by_byte(crowd: Crowd, target: Target) -> None:
@@ -252,7 +252,7 @@ def test_the_sweep_finds_what_a_run_left_without_its_journal_though_only_marked_
 def test_the_sweep_leaves_alone_what_a_run_that_lives_has_made(
     crowd: Crowd, target: Target, deployment: dict[str, str], tmp_path: Path
 ) -> None:
-    """One lives elsewhere, as its session in PostgreSQL tells, and one here, as its locked journal does."""
+    """One run is active elsewhere (a PostgreSQL session), and one here (a locked journal)."""
     elsewhere, here = f"{LIVING}-1", f"{DEAD}-1"
     ids = [crowd.user(name, f"{name}@example.com") for name in (elsewhere, here)]
     session = psycopg2.connect(deployment["UNICORN_DB_URL"], application_name=f"credit-flow {LIVING}")
@@ -274,7 +274,7 @@ def test_the_sweep_leaves_alone_what_a_run_that_lives_has_made(
 
 
 def test_what_could_not_be_removed_is_named_and_its_journal_stays(target: Target, tmp_path: Path) -> None:
-    """The journal names an account at a provider that the settings do not."""
+    """The journal names an account at a provider without a setting."""
     folder = tmp_path / "journals"
     (folder / "target").mkdir(parents=True)
     head = {"version": 1, "run": DEAD, "target": target.settings.ops_center_url, "sandbox": False}
@@ -293,7 +293,7 @@ def test_what_could_not_be_removed_is_named_and_its_journal_stays(target: Target
 def test_without_the_databases_an_organisation_goes_as_its_admin_would_remove_it(
     deployment: dict[str, str], target: Target, tmp_path: Path
 ) -> None:
-    """Nobody knows the password of an earlier run's people; and who lives elsewhere can't be told."""
+    """The password of an earlier run is unknown, and active runs elsewhere can't be seen."""
     folder = tmp_path / "journals"
     named = {name: value for name, value in deployment.items() if "_DB_" not in name}
     without = Target(load({}, {**named, "JOURNAL_DIR": str(folder)}))
@@ -301,15 +301,15 @@ def test_without_the_databases_an_organisation_goes_as_its_admin_would_remove_it
     cast = Cast(without, Cleanup(journalled), lambda secret: None)
     admin = cast.person("admin", "platform")
     organization = cast.organization("the organisation", admin)
-    told = list[str]()
-    assert sweep(without, report=told.append).removed == (), "what a run that lives has made"
-    journalled.end(told.append)
+    lines = list[str]()
+    assert sweep(without, report=lines.append).removed == (), "the sweep removed what an active run made"
+    journalled.end(lines.append)
     assert target.unicorn.organization(organization.id) is not None
     target.keycloak.set_password(admin.name, "another-password")
-    swept = sweep(without, report=told.append)
+    swept = sweep(without, report=lines.append)
     assert f"the organisation {organization.name}" in map(str, swept.removed)
     assert swept.left == ()
-    assert any("Without UNICORN_DB_URL the live runs" in line for line in told)
+    assert any("Without UNICORN_DB_URL the live runs" in line for line in lines)
     assert target.unicorn.organization(organization.id) is None
     assert target.keycloak.find_user(admin.name) is None
     target.writable.add(admin.id, admin.name)

@@ -1,4 +1,4 @@
-"""The doctor names each service, says whether it is up, and for what is wrong what to try next."""
+"""`doctor` shows each service and whether it is up, and for each problem what to try next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERVICES = ("Ops-Center", "Keycloak", "PostgreSQL", "Redis", "Lago", "LiteLLM", 
 
 
 def doctor(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """What it says of the target that these settings name, on a wide terminal."""
+    """Run `doctor` with these settings, on a wide terminal."""
     return subprocess.run(
         [sys.executable, "-m", "creditflow", "doctor"],
         cwd=PROJECT,
@@ -25,8 +25,8 @@ def doctor(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def line_of(service: str, said: str) -> str:
-    return next(line for line in said.splitlines() if line.startswith(service))
+def line_of(service: str, output: str) -> str:
+    return next(line for line in output.splitlines() if line.startswith(service))
 
 
 def test_every_service_of_a_healthy_target_is_up_with_its_address(deployment: dict[str, str]) -> None:
@@ -55,11 +55,11 @@ def test_what_is_wrong_is_named_with_the_next_thing_to_try(
     assert " down " in line_of(service, ran.stdout)
     assert cure in line_of(service, ran.stdout)
     assert [other for other in SERVICES if other != service and " up " not in line_of(other, ran.stdout)] == []
-    assert "1 thing to put right." in ran.stdout
+    assert "1 problem found." in ran.stdout
     assert "wrong-" not in ran.stdout
 
 
-def test_a_service_that_is_not_named_is_said_with_the_setting_that_names_it(deployment: dict[str, str]) -> None:
+def test_a_service_without_a_setting_is_shown_with_the_setting(deployment: dict[str, str]) -> None:
     ran = doctor({name: value for name, value in deployment.items() if name != "PROVIDER_URL"})
     assert ran.returncode == 0, ran.stdout
     assert "set PROVIDER_URL" in line_of("Provider", ran.stdout)

@@ -1,7 +1,7 @@
-"""A run that is killed leaves nothing that a sweep does not remove: whenever it is killed, with its journal or without.
+"""A sweep removes everything that a killed run left, whenever it was killed, with or without its journal.
 
-Without the journal an account at the stand-in provider that nobody has used yet can't be told from others, so that
-such runs are of people who have none.
+Without the journal, an unused account at the stand-in provider can't be recognised as the run's. Therefore the runs
+without a journal have people without such accounts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from creditflow.target.target import Target
 
 MOMENTS = 20
 LINES = 120
-"""Lines that the journal of a run has when its first four or five scenarios are over."""
+"""The lines in the journal of a run after its first four or five scenarios."""
 SEED = 20_260_801
 FEATURES = PROJECT / "features" / "flows"
 WITH_JOURNAL = ("3_byok_user.feature", "2_organization_user.feature", "1_individual_user.feature")
@@ -46,7 +46,7 @@ def test_after_a_kill_at_any_moment_and_a_sweep_there_is_as_much_of_everything_a
         running.until_journal_has(lines)
         running.for_seconds(moment)
         running.kill()
-        assert running.process.returncode == -9, f"the run was over before it was killed:\n{running.said}"
+        assert running.process.returncode == -9, f"the run was over before it was killed:\n{running.output}"
         journalled = len(running.journal.left)
         left = _more(before, count())
         if not keeps:
@@ -60,7 +60,7 @@ def test_after_a_kill_at_any_moment_and_a_sweep_there_is_as_much_of_everything_a
         found_by = "journal" if keeps else "name"
         table.append(
             f"{number + 1:>2}  line {lines:>3} + {moment * 1000:>3.0f} ms  {found_by:<8}  {journalled:>4}  "
-            f"{len(swept.removed):>5}  {_told(_more(before, count())):<7}  {_told(left)}"
+            f"{len(swept.removed):>5}  {_listed(_more(before, count())):<7}  {_listed(left)}"
         )
     with capsys.disabled():
         print("\n #  killed at          found by  owed  swept  after    left beyond what there was before")
@@ -72,5 +72,5 @@ def _more(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     return {name: after[name] - before[name] for name in before if after[name] != before[name]}
 
 
-def _told(more: dict[str, int]) -> str:
+def _listed(more: dict[str, int]) -> str:
     return ", ".join(f"{name} {number:+}" for name, number in more.items()) or "nothing"

@@ -1,4 +1,4 @@
-"""Interrupted or terminated, a run tells what it did, removes what it made, and ends with the signal's status."""
+"""After SIGINT or SIGTERM a run reports its results, cleans up, and ends with the status of the signal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONG, SHORT = "120", "2"
 
 
 def begin(start: Callable[..., Any], tag: str, seconds: str) -> Any:
-    """A run that waits where its tag says."""
+    """Start a run that waits at the place that its tag names."""
     paths = (WAITING, f"--tags=@{tag}", "--junit", "--junit-directory=junit")
     run = start(*paths, settings={"WAITS_S": seconds})
     run.until_it_waits()
@@ -29,31 +29,31 @@ def begin(start: Callable[..., Any], tag: str, seconds: str) -> Any:
 
 
 def results(run: Any) -> dict[str, tuple[str, str]]:
-    """Status and message of every scenario, as Allure has them."""
+    """Return status and message of every scenario in Allure's results."""
     files = [json.loads(file.read_text("utf-8")) for file in (run.folder / "allure-results").glob("*-result.json")]
     return {one["name"]: (one["status"], one.get("statusDetails", {}).get("message", "")) for one in files}
 
 
 def cases(run: Any) -> dict[str, str]:
-    """Status of every scenario, as JUnit has them."""
+    """Return the status of every scenario in JUnit's results."""
     files = list((run.folder / "junit").glob("*.xml"))
     found = [case for file in files for case in ElementTree.parse(file).getroot().iter("testcase")]
     return {case.attrib["name"]: case.attrib["status"] for case in found}
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_step_is_broken_into_and_all_that_was_made_is_removed(
+def test_a_step_is_interrupted_and_everything_is_removed(
     start: Callable[..., Any], count: Callable[[], dict[str, int]], number: signal.Signals, status: int
 ) -> None:
     before = count()
     run = begin(start, "in-a-step", LONG)
     assert count() != before
     run.process.send_signal(number)
-    assert run.end() == status, run.said
+    assert run.end() == status, run.output
     assert results(run)["waits in a step"] == ("broken", "The run was interrupted.")
     assert results(run)["comes after"][0] == "unknown"
     assert cases(run) == {"waits in a step": "error", "comes after": "untested"}
-    assert "0 passed, 1 failed" in run.said
+    assert "0 passed, 1 failed" in run.output
     assert not (run.folder / "waited").exists()
     assert not list(run.journals.glob("*/*.jsonl"))
     polling.soon(lambda: holds(count() == before, f"there was {before} and is {count()}"), 60)
@@ -63,7 +63,7 @@ def test_a_removal_is_not_disturbed_by_a_signal(start: Callable[..., Any], count
     before = count()
     run = begin(start, "in-the-removal", SHORT)
     run.process.send_signal(signal.SIGINT)
-    assert run.end() == 130, run.said
+    assert run.end() == 130, run.output
     assert (run.folder / "waited").exists()
     assert results(run)["waits in the removal"][0] == "passed"
     assert results(run)["comes after"][0] == "unknown"
@@ -71,7 +71,7 @@ def test_a_removal_is_not_disturbed_by_a_signal(start: Callable[..., Any], count
     polling.soon(lambda: holds(count() == before, f"there was {before} and is {count()}"), 60)
 
 
-def test_a_second_signal_ends_the_removal_and_says_what_is_left_and_how_to_remove_it(
+def test_a_second_signal_ends_the_removal_and_reports_what_is_left_and_how_to_remove_it(
     start: Callable[..., Any], target: Target, count: Callable[[], dict[str, int]]
 ) -> None:
     before = count()
@@ -79,8 +79,8 @@ def test_a_second_signal_ends_the_removal_and_says_what_is_left_and_how_to_remov
     while run.process.returncode is None:
         run.process.send_signal(signal.SIGTERM)
         run.for_seconds(0.1)
-    assert run.end() == 143, run.said
-    assert not (run.folder / "waited").exists(), "a removal that hangs was waited for"
+    assert run.end() == 143, run.output
+    assert not (run.folder / "waited").exists(), "the run waited for a removal that hangs"
     status, message = results(run)["waits in the removal"]
     assert status == "broken"
     assert message.startswith("This could not be removed and is still on the target: what takes long to remove, ")
@@ -88,7 +88,7 @@ def test_a_second_signal_ends_the_removal_and_says_what_is_left_and_how_to_remov
     for thing in ("the Keycloak user ", "the organisation ", "the rows of ", "the Lago customer ", "provider account"):
         assert thing in message
     left = run.journal.left
-    assert f"{len(left)} things left, as {run.journal.path} says: `make sweep` removes what is left." in run.said
+    assert f"{len(left)} things left, as {run.journal.path} says: `make sweep` removes what is left." in run.output
     assert len(left) > 10
 
     swept = sweep(target)
@@ -98,22 +98,22 @@ def test_a_second_signal_ends_the_removal_and_says_what_is_left_and_how_to_remov
     polling.soon(lambda: holds(count() == before, f"there was {before} and is {count()}"), 60)
 
 
-def test_the_next_run_says_that_an_earlier_one_left_something_until_it_is_swept(
+def test_the_next_runs_report_what_an_earlier_one_left_until_it_is_swept(
     start: Callable[..., Any], target: Target
 ) -> None:
     run = begin(start, "in-a-step", LONG)
     meanwhile = start(WAITING, "-n", "comes after", settings={"WAITS_S": "0"})
-    assert meanwhile.end() == 0, meanwhile.said
-    assert "left" not in meanwhile.said, "what a run that lives has made was told as left"
+    assert meanwhile.end() == 0, meanwhile.output
+    assert "left" not in meanwhile.output, "what a run that lives has made was reported as left"
     run.kill()
     left = len(run.journal.left)
     run_name = run.journal.run
-    told = f"An earlier run ({run_name}) left {left} resources on this target: `make sweep` removes them."
+    message = f"An earlier run ({run_name}) left {left} resources on this target: `make sweep` removes them."
 
     after = start(WAITING, "-n", "comes after", settings={"WAITS_S": "0"})
-    assert after.end() == 0, after.said
-    assert told in after.said
+    assert after.end() == 0, after.output
+    assert message in after.output
     assert not sweep(target).left
     last = start(WAITING, "-n", "comes after", settings={"WAITS_S": "0"})
-    assert last.end() == 0, last.said
-    assert "left" not in last.said
+    assert last.end() == 0, last.output
+    assert "left" not in last.output

@@ -1,4 +1,4 @@
-"""behave reads the project's settings in whichever folder it is started."""
+"""behave uses the project's settings in every folder."""
 
 import runpy
 import subprocess
@@ -17,7 +17,7 @@ FEATURE = "1_individual_user.feature"
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Configuration]:
-    """What behave is started with, instead of a run; this process looks like a new one of behave's."""
+    """Record the configuration instead of a run; this process looks like a new behave process."""
     runs: list[Configuration] = []
 
     def run(config: Configuration) -> int:

@@ -1,9 +1,9 @@
-@told.CANARY
+@label.CANARY
 Feature: Every outcome, with CANARY
   A description with CANARY.
 
   Scenario: passed, and CANARY is shown in every way
-    When everything is said in every way
+    When everything is written in every way
       """
       {"key": "CANARY"}
       """

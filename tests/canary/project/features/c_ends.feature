@@ -2,7 +2,7 @@
 Feature: The run ends early
 
   Scenario: interrupted while CANARY was shown
-    When everything is said in every way
+    When everything is written in every way
       """
       CANARY
       """

@@ -1,6 +1,7 @@
-"""Hooks that fail where a tag asks for it, saying everything that is secret."""
+"""Hooks that fail where a tag asks for it, with every secret in their errors."""
 
 import http.client
+import json
 import logging
 from typing import Any
 
@@ -10,20 +11,21 @@ from behave.runner import Context
 
 from creditflow.core.redaction import redactor
 from creditflow.reporting import evidence
+from creditflow.reporting.environment import environment
 from creditflow.target.settings import load
 
 if everything.CRASH:
     redactor.learn(*load().secrets(), everything.secrets()["password"])
-    raise RuntimeError(everything.said())
+    raise RuntimeError(everything.text())
 
 
 def fail(context: Any, name: str) -> None:
     if f"raise.{name}" in context.tags:
-        raise RuntimeError(f"the {name} hook broke: {everything.said()}")
+        raise RuntimeError(f"the {name} hook broke: {everything.text()}")
 
 
 def broken_removal() -> None:
-    raise RuntimeError(f"could not be removed: {everything.said()}")
+    raise RuntimeError(f"could not be removed: {everything.text()}")
 
 
 def before_all(context: Context) -> None:
@@ -33,12 +35,12 @@ def before_all(context: Context) -> None:
     context.settings = load(context.config.userdata)
     redactor.learn(*context.settings.secrets(), everything.secrets()["password"])
     everything.make(context.settings)
-    evidence.attach_text(everything.said(), everything.said())
-    evidence.describe_target({everything.said(): everything.said()})
+    evidence.attach_text(everything.text(), everything.text())
+    environment.add({everything.text(): everything.text()})
 
 
 def after_all(context: Context) -> None:
-    evidence.attach_json("farewell", {everything.said(): [everything.said()]})
+    evidence.attach_text("farewell", json.dumps({everything.text(): [everything.text()]}))
 
 
 def before_scenario(context: Context, scenario: Scenario) -> None:
@@ -53,9 +55,9 @@ def after_scenario(context: Context, scenario: Scenario) -> None:
 
 def before_step(context: Context, step: Step) -> None:
     if step.name == "a hook breaks before this step":
-        raise RuntimeError(everything.said())
+        raise RuntimeError(everything.text())
 
 
 def before_tag(context: Context, tag: str) -> None:
     if tag == "raise.before_tag":
-        raise RuntimeError(everything.said())
+        raise RuntimeError(everything.text())

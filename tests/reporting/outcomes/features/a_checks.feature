@@ -62,5 +62,5 @@ Feature: Checks
       | GPT-3 | 8     | 9        |
 
   @critical @F1.S4
-  Scenario: told more
-    When the report is told more
+  Scenario: more details
+    When the report gets more details

@@ -1,7 +1,7 @@
 Feature: Rules
 
   @flow-2 @allure.label.story:Members_pay
-  Rule: Whatever is under a rule is told too
+  Rule: Scenarios under a rule are reported too
 
     @K1
     Scenario: passed under a rule

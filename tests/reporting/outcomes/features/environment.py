@@ -15,24 +15,25 @@ from behave.runner import Context
 from creditflow.core.errors import NotTestableError
 from creditflow.core.redaction import redactor
 from creditflow.reporting import evidence
+from creditflow.reporting.environment import environment
 
 CANARY = "canary-7Hx2/qP+9"
 
 
 class UnusableError(Exception):
-    """As bad settings are told."""
+    """An error like that of wrong settings."""
 
     exit_status = 2
 
 
 class AuditError(AssertionError):
-    """As the audit after a scenario tells that the books do not agree."""
+    """An error like that of an audit after a scenario."""
 
     title = "The books agree"
 
 
 def audit(asked: str) -> None:
-    """An audit as it runs after a scenario: a table in a section of its own, and a verdict."""
+    """Audit like after a real scenario: attach a table in a section, then pass or fail."""
     if asked == "differs-untitled":
         raise AssertionError("Acme has a row too many.")
     with evidence.section(AuditError.title):
@@ -80,7 +81,7 @@ def before_all(context: Context) -> None:
     context.session = SimpleNamespace(settings=SimpleNamespace(ops_center_url=url))
     redactor.learn(CANARY)
     evidence.attach_text("welcome", "before anything ran")
-    evidence.describe_target({"Ops-Center": f"http://ops:{CANARY}@127.0.0.1:8084, version 1.0", "Keycloak": "26.7.4"})
+    environment.add({"Ops-Center": f"http://ops:{CANARY}@127.0.0.1:8084, version 1.0", "Keycloak": "26.7.4"})
     for layer in context.config.userdata.get("cleanup", "").split():
         context.add_cleanup(broken_removal, layer=layer)
     context.broken = context.config.userdata.get("raise", "")

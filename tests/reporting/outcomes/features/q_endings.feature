@@ -20,7 +20,7 @@ Feature: What would end the process
       | sys.exit(0) in a thread     |
       | an error in a thread        |
       | os._exit(0) in a thread     |
-      | an error that can't be told |
+      | an error without a readable message |
 
   Scenario: an async step ends by sys.exit
     Given something to remove

@@ -14,7 +14,7 @@ from typing import Any
 import allure
 from behave import given, step, then, when
 from behave.api.pending_step import StepNotImplementedError
-from everything import said, secrets
+from everything import secrets, text
 
 from creditflow.core import expect
 from creditflow.core.errors import NotTestableError
@@ -32,73 +32,73 @@ def well(context: Any) -> None:
 
 @given("the table")
 def table(context: Any) -> None:
-    evidence.attach_table("Keys", ("key", said()), [(said(), 1), (json.dumps(said()), 2)], marked=[1])
+    evidence.attach_table("Keys", ("key", text()), [(text(), 1), (json.dumps(text()), 2)], marked=[1])
 
 
-@when("everything is said in every way")
+@when("everything is written in every way")
 def every_way(context: Any) -> None:
-    print(said())
-    sys.stderr.write(said() + "\n")
+    print(text())
+    sys.stderr.write(text() + "\n")
     for secret in secrets().values():
         sys.stdout.write(secret[:7])
         sys.stdout.write(secret[7:] + "\n")
         print(secret[:11], end="", flush=True)
         print(secret[11:])
         sys.stdout.buffer.write(f"{secret}\n".encode())
-    logging.getLogger("driver").error("could not sign in: %s", said())
+    logging.getLogger("driver").error("could not sign in: %s", text())
     try:
-        int(said())
+        int(text())
     except ValueError:
         logging.getLogger("driver").exception("broke", stack_info=True)
-    allure.attach(said(), name=said(), attachment_type=allure.attachment_type.TEXT)
-    allure.attach(b"\x89PNG\xff\x00" + said().encode(), name="picture", attachment_type=allure.attachment_type.PNG)
+    allure.attach(text(), name=text(), attachment_type=allure.attachment_type.TEXT)
+    allure.attach(b"\x89PNG\xff\x00" + text().encode(), name="picture", attachment_type=allure.attachment_type.PNG)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "said.txt")
-        file.write_text(said(), "utf-8")
-        allure.attach.file(str(file), name=said())
-    evidence.attach_json(said(), {said(): {"deep": [said()]}})
-    with evidence.section(said()):
-        evidence.attach_text("within", said())
-    allure.dynamic.title(said())
-    allure.dynamic.label("owner", said())
-    allure.dynamic.parameter(said(), said())
-    allure.dynamic.description(said())
-    allure.dynamic.link(f"https://example.org/?{secrets()['password']}", name=said())
-    thread = threading.Thread(target=evidence.attach_text, args=(said(), said()))
+        file = Path(folder, "text.txt")
+        file.write_text(text(), "utf-8")
+        allure.attach.file(str(file), name=text())
+    evidence.attach_text(text(), json.dumps({text(): {"deep": [text()]}}))
+    with evidence.section(text()):
+        evidence.attach_text("within", text())
+    allure.dynamic.title(text())
+    allure.dynamic.label("owner", text())
+    allure.dynamic.parameter(text(), text())
+    allure.dynamic.description(text())
+    allure.dynamic.link(f"https://example.org/?{secrets()['password']}", name=text())
+    thread = threading.Thread(target=evidence.attach_text, args=(text(), text()))
     thread.start()
     thread.join()
 
 
 @then("a check fails")
 def fails(context: Any) -> None:
-    raise AssertionError(said())
+    raise AssertionError(text())
 
 
 @when("the driver breaks")
 def breaks(context: Any) -> None:
-    cause = KeyError(said())
-    cause.add_note(said())
-    raise ValueError(said()) from cause
+    cause = KeyError(text())
+    cause.add_note(text())
+    raise ValueError(text()) from cause
 
 
 @when("the step is not written")
 def pending(context: Any) -> None:
-    raise StepNotImplementedError(said())
+    raise StepNotImplementedError(text())
 
 
 @then("nothing is compared")
 def nothing(context: Any) -> None:
-    print(said())
+    print(text())
 
 
 @then("the target shows nothing")
 def not_testable(context: Any) -> None:
-    raise NotTestableError(said(), said())
+    raise NotTestableError(text(), text())
 
 
 @when("the rest is skipped")
 def skipped(context: Any) -> None:
-    context.scenario.skip(said())
+    context.scenario.skip(text())
 
 
 @when("a hook breaks before this step")
@@ -107,7 +107,7 @@ def hooked(context: Any) -> None:
 
 
 def _die() -> None:
-    raise RuntimeError(said())
+    raise RuntimeError(text())
 
 
 @when("a thread dies of it")
@@ -119,7 +119,7 @@ def thread_dies(context: Any) -> None:
 
 class _Dying:
     def __del__(self) -> None:
-        raise RuntimeError(said())
+        raise RuntimeError(text())
 
 
 @when("an object dies of it")
@@ -130,7 +130,7 @@ def object_dies(context: Any) -> None:
 
 @when("a warning is given")
 def warned(context: Any) -> None:
-    warnings.warn(said(), stacklevel=1)
+    warnings.warn(text(), stacklevel=1)
 
 
 @when("someone presses Ctrl-C")
@@ -140,7 +140,7 @@ def interrupted(context: Any) -> None:
 
 @when("{service} is asked and {way}")
 def service_fails(context: Any, service: str, way: str) -> None:
-    """Ask one service, which fails in one way, and let its answers and errors go where they go."""
+    """Ask one service, which fails in one way, and leave its answers and errors unhandled."""
     target = Target(context.settings.model_copy(update=_bent(context, service, way)))
     keep = secrets()
     token, key, password = keep["access token"], keep["provider key"], keep["password"]
@@ -177,7 +177,7 @@ def service_fails(context: Any, service: str, way: str) -> None:
 
 
 def _bent(context: Any, service: str, way: str) -> dict[str, Any]:
-    """The settings of a service that fails in a way."""
+    """Return the settings of a service that fails in one way."""
     ports = json.loads(context.config.userdata["ports"])
     setting = {
         "Ops-Center": "ops_center_url",

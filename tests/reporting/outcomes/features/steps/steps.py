@@ -1,6 +1,7 @@
 # mypy: disable-error-code="no-untyped-call"
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -132,15 +133,15 @@ def secret_fails(context: Any) -> None:
 def ledger(context: Any) -> None:
     rows = [("the individual user", 10000, 9991, 9991, ""), ("Acme", 10000, 9991, 10000, "9 too few")]
     evidence.attach_table("Ledger", ("who", "before", "after", "expected", "differs"), rows, marked=[1])
-    evidence.attach_json("Answer", {"key": CANARY, "credits": 9991})
+    evidence.attach_text("Answer", json.dumps({"key": CANARY, "credits": 9991}))
     evidence.attach_text("Log", "line one\nline two")
     thread = threading.Thread(target=evidence.attach_text, args=("From a thread", "side by side"))
     thread.start()
     thread.join()
 
 
-@when("the report is told more")
-def told(context: Any) -> None:
+@when("the report gets more details")
+def add_details(context: Any) -> None:
     allure.dynamic.title("A title given while it ran")
     allure.dynamic.severity(allure.severity_level.BLOCKER)
     allure.dynamic.label("owner", "billing")
@@ -185,7 +186,7 @@ ENDINGS: dict[str, Callable[[], object]] = {
     "sys.exit(0) in a thread": lambda: in_a_thread(sys.exit, 0),
     "an error in a thread": lambda: in_a_thread(throw, ValueError("no such column: purse")),
     "os._exit(0) in a thread": lambda: in_a_thread(os._exit, 0),
-    "an error that can't be told": lambda: throw(UnreadableError()),
+    "an error without a readable message": lambda: throw(UnreadableError()),
 }
 
 
@@ -255,6 +256,6 @@ def odd(context: Any) -> None:
     print(ODD)
     print(ODD, file=sys.stderr)
     evidence.attach_text("odd", ODD)
-    evidence.attach_json("odd", {"odd": ODD})
+    evidence.attach_text("odd", json.dumps({"odd": ODD}))
     allure.dynamic.parameter("odd", ODD)
     raise ValueError(ODD)

@@ -1,4 +1,4 @@
-"""Steps that wait, each in a way of its own."""
+"""Steps that wait, each in its own way."""
 
 import threading
 import time
@@ -16,22 +16,22 @@ from creditflow.core.wait_statistics import waits
 
 def _removed() -> None:
     with Path("removed.txt").open("a") as file:
-        file.write("one thing\n")
+        file.write("one resource\n")
 
 
 @given("something that has to be removed")
 def has_to_be_removed(context: Context) -> None:
     cleanup = Cleanup()
     context.add_cleanup(cleanup.carry_out)
-    cleanup.add_finalizer("the thing", _removed)
+    cleanup.add_finalizer("the resource", _removed)
 
 
 @given("something whose removal never ends")
 def is_never_removed(context: Context) -> None:
     cleanup = Cleanup()
     context.add_cleanup(cleanup.carry_out)
-    cleanup.add_finalizer("the first thing", _removed, alone=True)
-    cleanup.add_finalizer("the last thing", threading.Event().wait)
+    cleanup.add_finalizer("the first resource", _removed, alone=True)
+    cleanup.add_finalizer("the last resource", threading.Event().wait)
 
 
 @when("Keycloak is waited for {seconds:g} s")
