@@ -1,10 +1,10 @@
-"""Expectations: expected and found are compared exactly, and a mismatch reads as a sentence with what was recorded.
+"""Expectations: compare found and expected exactly, and report a mismatch as a sentence.
 
-A failure begins with the person and the system, then says what was expected, then what the systems recorded. Figures
-are written as people write them (9,991).
+A failure names the person and the system first, then what was found and expected, then what the systems recorded.
+Figures are written as people write them (9,991).
 
-Every check of the suite is made here and counted (:data:`checks`), so that a step which claims an outcome and compares
-nothing is found out.
+Every check of the suite is counted (:data:`checks`), so that the runner notices a step that claims an outcome and
+compares nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from creditflow.core.errors import NothingCheckedError, NotTestableError
 
 
 class Checks:
-    """Counts the checks that were made, by whichever thread, green or red."""
+    """Counts the checks of every thread, green or red."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,17 +28,17 @@ class Checks:
 
     @property
     def made(self) -> int:
-        """How many checks were made so far."""
+        """The number of checks made so far."""
         return self._made
 
     def made_one(self) -> None:
-        """Count one check more."""
+        """Count one more check."""
         with self._lock:
             self._made += 1
 
 
 checks = Checks()
-"""The checks of this process; the runner looks whether a step that claims an outcome made any."""
+"""The checks of this process. The runner requires one from every step that claims an outcome."""
 
 
 @dataclass(frozen=True)
@@ -46,30 +46,35 @@ class Finding:
     """One figure or fact that was looked up.
 
     Attributes:
-        says: the sentence with `{}` where the found value goes, such as "the individual has {} credits in the API".
-        found: what the target says.
-        expected: what the feature says.
+        what: what was looked up, as the beginning of a sentence, such as "the individual has".
+        found: the value in the target.
+        expected: the value in the feature.
+        unit: what the value counts, such as "credits"; empty for a fact.
+        system: where it was looked up, such as "the API" or "unicorn_db (user_credits)".
     """
 
-    says: str
+    what: str
     found: Any
     expected: Any
+    unit: str = ""
+    system: str = ""
 
     @property
     def agrees(self) -> bool:
-        """Whether it is exactly what was expected; a truth is no number here."""
+        """Whether found and expected are equal and of the same type."""
         return _same(self.found, self.expected)
 
     def sentence(self) -> str:
-        """Found and expected, for a reader."""
-        found, expected = written(self.found), written(self.expected)
+        """Return what was found and expected: "the individual has 9,982 credits in the API, expected 9,991"."""
+        found, expected = written(self.found) or "empty", written(self.expected)
         if found == expected or (isinstance(self.found, str) and isinstance(self.expected, int)):
-            found = f"'{found}' (of the kind {type(self.found).__name__})"
-        return f"{self.says.format(found)}, expected {expected}"
+            found = f"'{found}' (of the type {type(self.found).__name__})"
+        where = f"in {self.system}" if self.system else ""
+        return f"{' '.join(filter(None, (self.what, found, self.unit, where)))}, expected {expected}"
 
 
 def _same(found: Any, expected: Any) -> bool:
-    """Whether two values are equal and of one kind, and so is each of their parts: 9.0 is no 9."""
+    """Return whether two values, and each of their parts, are equal and of the same type: 9.0 is not 9."""
     if type(found) is not type(expected) or found != expected:
         return False
     return not isinstance(found, list | tuple) or all(map(_same, found, expected))
@@ -80,26 +85,26 @@ def agree(findings: Iterable[Finding], recorded: Callable[[], str] = lambda: "")
 
     Args:
         findings: what was looked up, usually the same figure in several systems.
-        recorded: what the systems recorded about it; asked only when something disagrees.
+        recorded: returns what the systems recorded about it; called only when something disagrees.
 
     Raises:
         AssertionError: with every finding that disagrees, then what was recorded.
-        NothingCheckedError: there is no finding, so that anything would agree.
+        NothingCheckedError: there is no finding.
     """
-    looked_up = list(findings)
-    if not looked_up:
+    found = list(findings)
+    if not found:
         raise NothingCheckedError(
             "Nothing was checked: there is nothing to compare; see whether the feature's table has rows and whether "
             "the target gave anything to look at."
         )
     checks.made_one()
-    wrong = [finding.sentence() for finding in looked_up if not finding.agrees]
+    wrong = [finding.sentence() for finding in found if not finding.agrees]
     if wrong:
         raise AssertionError("; ".join([*wrong, recorded()]).rstrip("; ") + ".")
 
 
 def holds(condition: bool, sentence: str, recorded: Callable[[], str] = lambda: "") -> None:
-    """Require a condition; the sentence says what is wrong when it does not hold."""
+    """Require a condition; the sentence says what is wrong without it."""
     checks.made_one()
     if not condition:
         raise AssertionError("; ".join(part for part in (sentence.rstrip("."), recorded()) if part) + ".")
@@ -107,7 +112,7 @@ def holds(condition: bool, sentence: str, recorded: Callable[[], str] = lambda: 
 
 @contextmanager
 def about(who: str, recorded: Callable[[], str]) -> Iterator[None]:
-    """Say of whom a check within speaks when it is red, and what the systems recorded of them."""
+    """Add to a red check whom it is about, and what the systems recorded about them."""
     try:
         yield
     except NotTestableError:
@@ -117,7 +122,7 @@ def about(who: str, recorded: Callable[[], str]) -> Iterator[None]:
 
 
 def verdict(check: Callable[[], None]) -> str | None:
-    """What a check says when it is red; None when it is green."""
+    """Return the message of a red check, or None if it is green."""
     try:
         check()
     except AssertionError as red:
@@ -126,7 +131,7 @@ def verdict(check: Callable[[], None]) -> str | None:
 
 
 def written(value: Any) -> str:
-    """A value as people write it: 9,991; none; lists and tables as words."""
+    """Return a value as people write it: 9,991; none; yes; a list or a table as words."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -141,17 +146,17 @@ def written(value: Any) -> str:
 
 
 def _listed(parts: list[str]) -> str:
-    """Parts in their order, those that repeat with their number: "9, 48 and 10 times 100"."""
+    """Join parts in their order, repeated ones as a number: "9, 48 and 10 times 100"."""
     runs = [(part, len(list(same))) for part, same in groupby(parts)]
-    said = [part if number == 1 else f"{number:,} times {part}" for part, number in runs]
-    return " and ".join(part for part in (", ".join(said[:-1]), *said[-1:]) if part) or "none"
+    words = [part if number == 1 else f"{number:,} times {part}" for part, number in runs]
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part) or "none"
 
 
-def counted(number: int, thing: str) -> str:
-    """A number and its thing: "no charges", "1 charge", "9,991 credits"."""
-    return f"{'no' if number == 0 else f'{number:,}'} {thing}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "no charges", "1 charge", "9,991 credits"."""
+    return f"{'no' if number == 0 else f'{number:,}'} {noun}{'' if number == 1 else 's'}"
 
 
 def times(number: int) -> str:
-    """How often: never, once, twice, 3 times."""
+    """Return how often: never, once, twice, 3 times."""
     return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number:,} times")

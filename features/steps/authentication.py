@@ -40,7 +40,7 @@ def signs_in_wrongly(context: Context, who: str) -> None:
 
 @then("Keycloak refuses the sign-in")
 def sign_in_refused(context: Context) -> None:
-    expect.agree([Finding("Keycloak's error is {}", context.refusal, "invalid_grant")])
+    expect.agree([Finding("Keycloak's error is", context.refusal, "invalid_grant")])
 
 
 @then("the hint says that Keycloak answers but has no such user")
@@ -59,7 +59,7 @@ def hint_user_exists(context: Context) -> None:
 def keycloak_knows(context: Context, who: str) -> None:
     person = context.cast.subject(who)
     found = context.target.keycloak.find_user(person.name)
-    expect.agree([Finding(f"Keycloak knows {person.alias} by the id {{}}", found, person.id)])
+    expect.agree([Finding(f"Keycloak knows {person.alias} by the id", found, person.id)])
 
 
 def _try_to_sign_in(context: Context, password: str) -> None:

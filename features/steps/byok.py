@@ -29,7 +29,7 @@ def stores_unknown_key(context: Context, who: str) -> None:
 @given("{who} has/have stored nothing")
 def stores_nothing(context: Context, who: str) -> None:
     rows = context.target.unicorn.keys(context.cast.subject(who).id)
-    expect.agree([Finding("{} keys are stored already", len(rows), 0)])
+    expect.agree([Finding("they have", len(rows), 0, "stored keys", "unicorn_db (user_byok_keys)")])
 
 
 @when("{who} tries/try to store {text} as their OpenRouter key")
@@ -49,7 +49,7 @@ def store_the_same(context: Context, who: str, other: str) -> None:
 @when("{who} remove(s) their OpenRouter key")
 def removes_key(context: Context, who: str) -> None:
     reply = context.target.ops_center.remove_key(context.cast.subject(who).token, "openrouter")
-    expect.agree([Finding("the removal got the status {}", reply.status, 204)], lambda: reply.text[:300])
+    expect.agree([Finding("the removal got the status", reply.status, 204)], lambda: reply.text[:300])
 
 
 @when("the suite looks up why their key is not detected")
@@ -67,7 +67,7 @@ def hint_says(context: Context, stored: str) -> None:
 @then("the key is shown by its last four characters only")
 def key_preview(context: Context) -> None:
     key = context.cast.subject("they").keys[-1]
-    expect.agree([Finding("the preview shows {}", _tail(context.reply.body.get("key_preview")), key[-4:])])
+    expect.agree([Finding("the preview shows", _tail(context.reply.body.get("key_preview")), key[-4:])])
     expect.holds(
         not key_exposure.shown(context.reply.text, key),
         "the answer shows more of the key than its last four characters",
@@ -99,7 +99,7 @@ def latest_key_paid(context: Context) -> None:
     person = context.cast.subject("they")
     prints = [call.key_fingerprint for call in context.target.provider.calls(person.name)]
     expect.agree(
-        [Finding("the provider was called with the keys {}", prints, [fingerprint(person.keys[-1])])],
+        [Finding("the provider was called with the keys", prints, [fingerprint(person.keys[-1])])],
         lambda: diagnosis.of_person(context.target, person),
     )
 
@@ -108,7 +108,7 @@ def latest_key_paid(context: Context) -> None:
 def encrypted_key_stored(context: Context, who: str) -> None:
     person = context.cast.subject(who)
     rows = context.target.unicorn.keys(person.id)
-    expect.agree([Finding("{} keys are stored in unicorn_db (user_byok_keys)", len(rows), 1)])
+    expect.agree([Finding("they have", len(rows), 1, "stored keys", "unicorn_db (user_byok_keys)")])
     key_exposure.require_encrypted(rows[0]["encrypted_key"], person.keys[-1])
 
 
@@ -135,7 +135,7 @@ def not_in_answers(context: Context, who: str) -> None:
 @then("what is stored for {who} differs")
 def stored_differs(context: Context, who: str) -> None:
     stored = {row["encrypted_key"] for person in context.pair for row in context.target.unicorn.keys(person.id)}
-    expect.agree([Finding("{} different encrypted keys are stored", len(stored), 2)])
+    expect.agree([Finding("they have", len(stored), 2, "different encrypted keys", "unicorn_db (user_byok_keys)")])
 
 
 @then("the refusal does not repeat what was sent")
@@ -160,7 +160,7 @@ def _store(context: Context, who: str, provider: str, key: str) -> None:
     person = context.cast.subject(who)
     context.reply = context.target.ops_center.store_key(person.token, provider, key)
     expect.agree(
-        [Finding("storing the key got the status {}", context.reply.status, 201)],
+        [Finding("storing the key got the status", context.reply.status, 201)],
         lambda: context.reply.text[:300],
     )
     person.keys.append(key)
@@ -172,12 +172,12 @@ def _settings(context: Context, who: str, providers: list[str]) -> None:
     expect.agree(
         [
             Finding(
-                f"the settings of {person.alias} list {{}}",
+                f"the settings of {person.alias} list",
                 [k.get("provider") for k in reply.body.get("keys", [])],
                 providers,
             ),
             Finding(
-                f"the settings of {person.alias} say 'OpenRouter configured': {{}}",
+                f"the settings of {person.alias} say 'OpenRouter configured':",
                 reply.body.get("openrouter_configured"),
                 "openrouter" in providers,
             ),

@@ -31,8 +31,8 @@ def organization_row(context: Context) -> None:
     row = context.target.unicorn.organization(organization.id) or {}
     expect.agree(
         [
-            Finding("the organisation's name in unicorn_db is {}", row.get("name"), organization.name),
-            Finding("the organisation's tier in unicorn_db is {}", row.get("subscription_tier"), "platform"),
+            Finding("the organisation's name in unicorn_db is", row.get("name"), organization.name),
+            Finding("the organisation's tier in unicorn_db is", row.get("subscription_tier"), "platform"),
         ],
         lambda: diagnosis.of_organization(context.target, organization),
     )
@@ -43,7 +43,7 @@ def member_rows(context: Context, admin: str, member: str) -> None:
     organization = context.cast.find_organization("the organisation")
     wanted = {context.cast.mentioned(admin).email: "admin", context.cast.mentioned(member).email: "member"}
     found = {row["user_email"]: row["role"] for row in context.target.unicorn.members(organization.id)}
-    expect.agree([Finding("the people in unicorn_db (organization_members) are {}", found, wanted)])
+    expect.agree([Finding("the people in unicorn_db (organization_members) are", found, wanted)])
 
 
 @then("unicorn_db counts one call of theirs with {number} tokens for {number} credits")

@@ -41,7 +41,7 @@ def malformed_questions(context: Context, refusal: Refusal) -> None:
     found = {row["what is wrong"]: ops_center.chat(token, MALFORMED[row["what is wrong"]]) for row in context.table}
     expect.agree(
         [
-            Finding(f"a question with {what} is answered with {{}}", reply.status, refusal.status)
+            Finding(f"a question with {what} is answered with", reply.status, refusal.status)
             for what, reply in found.items()
         ],
     )
@@ -107,8 +107,8 @@ def shows_entries(context: Context, shown: int, total: int) -> None:
     whose = f"the history of {context.cast.subject('they').alias}"
     expect.agree(
         [
-            Finding(f"the page of {whose} shows {{}} entries", len(context.reply.body.get("items", [])), shown),
-            Finding(f"{whose} has {{}} entries in all", context.reply.body.get("total"), total),
+            Finding(f"the page of {whose} shows", len(context.reply.body.get("items", [])), shown, "entries"),
+            Finding(f"{whose} has", context.reply.body.get("total"), total, "entries in all"),
         ],
         lambda: context.reply.text[:300],
     )
@@ -128,8 +128,8 @@ def plan_is(context: Context, who: str, plan: str) -> None:
     )
     expect.agree(
         [
-            Finding(f"the plan of {person.alias} in the balance is {{}}", balance.body.get("tier"), plan),
-            Finding(f"the plan of {person.alias} in the usage is {{}}", usage.body.get("tier"), plan),
+            Finding(f"the plan of {person.alias} in the balance is", balance.body.get("tier"), plan),
+            Finding(f"the plan of {person.alias} in the usage is", usage.body.get("tier"), plan),
         ],
     )
 

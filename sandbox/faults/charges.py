@@ -141,13 +141,13 @@ def failed_request_is_charged_and_booked() -> None:
     rewrite(reservations.fail, "await _release(db, call)", "await settle(db, call, 100, 9)")
 
 
-@fault("I5", "the individual has 9 credits held in unicorn_db, expected 0")
+@fault("I5", "the individual has 9 reserved credits in unicorn_db, expected 0")
 def failed_request_stays_reserved() -> None:
     """What was held for a request that failed is never released: users can't spend what they still see."""
     rewrite(reservations.fail, "await _release(db, call)", "pass")
 
 
-@fault("F1.S5", "the individual has 9 credits held in unicorn_db, expected 0")
+@fault("F1.S5", "the individual has 9 reserved credits in unicorn_db, expected 0")
 def answered_request_stays_reserved() -> None:
     """What was held for an answered request stays held beside its charge, and the user runs dry too early."""
     rewrite(Individual.pay, "credits_reserved = credits_reserved - %s", "credits_reserved = credits_reserved - 0 * %s")
@@ -246,7 +246,7 @@ def charge_names_another_request() -> None:
     )
 
 
-@fault("F1.S5", "the charged calls of the individual cost none (usage_tracking)")
+@fault("F1.S5", "the charged calls of the individual cost none in unicorn_db (usage_tracking)")
 def counted_call_says_that_it_was_free() -> None:
     """The usage shows no credits for a call that was charged: users see a bill without its items."""
     rewrite(reservations.settle, "tokens, payment.credits)", "tokens, 0)")

@@ -62,7 +62,7 @@ def what_was_used_is_compared_and_not_what_is_left() -> None:
     )
 
 
-@fault("F2.S7", "the charges on the account of the member are none, expected 9")
+@fault("F2.S7", "the charges on the account of the member are none in unicorn_db (credit_transactions), expected 9")
 def charge_is_attributed_to_the_admin() -> None:
     """What a member spends is booked on the admin's name: the books accuse the wrong person."""
     rewrite(
@@ -96,7 +96,7 @@ def spent_credits_stay_allocated() -> None:
     )
 
 
-@fault("F2.S8", "the members of the organisation have 2,500 credits to spend (organization_members), expected 2,491")
+@fault("F2.S8", "2,500 credits to spend in unicorn_db (organization_members), expected 2,491")
 def allocation_is_never_used_up() -> None:
     """The organisation pays and the member's allocation stays whole: a member can spend the whole organisation."""
     rewrite(Allocation._move, "used_credits = used_credits + %(used)s", "used_credits = used_credits + 0 * %(used)s")

@@ -221,7 +221,7 @@ def key_kept_in_redis() -> None:
     )
 
 
-@fault("R3", "1 different encrypted keys are stored, expected 2")
+@fault("R3", "1 different encrypted keys in unicorn_db (user_byok_keys), expected 2")
 def encryption_without_a_nonce() -> None:
     """Whoever reads the database sees who shares a key: the same key is always encrypted to the same text."""
     rewrite(byok.encrypt, "os.urandom(NONCE_BYTES)", "bytes(NONCE_BYTES)")
