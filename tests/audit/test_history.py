@@ -65,7 +65,7 @@ def only(*entries: RecordedRequest, exact: bool = True) -> Asked:
     return asked
 
 
-def test_nothing_done_is_no_deed() -> None:
+def test_nothing_done_is_no_operation() -> None:
     assert operations() == ()
 
 
@@ -172,7 +172,7 @@ def test_calls_are_placed_in_this_period_from_its_first_moment_on() -> None:
     assert placed(period.start() - timedelta(microseconds=1)) == Placed("ann-id", 3, False)
 
 
-def test_acts_that_move_nothing_are_no_deeds() -> None:
+def test_requests_that_change_nothing_are_no_operations() -> None:
     assert (
         operations(
             RecordedRequest("balance", ANN, {}, Reply(200, {}, "{}", 1)),
@@ -182,7 +182,7 @@ def test_acts_that_move_nothing_are_no_deeds() -> None:
     )
 
 
-def test_deeds_come_in_the_order_of_the_record() -> None:
+def test_operations_come_in_the_order_of_the_record() -> None:
     record = Record()
     record.note("grant", None, None, user_id="ann-id", credits=5)
     record.note("chat", ANN, None, body=QUESTION, headers={})

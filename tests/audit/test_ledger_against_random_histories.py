@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from creditflow.audit import history as done
 from creditflow.audit.history import History, Operation
-from creditflow.audit.ledger import Account, Call, Event, Movement, Value, judge
+from creditflow.audit.ledger import Account, Agreement, Call, Event, Movement, Value, judge
 
 PEOPLE = {"ann": "the admin", "ben": "the member", "cat": "the individual"}
 SUBSCRIPTIONS = {"ann": "ann-subscription", "cat": "cat-subscription"}
@@ -29,7 +29,7 @@ Seen = dict[Account, dict[str, Value]]
 
 @dataclass
 class Product:
-    """Tables of rows, and the deeds that made them."""
+    """Tables of rows, and the operations that made them."""
 
     operations: list[Operation] = field(default_factory=list)
     money: list[Row] = field(default_factory=list)
@@ -170,28 +170,29 @@ class Product:
             month = len([row for row in counted if row["this_month"]])
             asked = [row["own_key"] for row in self.asked if row["who"] == who]
             seen |= {
-                (who, "credits"): {"the API": self.purse(who), "user_credits": self.purse(who)},
-                (who, "movements"): {"credit_transactions": self.rows(who=who, club=None)},
-                (who, "calls of this month"): {"the API": month, "usage_tracking": month},
-                (who, "counted calls"): {"usage_tracking": tuple(map(_call, filter(_is_made, counted)))},
-                (who, "counter"): {"Redis": self.counters.get(who)},
-                (who, "events in Lago"): {
+                Account(who, "credits"): {"the API": self.purse(who), "user_credits": self.purse(who)},
+                Account(who, "movements"): {"credit_transactions": self.rows(who=who, club=None)},
+                Account(who, "calls of this month"): {"the API": month, "usage_tracking": month},
+                Account(who, "counted calls"): {"usage_tracking": tuple(map(_call, filter(_is_made, counted)))},
+                Account(who, "counter"): {"Redis": self.counters.get(who)},
+                Account(who, "events in Lago"): {
                     "Lago": tuple(Event(r["request"], r["subscription"]) for r in self.events if r["who"] == who)
                 },
-                (who, "provider calls with the own key"): {"the journal": asked.count(True)},
-                (who, "provider calls with the platform's key"): {"the journal": asked.count(False)},
+                Account(who, "provider calls with the own key"): {"the journal": asked.count(True)},
+                Account(who, "provider calls with the platform's key"): {"the journal": asked.count(False)},
             }
         for club in CLUBS:
             rows = self.rows(club=club)
             if self.there(club):
-                seen[club, "credits"] = {"the API": self.total(club), "organization_credits": self.total(club)}
-                seen[club, "allocated credits"] = {"organization_credits": self.left(club)}
+                seen[Account(club, "credits")] = {"the API": self.total(club), "organization_credits": self.total(club)}
+                seen[Account(club, "allocated credits")] = {"organization_credits": self.left(club)}
             if self.there(club) or rows:
-                seen[club, "movements"] = {"credit_transactions": rows}
+                seen[Account(club, "movements")] = {"credit_transactions": rows}
         for row in self.members:
-            whose = f"{row['who']} {row['club']}"
-            seen[whose, "allocation left"] = {"organization_members": row["given"] - row["used"]}
-            seen[whose, "allocation used"] = {"organization_members": row["used"]}
+            seen[Account(row["who"], "allocation left", row["club"])] = {
+                "organization_members": row["given"] - row["used"]
+            }
+            seen[Account(row["who"], "allocation used", row["club"])] = {"organization_members": row["used"]}
         return seen
 
     def rows(self, **of: str | None) -> tuple[Movement, ...]:
@@ -369,8 +370,8 @@ def moved(value: Value) -> Value:
 def test_books_that_are_kept_well_are_a_yes(lived: list[Act]) -> None:
     product = product_of(lived)
     verdict = judge(product.history(), product.seen())
-    assert [(line.whose, line.what, line.expected, line.seen) for line in verdict.lines if line.differs] == []
-    assert verdict.answer == "yes"
+    assert [(line.account, line.expected, line.seen) for line in verdict.lines if line.differs] == []
+    assert verdict.agreement is Agreement.YES
 
 
 @settings(max_examples=200, deadline=None)
@@ -378,7 +379,7 @@ def test_books_that_are_kept_well_are_a_yes(lived: list[Act]) -> None:
 def test_books_with_one_thing_wrong_are_a_no(lived: list[Act], damage: str, data: st.DataObject) -> None:
     product = product_of(lived)
     DAMAGES[damage](product, lambda number: data.draw(st.integers(0, number - 1)))
-    assert judge(product.history(), product.seen()).answer == "no"
+    assert judge(product.history(), product.seen()).agreement is Agreement.NO
 
 
 @settings(max_examples=200, deadline=None)
@@ -389,8 +390,8 @@ def test_one_system_that_has_one_figure_wrong_is_a_no_and_is_named(lived: list[A
     account, system = data.draw(st.sampled_from(sorted((a, s) for a, said in seen.items() for s in said)))
     seen[account][system] = moved(seen[account][system])
     verdict = judge(product.history(), seen)
-    assert verdict.answer == "no"
-    assert [((line.whose, line.what), line.differs) for line in verdict.lines if line.differs] == [(account, [system])]
+    assert verdict.agreement is Agreement.NO
+    assert [(line.account, line.differs) for line in verdict.lines if line.differs] == [(account, [system])]
 
 
 @settings(max_examples=100, deadline=None)
@@ -402,4 +403,6 @@ def test_with_a_request_that_got_no_answer_nothing_is_a_yes(
     if damage:
         DAMAGES[damage](product, lambda number: data.draw(st.integers(0, number - 1)))
     unanswered = done.Asked("cat", "", "small", 100, None, whole=False)
-    assert judge(product.history(unanswered), product.seen()).answer == ("no" if damage else "unknown")
+    assert judge(product.history(unanswered), product.seen()).agreement is (
+        Agreement.NO if damage else Agreement.UNKNOWN
+    )

@@ -1,4 +1,4 @@
-"""The audit finds whatever one system keeps otherwise than the scenario's deeds make it, on a real target.
+"""The audit finds whatever one system keeps otherwise than the scenario's operations make it, on a real target.
 
 What is damaged belongs to people whom the test made; it is put right again before the next test.
 """
@@ -129,15 +129,15 @@ DAMAGES = {
     ),
     "a reservation that was not released": changed(
         PURSE, "credits_reserved = 4", "credits_reserved = 0",
-        "the individual: credits held: 4 in unicorn_db, expected 0",
+        "the individual: reserved credits: 4 in unicorn_db, expected 0",
     ),
     "a reservation of a member that was not released": changed(
         SHARE, "reserved_credits = 4", "reserved_credits = 0",
-        "the member: credits held: 4 in unicorn_db, expected 0",
+        "the member: reserved credits: 4 in unicorn_db, expected 0",
     ),
     "a reservation of an organisation that was not released": changed(
         POOL, "reserved_credits = 4", "reserved_credits = 0",
-        "the organisation: credits held: 4 in unicorn_db, expected 0",
+        "the organisation: reserved credits: 4 in unicorn_db, expected 0",
     ),
     "a charge lost": changed(
         CHARGE, "user_id = '{stranger}'", "user_id = '{individual}'",

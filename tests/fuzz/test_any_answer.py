@@ -21,8 +21,9 @@ from creditflow.actors import llm_requests
 from creditflow.actors.cast import Cast
 from creditflow.actors.llm_requests import Answer, Question
 from creditflow.actors.people import Organization, Person
-from creditflow.audit import history, reconciliation
+from creditflow.audit import history, systems
 from creditflow.audit.ledger import judge
+from creditflow.audit.parties import Parties, history_of
 from creditflow.checks import refusals, response_shapes
 from creditflow.checks.accounts import Accounts, HistoryEntry
 from creditflow.checks.billing import Billing
@@ -169,7 +170,7 @@ def test_any_page_and_any_refusal_is_judged(nowhere: Target, reply: Reply) -> No
         "total": "a UUID",
         "timestamp": "a time",
     }
-    history_of = [{"request_id": "one"}, {"request_id": "two"}]
+    whole = [{"request_id": "one"}, {"request_id": "two"}]
     understood(
         {
             "the fields of a page": lambda: response_shapes.holds_fields(reply, stated, cast, exactly=True),
@@ -179,7 +180,7 @@ def test_any_page_and_any_refusal_is_judged(nowhere: Target, reply: Reply) -> No
             "the start of the month": lambda: response_shapes.holds_fields(
                 reply, {"period_start": "the first of this month"}, cast, False
             ),
-            "a page of a history": lambda: response_shapes.part_of(reply, history_of, 1, 2, "the individual"),
+            "a page of a history": lambda: response_shapes.part_of(reply, whole, 1, 2, "the individual"),
             "every endpoint": lambda: response_shapes.all_turned_away({"the balance": reply}, "without a token"),
             "a refusal": lambda: refusals.refused(
                 reply, refusals.Refusal(402, "insufficient credits", True), "they", str
@@ -293,8 +294,8 @@ def test_any_answer_of_any_service_is_understood_or_told(
     reply = Http("Ops-Center", answering.settings.ops_center_url, 2).send if not missing else None
     answer = Answer(person, Question("GPT-4", 100), Reply(200, {"X-Request-Id": person.id}, "{}", 1.0))
     accounts, billing, center = Accounts(answering, cast), Billing(answering), answering.ops_center
-    parties = reconciliation.Parties.of(cast, None)
-    past = reconciliation.history_of(answering, parties, [])
+    parties = Parties.of(cast, None)
+    past = history_of(answering, parties, [])
     understood(
         {
             "the health": lambda: health.services(answering),
@@ -321,7 +322,7 @@ def test_any_answer_of_any_service_is_understood_or_told(
             "the repetition": lambda: billing.refuses_repetition(answer),
             "the books": lambda: judge(
                 past,
-                reconciliation.together(map(reconciliation.shown, reconciliation.looks_at(answering, parties, past))),
+                systems.together(map(systems.shown, systems.looks_at(answering, parties, past))),
             ),
             "a stranger's stream": lambda: center.chat_leaving_early("a-token", {}).events,
             "the models": answering.litellm.models,
