@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,6 @@ import jwt
 
 from creditflow.core import period
 from creditflow.target import ceiling
-from creditflow.target.drivers.http import Reply
 from creditflow.target.drivers.record import RecordedRequest
 
 
@@ -177,45 +176,35 @@ def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
             troubled.add(names.by_name.get(entry.values["caller"], ""))
         elif entry.act == "chat":
             operations.append(_asked(entry, exact, troubled))
-        elif operation := _moved(entry, names):
+        elif operation := _operation(entry, names):
             operations.append(operation)
     return tuple(operations)
 
 
-def _moved(entry: RecordedRequest, names: Names) -> Operation | None:
+def _operation(entry: RecordedRequest, names: Names) -> Operation | None:
     """Return the operation of an entry that succeeded; None if it changed nothing."""
-    done, given = _DONE.get(entry.act), entry.values
-    if done is None or (entry.reply.status if entry.reply else None) != done[0]:
-        return None
-    return done[1](entry, given, names)
-
-
-_DONE: dict[str, tuple[int | None, Callable[[RecordedRequest, Mapping[str, Any], Names], Operation]]] = {
-    "grant": (None, lambda _, given, __: Granted(given["user_id"], given["credits"])),
-    "place_calls": (
-        None, lambda _, given, __: Placed(given["user_id"], given["count"], given["at"] >= period.start())
-    ),
-    "forget_counter": (None, lambda _, given, __: CounterLost(given["user_id"])),
-    "chat_past_ops_center": (
-        200, lambda _, given, names: AskedPastOpsCenter(names.by_name.get(_words(given["body"])[0], ""))
-    ),
-    "create_organization": (201, lambda entry, _, __: Founded(_organization(entry.reply), _subject(entry.token))),
-    "invite": (201, lambda _, given, names: Joined(given["organization"], names.by_email.get(given["email"], ""))),
-    "remove_organization": (204, lambda _, given, __: Dissolved(given["organization"])),
-    "purchase": (
-        201,
-        lambda entry, given, _: Purchased(
-            given["organization"], _subject(entry.token), given["credits"], given["key"]
-        ),
-    ),
-    "allocate": (
-        200,
-        lambda _, given, names: Allocated(
-            given["organization"], names.by_email.get(given["email"], ""), given["credits"]
-        ),
-    ),
-}  # fmt: skip
-"""The status of success (None: there is no answer) and the operation, by the kind of entry."""
+    operation: Operation | None = None
+    given, reply = entry.values, entry.reply
+    match entry.act, reply.status if reply else None:
+        case "grant", None:
+            operation = Granted(given["user_id"], given["credits"])
+        case "place_calls", None:
+            operation = Placed(given["user_id"], given["count"], given["at"] >= period.start())
+        case "forget_counter", None:
+            operation = CounterLost(given["user_id"])
+        case "chat_past_ops_center", 200:
+            operation = AskedPastOpsCenter(names.by_name.get(_words(given["body"])[0], ""))
+        case "create_organization", 201:
+            operation = Founded(str(reply.body.get("id", "")) if reply else "", _subject(entry.token))
+        case "invite", 201:
+            operation = Joined(given["organization"], names.by_email.get(given["email"], ""))
+        case "remove_organization", 204:
+            operation = Dissolved(given["organization"])
+        case "purchase", 201:
+            operation = Purchased(given["organization"], _subject(entry.token), given["credits"], given["key"])
+        case "allocate", 200:
+            operation = Allocated(given["organization"], names.by_email.get(given["email"], ""), given["credits"])
+    return operation
 
 
 def _asked(entry: RecordedRequest, exact: bool, troubled: set[str]) -> Asked:
@@ -237,10 +226,6 @@ def _asked(entry: RecordedRequest, exact: bool, troubled: set[str]) -> Asked:
         same=(key, json.dumps(body, sort_keys=True)) if key else None,
         troubled=who in troubled,
     )
-
-
-def _organization(reply: Reply | None) -> str:
-    return str(reply.body.get("id", "")) if reply else ""
 
 
 def _words(body: Any) -> list[str]:

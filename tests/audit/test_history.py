@@ -1,4 +1,4 @@
-"""What a record of requests and answers says was done, entry by entry."""
+"""How the record of requests and answers is read as operations, entry by entry."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ANN = token_of("ann-id")
 
 
 def composed(text: str) -> str:
-    """An equal text that is not the same object, as texts are that came from elsewhere."""
+    """Return an equal text that is another object, like a text from another process."""
     return "".join(list(text))
 
 
@@ -59,7 +59,7 @@ def chat(answer: Reply | None, body: Any = QUESTION, token: str | None = ANN, **
 
 
 def only(*entries: RecordedRequest, exact: bool = True) -> Asked:
-    """The one LLM request of a record."""
+    """Return the only LLM request of a record."""
     (asked,) = operations(*entries, exact=exact)
     assert isinstance(asked, Asked)
     return asked

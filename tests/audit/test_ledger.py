@@ -1,4 +1,4 @@
-"""What the ledger holds to be right, one promise of the contract after the other."""
+"""The rules of the ledger, one promise of the contract after the other."""
 
 from __future__ import annotations
 
@@ -51,24 +51,24 @@ CLUB_OF_TWO: tuple[Operation, ...] = (
 
 
 def history(*operations: Operation) -> History:
-    """Of Ann, who subscribes, and of Ben, who does not."""
+    """Return a history of Ann, who has a subscription, and of Ben, who has none."""
     return History({ANN: "the admin", BEN: "the member"}, {ANN: "ann-subscription"}, operations, PRICES)
 
 
 def asked(request: str = "r1", who: str = ANN, model: str = SMALL, tokens: int | None = 100, **more: Any) -> Asked:
-    """A request that was answered, unless `more` says otherwise."""
+    """Return a request, answered unless `more` changes that."""
     return Asked(who, request, model, tokens, **({"status": 200} | more))
 
 
 def books(*operations: Operation) -> Books:
-    """The books after these operations, of which everything is known and nothing is wrong."""
+    """Return the books after these operations; nothing is unknown or wrong."""
     after = expected(history(*operations))
     assert (after.wrong, after.unknown) == ([], [])
     return after
 
 
 def of(owner: str, kept: Books, organization: str = "") -> dict[str, Value]:
-    """Everything that is recorded of one owner, by what it is."""
+    """Return all values of one owner, by what is recorded."""
     return {
         account.what: value
         for account, value in kept.figures.items()
@@ -77,7 +77,7 @@ def of(owner: str, kept: Books, organization: str = "") -> dict[str, Value]:
 
 
 def nothing_kept(**otherwise: Value) -> dict[str, Value]:
-    """What is kept of a person who did nothing, but for what is named."""
+    """Return the values of a person who did nothing, with these exceptions."""
     kept: dict[str, Value] = {
         "credits": 0,
         "movements": (),
@@ -92,8 +92,8 @@ def nothing_kept(**otherwise: Value) -> dict[str, Value]:
     return kept | {name.replace("_", " "): value for name, value in otherwise.items()}
 
 
-def told(*operations: Operation) -> tuple[list[str], list[str]]:
-    """What may not have happened, and what can't be told."""
+def problems(*operations: Operation) -> tuple[list[str], list[str]]:
+    """Return what must not have happened, and what can't be known."""
     after = expected(history(*operations))
     return after.wrong, after.unknown
 
@@ -333,13 +333,13 @@ def test_who_asks_before_they_join_or_after_the_organisation_is_gone_pays_themse
 def test_an_answer_for_which_it_is_not_clear_who_pays_may_not_be() -> None:
     sentence = "the member was answered of request r1 although it is not clear who pays"
     two = *CLUB_OF_TWO, Allocated(CLUB, ANN, 10), Founded(TEAM, BEN)
-    assert told(*two, asked(who=BEN)) == ([sentence], [])
-    assert told(*CLUB_OF_TWO, asked(who=BEN, organization=TEAM)) == ([sentence], [])
-    assert told(Granted(BEN, 500), asked(who=BEN, organization=CLUB)) == ([sentence], [])
-    assert told(*two, asked(who=BEN, status=502, troubled=True)) == ([sentence], [])
-    assert told(*two, asked(who=BEN, own_key=True)) == ([], [])
-    assert told(*two, asked(who=BEN, status=400, code="organization_required")) == ([], [])
-    assert told(*two, asked(who=ANN)) == ([], [])
+    assert problems(*two, asked(who=BEN)) == ([sentence], [])
+    assert problems(*CLUB_OF_TWO, asked(who=BEN, organization=TEAM)) == ([sentence], [])
+    assert problems(Granted(BEN, 500), asked(who=BEN, organization=CLUB)) == ([sentence], [])
+    assert problems(*two, asked(who=BEN, status=502, troubled=True)) == ([sentence], [])
+    assert problems(*two, asked(who=BEN, own_key=True)) == ([], [])
+    assert problems(*two, asked(who=BEN, status=400, code="organization_required")) == ([], [])
+    assert problems(*two, asked(who=ANN)) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_an_answer_for_which_it_is_not_clear_who_pays_may_not_be() -> None:
     ],
 )
 def test_nobody_pays_more_than_there_was(operations: tuple[Operation, ...], what: str) -> None:
-    wrong, unknown = told(*operations)
+    wrong, unknown = problems(*operations)
     assert f"more was paid than there was: {what}" in wrong
     assert unknown == []
 
@@ -365,8 +365,8 @@ def test_the_last_credit_may_be_spent() -> None:
 
 def test_no_more_is_allocated_than_there_is() -> None:
     sentence = "more is allocated than there is: 9 of 8 credits"
-    assert told(Founded(CLUB, ANN), Purchased(CLUB, ANN, 8, None), Allocated(CLUB, ANN, 9)) == ([sentence], [])
-    assert told(Founded(CLUB, ANN), Purchased(CLUB, ANN, 9, None), Allocated(CLUB, ANN, 9)) == ([], [])
+    assert problems(Founded(CLUB, ANN), Purchased(CLUB, ANN, 8, None), Allocated(CLUB, ANN, 9)) == ([sentence], [])
+    assert problems(Founded(CLUB, ANN), Purchased(CLUB, ANN, 9, None), Allocated(CLUB, ANN, 9)) == ([], [])
 
 
 def test_placed_calls_count_in_their_own_month_only_and_cost_nothing() -> None:
@@ -418,12 +418,12 @@ def test_of_an_organisation_that_is_gone_at_most_its_movements_are_kept() -> Non
 
 
 def test_a_request_without_an_answer_may_have_been_charged() -> None:
-    assert told(asked(status=None)) == ([], ["the admin asked and no answer came: it may have been charged"])
+    assert problems(asked(status=None)) == ([], ["the admin asked and no answer came: it may have been charged"])
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_of_a_failure_that_nobody_ordered_it_is_not_known_whether_it_counted(status: int) -> None:
-    wrong, unknown = told(asked("request-1", status=status))
+    wrong, unknown = problems(asked("request-1", status=status))
     assert wrong == []
     assert unknown == [
         f"the admin was answered {status} of request request-, and whether the provider was asked is not known"
@@ -432,13 +432,13 @@ def test_of_a_failure_that_nobody_ordered_it_is_not_known_whether_it_counted(sta
 
 @pytest.mark.parametrize("more", [{"tokens": None}, {"model": "unpriced"}])
 def test_an_answer_of_which_the_cost_is_not_known_is_no_yes(more: dict[str, Any]) -> None:
-    assert told(asked(**more)) == ([], ["what of request r1 cost is not known: no tokens or no price"])
+    assert problems(asked(**more)) == ([], ["what of request r1 cost is not known: no tokens or no price"])
 
 
 def test_an_answer_to_nobody_of_the_scenario_is_no_yes_and_a_refused_stranger_is_nothing() -> None:
-    assert told(asked(who="")) == ([], ["nobody of this scenario asked, and the answer was 200"])
-    assert told(asked(who="", status=None)) == ([], ["nobody of this scenario asked, and the answer was None"])
-    assert told(asked(who="", status=401)) == ([], [])
+    assert problems(asked(who="")) == ([], ["nobody of this scenario asked, and the answer was 200"])
+    assert problems(asked(who="", status=None)) == ([], ["nobody of this scenario asked, and the answer was None"])
+    assert problems(asked(who="", status=401)) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -458,7 +458,7 @@ def test_an_answer_to_nobody_of_the_scenario_is_no_yes_and_a_refused_stranger_is
 )
 def test_an_operation_on_nobody_of_the_scenario_is_no_yes(operation: Operation) -> None:
     sentence = f"{type(operation).__name__} concerns a person or an organisation that is not in this scenario"
-    assert told(*CLUB_OF_TWO, operation) == ([], [sentence])
+    assert problems(*CLUB_OF_TWO, operation) == ([], [sentence])
 
 
 def test_an_error_of_the_ledger_itself_is_no_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -471,7 +471,7 @@ def test_an_error_of_the_ledger_itself_is_no_unknown(monkeypatch: pytest.MonkeyP
 
 
 def all_seen(kept: History) -> dict[Account, dict[str, Value]]:
-    """Two systems that say of everything what must be."""
+    """Return two systems with the expected values."""
     figures = expected(kept).figures
     return {account: {"one system": value, "another": value} for account, value in figures.items()}
 

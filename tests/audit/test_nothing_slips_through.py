@@ -1,4 +1,4 @@
-"""Ways by which a wrong verdict could slip through, each closed."""
+"""Wrong verdicts that must not be possible."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every check of the accounts goes red when the books are wrong: one thing is damaged at a time, on a real target.
+"""Every check of the accounts is red when the books are wrong in one place, on a real target.
 
-What is damaged belongs to people whom the test made; it is put right again before the next test.
+Each test damages data of the test's own people and repairs it at its end.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MODEL = "openai/gpt-3.5-turbo"
 class Books:
     """An individual of 10,000 credits and a member of an organisation of 10,000, who each paid 9 for one request.
 
-    The member's allocation is 2,500. The neighbour holds 500 credits and asked nothing.
+    The member's allocation is 2,500. The neighbour has 500 credits and sent no request.
     """
 
     target: Target
@@ -46,12 +46,12 @@ class Books:
     ids: dict[str, str]
 
     def carry_out(self, statement: str) -> None:
-        """Carry out a statement in `unicorn_db`; `{names}` in it are the ids of those who take part."""
+        """Carry out a statement in `unicorn_db` with the ids of the parties in the place of their `{names}`."""
         self.target.grants.database.rows(statement.format(**self.ids))
 
     @contextmanager
     def damaged(self, damage: str, repair: str) -> Iterator[None]:
-        """Have the books wrong for a while."""
+        """Damage the books, and repair them at the end."""
         self.carry_out(damage)
         try:
             yield
@@ -112,7 +112,7 @@ CHECKS: dict[str, Callable[[Books], None]] = {
 
 
 class Damage(NamedTuple):
-    """What is done to the books, how it is undone, which check must see it, and what that must say."""
+    """How the books are damaged and repaired, which check must be red, and the words of its message."""
 
     check: str
     what: str
@@ -122,14 +122,14 @@ class Damage(NamedTuple):
 
 
 def changed(check: str, what: str, where: str, wrong: str, right: str, *says: str) -> Damage:
-    """A column of one row is changed; `where` is "table: condition"."""
+    """Return the damage of one column of one row; `where` is "table: condition"."""
     table, _, condition = where.partition(": ")
     update = f"UPDATE {table} SET {{}} WHERE {condition}"
     return Damage(check, what, update.replace("{}", wrong), update.replace("{}", right), says)
 
 
 def added(check: str, what: str, who: str, org: str, amount: int, kind: str, *says: str) -> Damage:
-    """A movement too many."""
+    """Return the damage of one movement too many."""
     return Damage(
         check,
         what,
@@ -140,7 +140,7 @@ def added(check: str, what: str, who: str, org: str, amount: int, kind: str, *sa
     )
 
 
-PURSE = "user_credits: user_id = '{individual}'"
+OWN_CREDITS = "user_credits: user_id = '{individual}'"
 CALL = "usage_tracking: request_id = '{request}'"
 CHARGE = "credit_transactions: request_id = '{request}'"
 POOL = "organization_credits: org_id = '{organization}'"
@@ -150,14 +150,14 @@ MORE, LESS = "credits_remaining = credits_remaining + 1", "credits_remaining = c
 
 DAMAGES = [
     changed(
-        "credits", "one credit too many in the purse", PURSE, MORE, LESS,
+        "credits", "one credit too many of their own", OWN_CREDITS, MORE, LESS,
         "the individual has 9,992 credits in the API, expected 9,991",
         "the individual has 9,992 credits in unicorn_db (user_credits), expected 9,991",
         "unicorn_db has 1 charge of 9 for request ",
         "the provider was called once",
     ),
     changed(
-        "credits", "one credit too few in the purse", PURSE, LESS, MORE,
+        "credits", "one credit too few of their own", OWN_CREDITS, LESS, MORE,
         "the individual has 9,990 credits in unicorn_db (user_credits), expected 9,991",
     ),
     added(
@@ -242,7 +242,7 @@ DAMAGES = [
         "the usage page of the individual shows 8 credits, expected 9",
     ),
     changed(
-        "nothing held", "a reservation left", PURSE, "credits_reserved = 5", "credits_reserved = 0",
+        "nothing held", "a reservation left", OWN_CREDITS, "credits_reserved = 5", "credits_reserved = 0",
         "the individual has 5 reserved credits in unicorn_db, expected 0",
     ),
     changed(
@@ -394,7 +394,7 @@ def test_a_cost_that_is_not_the_price_list_s_is_a_mistake_in_the_feature(books: 
 def test_a_double_charge_reads_as_person_system_expected_found_and_what_was_recorded(
     books: Books, deployment: dict[str, str]
 ) -> None:
-    """PostgreSQL lets no request be charged twice here, so the checks read a journal of this session's own."""
+    """PostgreSQL refuses to charge a request twice here, so the checks read a temporary table of their own session."""
     target = Target(load({}, {k: v for k, v in deployment.items() if k != "UNICORN_DB_READ_URL"}))
     database = target.unicorn.database
     try:
@@ -426,7 +426,7 @@ def test_a_double_charge_reads_as_person_system_expected_found_and_what_was_reco
 def test_a_real_provider_s_own_count_moves_the_figures_by_the_feature_s_price_and_nothing_else(
     cast: Cast, deployment: dict[str, str]
 ) -> None:
-    """The stand-in answers with 100 tokens where 200 were announced, as a provider that counts itself would."""
+    """The stand-in reports 100 tokens where 200 were announced, like a provider that counts its own tokens."""
     person = cast.person("individual", "professional", 10_000)
     answer = ask(cast.target.ops_center, person, Question("GPT-3.5-turbo", 200, text="Hello, this is a test."))
     assert answer.reported_tokens == 100

@@ -1,4 +1,4 @@
-"""What a refused user reads is judged by what it says, not by its wording: each judgement says yes and says no."""
+"""A refusal is judged by its meaning, not by its wording; every check has examples that pass and that fail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESET = round(datetime(2027, 1, 1, tzinfo=UTC).timestamp())
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
-    """An hour before the year ends."""
+    """Return a fixed time, one hour before the end of the year."""
     monkeypatch.setattr(period, "now", lambda: AT)
     return AT
 

@@ -1,4 +1,4 @@
-"""The shape of answers is judged field by field, and a scenario that needs what is not here does not begin."""
+"""The shape of answers is judged field by field, and a scenario that needs a missing system does not begin."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ID = {"X-Request-Id": "0547d8bd-3213-4e45-b347-a0923eacc758"}
 
 @pytest.fixture
 def somebody(target: Target, person: MakePerson) -> tuple[Cast, Person]:
-    """A cast in which "they" are one person, who is in no system."""
+    """Return a cast in which "they" are one person, who is in no system."""
     cast, one = Cast(target, Cleanup(), lambda secret: None), person()
     one.keys.append("sk-or-v1-abcdef-1234")
     cast._people[one.alias] = cast._last = one

@@ -1,4 +1,4 @@
-"""Every check is counted, whoever makes it and however it ends, and nothing to compare is no check."""
+"""Every check is counted in every thread, green or red; nothing to compare is no check."""
 
 from __future__ import annotations
 

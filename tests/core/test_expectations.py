@@ -1,4 +1,4 @@
-"""How figures are compared, how a mismatch reads, and how long is waited for what comes later."""
+"""How figures are compared, how a mismatch reads, and how long the suite waits for a late value."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_count_and_a_frequency_read_as_words() -> None:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A clock that only sleeping moves; its one figure is the seconds since the test began."""
+    """Replace the clock by one that only sleeping moves; return a list with its seconds since the test began."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
@@ -214,9 +214,9 @@ def test_what_can_not_be_tested_keeps_its_verdict_also_about_somebody() -> None:
         raise NotTestableError("no system shows it", "set LAGO_API_URL")
 
 
-def test_what_reads_alike_is_told_with_its_kind() -> None:
-    for found, expected, told in ((True, "yes", "bool"), ([48], "48", "list"), ("9,991", 9991, "str"), ("x", 9, "str")):
-        with pytest.raises(AssertionError, match=rf"\(of the type {told}\), expected"):
+def test_what_reads_alike_is_reported_with_its_type() -> None:
+    for found, expected, kind in ((True, "yes", "bool"), ([48], "48", "list"), ("9,991", 9991, "str"), ("x", 9, "str")):
+        with pytest.raises(AssertionError, match=rf"\(of the type {kind}\), expected"):
             agree([Finding("X is", found, expected)])
     with pytest.raises(AssertionError) as red:
         agree([Finding("X is", 8, 9)])
