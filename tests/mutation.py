@@ -119,6 +119,8 @@ def _green(copy: Path, tests: Sequence[str], write_bytecode: bool = False) -> bo
             str(copy),
             *(place for place in sys.path if not place.startswith(str(PROJECT / "tests")) and place != str(PROJECT)),
         ]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "creditflow"]:
+            del sys.modules[name]  # loaded from the project itself when Python started
         settings.register_profile("mutation", phases=(Phase.explicit, Phase.generate), max_examples=25, database=None)
         settings.load_profile("mutation")
         options = ["-x", "-q", "-p", "no:cacheprovider", "-o", f"timeout={LONGEST}"]

@@ -1,9 +1,9 @@
-"""What a scenario did, in the words of the domain: the record of the drivers, read without judging it."""
+"""The history of a scenario: the record of the drivers, read as operations without judging them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,13 +12,12 @@ import jwt
 
 from creditflow.core import period
 from creditflow.target import ceiling
-from creditflow.target.drivers.http import Reply
 from creditflow.target.drivers.record import RecordedRequest
 
 
 @dataclass(frozen=True)
 class Granted:
-    """A person got credits of their own."""
+    """A person was granted credits of their own."""
 
     who: str
     credits: int
@@ -26,7 +25,7 @@ class Granted:
 
 @dataclass(frozen=True)
 class Placed:
-    """Calls were recorded for a person that nobody made, in this period or in an earlier one."""
+    """The suite inserted counted calls for a person, in this period or in an earlier one."""
 
     who: str
     count: int
@@ -58,7 +57,7 @@ class Dissolved:
 
 @dataclass(frozen=True)
 class Purchased:
-    """An organisation bought credits; the same `key` of the same person is the same purchase."""
+    """An organisation bought credits; a repeated `key` of the same person is the same purchase."""
 
     organization: str
     who: str
@@ -84,28 +83,28 @@ class CounterLost:
 
 @dataclass(frozen=True)
 class AskedPastOpsCenter:
-    """The provider was asked in a person's name, on the platform's key, without Ops-Center."""
+    """The provider received a request of a person on the platform's key, without Ops-Center."""
 
     who: str
 
 
 @dataclass(frozen=True)
 class Asked:
-    """An LLM request, and what came back.
+    """An LLM request and its answer.
 
     Attributes:
-        who: the user id of the asker; empty when the token names nobody of this scenario.
-        request: the id by which every system knows it (`X-Request-Id`).
-        model: as the API calls it.
-        tokens: that it uses by the feature, or by the provider's own count; None when nobody told.
-        status: of the answer; None when no answer came.
-        code: of the refusal, empty for an answer.
-        whole: the answer came to its end.
-        left_early: the asker went away before the end.
-        own_key: asked for with the person's own provider key.
-        organization: named as the one that pays, if one is named.
-        same: tells requests apart that are not the same under one idempotency key; None without a key.
-        troubled: the provider was told to be in trouble for this person before.
+        who: the user id in the token; empty if the token is of nobody in this scenario.
+        request: the id of the request in every system (`X-Request-Id`).
+        model: the API's name of the model.
+        tokens: the tokens of the feature, or those that the provider reported; None if neither is known.
+        status: the HTTP status of the answer; None without an answer.
+        code: the code of the refusal; empty for an answer.
+        whole: whether the answer arrived completely.
+        left_early: whether the client closed the connection before the end.
+        own_key: whether the person's own provider key had to pay.
+        organization: the organisation that had to pay, if the request named one.
+        same: equal for repetitions of one request under one idempotency key; None without a key.
+        troubled: whether the provider was set to fail for this person before.
     """
 
     who: str
@@ -129,12 +128,12 @@ Operation = (
 
 @dataclass(frozen=True)
 class History:
-    """Everything that happened to the people and organisations of a scenario, in its order.
+    """All operations on the people and organisations of a scenario, in their order.
 
     Attributes:
         people: the aliases of the people by user id.
-        subscriptions: the external ids of their subscriptions in Lago by user id; those without one are not in it.
-        deeds: what was done.
+        subscriptions: the external ids of their subscriptions in Lago by user id; without those who have none.
+        operations: the operations, oldest first.
         prices: credits for 100 tokens by the API's name of the model.
     """
 
@@ -146,7 +145,7 @@ class History:
 
 @dataclass(frozen=True)
 class Names:
-    """How the record's names lead to user ids: by e-mail and by user name."""
+    """The user ids of the people, by e-mail and by user name."""
 
     by_email: Mapping[str, str]
     by_name: Mapping[str, str]
@@ -154,7 +153,7 @@ class Names:
 
 @lru_cache(maxsize=1_000)
 def _subject(token: str | None) -> str:
-    """Whose token it is; empty for one that says nothing."""
+    """Return the user id in a token; empty if it has none."""
     try:
         claims: dict[str, Any] = jwt.decode(token or "", options={"verify_signature": False})
     except jwt.InvalidTokenError:
@@ -163,12 +162,12 @@ def _subject(token: str | None) -> str:
 
 
 def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple[Operation, ...]:
-    """The deeds of a record; what was refused moved nothing and is left out, but for LLM requests.
+    """Return the operations of a record, without refused ones; refused LLM requests are included.
 
     Args:
         entries: the record.
-        names: whose e-mails and user names the record speaks of.
-        exact: whether the provider uses exactly the tokens that are announced.
+        names: the people in the record.
+        exact: whether the provider uses exactly the announced tokens.
     """
     operations: list[Operation] = []
     troubled: set[str] = set()
@@ -177,45 +176,35 @@ def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
             troubled.add(names.by_name.get(entry.values["caller"], ""))
         elif entry.operation == "chat":
             operations.append(_asked(entry, exact, troubled))
-        elif operation := _moved(entry, names):
+        elif operation := _operation(entry, names):
             operations.append(operation)
     return tuple(operations)
 
 
-def _moved(entry: RecordedRequest, names: Names) -> Operation | None:
-    """The deed of an entry that succeeded; None for one that moved nothing."""
-    done, given = _DONE.get(entry.operation), entry.values
-    if done is None or (entry.reply.status if entry.reply else None) != done[0]:
-        return None
-    return done[1](entry, given, names)
-
-
-_DONE: dict[str, tuple[int | None, Callable[[RecordedRequest, Mapping[str, Any], Names], Operation]]] = {
-    "grant": (None, lambda _, given, __: Granted(given["user_id"], given["credits"])),
-    "place_calls": (
-        None, lambda _, given, __: Placed(given["user_id"], given["count"], given["at"] >= period.start())
-    ),
-    "forget_counter": (None, lambda _, given, __: CounterLost(given["user_id"])),
-    "chat_past_ops_center": (
-        200, lambda _, given, names: AskedPastOpsCenter(names.by_name.get(_words(given["body"])[0], ""))
-    ),
-    "create_organization": (201, lambda entry, _, __: Founded(_organization(entry.reply), _subject(entry.token))),
-    "invite": (201, lambda _, given, names: Joined(given["organization"], names.by_email.get(given["email"], ""))),
-    "remove_organization": (204, lambda _, given, __: Dissolved(given["organization"])),
-    "purchase": (
-        201,
-        lambda entry, given, _: Purchased(
-            given["organization"], _subject(entry.token), given["credits"], given["key"]
-        ),
-    ),
-    "allocate": (
-        200,
-        lambda _, given, names: Allocated(
-            given["organization"], names.by_email.get(given["email"], ""), given["credits"]
-        ),
-    ),
-}  # fmt: skip
-"""By act: the status of an answer that means that it was done (None: no answer is due), and the deed."""
+def _operation(entry: RecordedRequest, names: Names) -> Operation | None:
+    """Return the operation of an entry that succeeded; None if it changed nothing."""
+    operation: Operation | None = None
+    given, reply = entry.values, entry.reply
+    match entry.operation, reply.status if reply else None:
+        case "grant", None:
+            operation = Granted(given["user_id"], given["credits"])
+        case "place_calls", None:
+            operation = Placed(given["user_id"], given["count"], given["at"] >= period.start())
+        case "forget_counter", None:
+            operation = CounterLost(given["user_id"])
+        case "chat_past_ops_center", 200:
+            operation = AskedPastOpsCenter(names.by_name.get(_words(given["body"])[0], ""))
+        case "create_organization", 201:
+            operation = Founded(str(reply.body.get("id", "")) if reply else "", _subject(entry.token))
+        case "invite", 201:
+            operation = Joined(given["organization"], names.by_email.get(given["email"], ""))
+        case "remove_organization", 204:
+            operation = Dissolved(given["organization"])
+        case "purchase", 201:
+            operation = Purchased(given["organization"], _subject(entry.token), given["credits"], given["key"])
+        case "allocate", 200:
+            operation = Allocated(given["organization"], names.by_email.get(given["email"], ""), given["credits"])
+    return operation
 
 
 def _asked(entry: RecordedRequest, exact: bool, troubled: set[str]) -> Asked:
@@ -239,12 +228,8 @@ def _asked(entry: RecordedRequest, exact: bool, troubled: set[str]) -> Asked:
     )
 
 
-def _organization(reply: Reply | None) -> str:
-    return str(reply.body.get("id", "")) if reply else ""
-
-
 def _words(body: Any) -> list[str]:
-    """The words of the last message of a request, of which the first is the asker's name; one empty word without."""
+    """Return the words of a request's last message, the first of them a user name; one empty word without a message."""
     try:
         return str(body["messages"][-1]["content"]).split() or [""]
     except (KeyError, IndexError, TypeError):

@@ -1,8 +1,8 @@
-"""The independent book-keeper: what every balance, count and row must be after what a scenario did.
+"""The independent ledger: what every balance, count and row must be after the operations of a scenario.
 
-It knows the contract's rules and nothing of how a product keeps its books. `expected` computes the books from a
-history; `judge` compares them with what the systems say, and its verdict is yes, no or unknown. Both are pure
-functions: no system is asked here, no clock is read.
+It follows the contract's rules and nothing of the product's implementation. `expected` computes the books from a
+history; `judge` compares them with what the systems say. Both are pure functions: they ask no system and read no
+clock.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any
 
 from creditflow.audit.history import (
@@ -31,7 +32,7 @@ from creditflow.core.prices import charge
 
 @dataclass(frozen=True, order=True)
 class Movement:
-    """A row of `credit_transactions`: its kind, its signed credits, whose it is, and the request that it charges."""
+    """A row of `credit_transactions`: its kind, its signed credits, its user, and the request that it charges."""
 
     kind: str
     credits: int
@@ -44,7 +45,7 @@ class Movement:
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """A counted call: its tokens (of one that was not answered: 0), what it cost, and who paid."""
+    """A counted call: its tokens (0 without an answer), its cost in credits, and the organisation that paid."""
 
     request: str
     model: str
@@ -61,7 +62,7 @@ class Call:
 
 @dataclass(frozen=True, order=True)
 class Event:
-    """An event in Lago, and the subscription that it names (empty: the person has none)."""
+    """An event in Lago, and its subscription; empty if the person has none."""
 
     request: str
     subscription: str
@@ -74,13 +75,25 @@ def _of(request: str) -> str:
     return f" of request {request[:8]}" if request else ""
 
 
-Account = tuple[str, str]
-"""Whose (a user's or organisation's id, with both: the member in the organisation), and what is kept of it."""
+@dataclass(frozen=True, order=True)
+class Account:
+    """What is recorded about a person, an organisation, or a member of an organisation.
+
+    Attributes:
+        owner: the id of the user or of the organisation.
+        what: what is recorded: `CREDITS`, `MOVEMENTS`, ...
+        organization: the id of the organisation that allocated credits to the owner; else empty.
+    """
+
+    owner: str
+    what: str
+    organization: str = ""
+
 
 Value = int | None | tuple[Movement | Call | Event, ...]
-"""A figure, or the rows that there must be, in their order of sorting."""
+"""A figure, or rows in their sorting order."""
 
-CREDITS, MOVEMENTS, HELD = "credits", "movements", "credits held"
+CREDITS, MOVEMENTS, RESERVED = "credits", "movements", "reserved credits"
 CALLS, COUNTED, COUNTER, EVENTS = "calls of this month", "counted calls", "counter", "events in Lago"
 OWN_KEY, PLATFORM_KEY = "provider calls with the own key", "provider calls with the platform's key"
 ALLOCATED, LEFT, USED = "allocated credits", "allocation left", "allocation used"
@@ -88,14 +101,14 @@ ALLOCATED, LEFT, USED = "allocated credits", "allocation left", "allocation used
 
 @dataclass
 class Books:
-    """What must be, by account.
+    """The expected books.
 
     Attributes:
-        figures: what every account must show.
-        absent: accounts of which it is as good that a system keeps nothing.
-        same: the request that stands for another one under the same idempotency key.
-        wrong: what may not have happened at all, a sentence each.
-        unknown: what can't be told, a sentence each.
+        figures: the expected value of every account.
+        absent: accounts that a system may also have no value for.
+        same: the first request under an idempotency key, by each request that repeats it.
+        wrong: sentences about what must not have happened.
+        unknown: sentences about what can't be known.
     """
 
     figures: dict[Account, Value] = field(default_factory=dict)
@@ -124,7 +137,7 @@ class _Organization:
 
 
 def expected(history: History) -> Books:
-    """The books after a history, by the contract's rules ("The LLM request", "Tables", "Redis", "Lago")."""
+    """Return the books after a history, by the contract's rules ("The LLM request", "Tables", "Redis", "Lago")."""
     keeper = _Keeper(history)
     for operation in history.operations:
         keeper.enter(operation)
@@ -132,7 +145,7 @@ def expected(history: History) -> Books:
 
 
 class _Keeper:
-    """Enters one deed after the other."""
+    """Enters one operation after the other."""
 
     def __init__(self, history: History) -> None:
         self.history, self.books = history, Books()
@@ -142,15 +155,25 @@ class _Keeper:
         self.first: dict[object, str] = {}
 
     def enter(self, operation: Operation) -> None:
-        """Enter one deed; one that is said to have been done to what is not there can't be entered."""
+        """Enter one operation; if it concerns an unknown person or organisation, the result is unknown."""
         if isinstance(operation, Asked):
             self._ask(operation)
-            return
-        try:
+        elif self._concerns_known(operation):
             self._move(operation)
-        except KeyError:
-            done = type(operation).__name__.lower()
-            self.books.unknown.append(f"something was {done}, but to nobody or nothing that is there")
+        else:
+            self.books.unknown.append(
+                f"{type(operation).__name__} concerns a person or an organisation that is not in this scenario"
+            )
+
+    def _concerns_known(self, operation: Operation) -> bool:
+        match operation:
+            case Granted(who) | Placed(who) | CounterLost(who) | AskedPastOpsCenter(who):
+                return who in self.people
+            case Joined(organization) | Dissolved(organization) | Purchased(organization):
+                return organization in self.organizations
+            case Allocated(organization, who):
+                return organization in self.organizations and who in self.organizations[organization].allocated
+        return True
 
     def _move(self, operation: Operation) -> None:
         match operation:
@@ -178,7 +201,7 @@ class _Keeper:
                 self.people[who].asked_past += 1
 
     def _ask(self, asked: Asked) -> None:
-        """EP9: refused before it is sent, sent and failed, or answered and charged once."""
+        """Enter a request that was refused, failed at the provider, or was answered and charged once (EP9)."""
         if asked.who not in self.people:
             if asked.status != 401:
                 self.books.unknown.append(f"nobody of this scenario asked, and the answer was {asked.status}")
@@ -194,8 +217,8 @@ class _Keeper:
             if asked.troubled:
                 self._failed(asked)
             else:
-                told = f"{self._name(asked.who)} was answered {asked.status}{_of(asked.request)}"
-                self.books.unknown.append(f"{told}, and whether the provider was asked is not known")
+                answered = f"{self._name(asked.who)} was answered {asked.status}{_of(asked.request)}"
+                self.books.unknown.append(f"{answered}, and whether the provider was asked is not known")
 
     def _answered(self, asked: Asked) -> None:
         rate = self.history.prices.get(asked.model)
@@ -218,7 +241,7 @@ class _Keeper:
             self.people[asked.who].movements.append(movement)
 
     def _failed(self, asked: Asked) -> None:
-        """Sent to the provider and not answered: it counts and costs nothing."""
+        """Enter a request that the provider did not answer: it counts and costs nothing."""
         payer = self._payer(asked) or ""
         self._count(asked, Call(asked.request, asked.model, 0, 0, asked.own_key, False, payer))
 
@@ -227,7 +250,7 @@ class _Keeper:
         self.people[asked.who].counter_lost = False
 
     def _payer(self, asked: Asked) -> str | None:
-        """The organisation that pays, None for the person's own purse or key (EP9, step 5)."""
+        """Return the organisation that pays, or None for the person's own credits or key (EP9, step 5)."""
         if asked.own_key:
             return None
         of = [name for name, organization in self.organizations.items() if asked.who in organization.allocated]
@@ -240,7 +263,7 @@ class _Keeper:
         return of[0] if of else None
 
     def _repeats(self, same: object, request: str = "") -> bool:
-        """Whether this was done before under the same idempotency key; the first request then stands for it."""
+        """Return whether this was done before under the same idempotency key, and note the first request of it."""
         if same not in self.first:
             self.first[same] = request
             return False
@@ -255,46 +278,47 @@ class _Keeper:
             own = sum(call.own_key for call in person.calls)
             counted = person.placed + len(person.calls)
             subscription = self.history.subscriptions.get(who, "")
-            self._write(who, CREDITS, person.credits)
-            self._write(who, MOVEMENTS, person.movements)
-            self._write(who, HELD, 0)
-            self._write(who, CALLS, counted)
-            self._write(who, COUNTED, person.calls)
-            self._write(who, COUNTER, counted)
+            self._write(Account(who, CREDITS), person.credits)
+            self._write(Account(who, MOVEMENTS), person.movements)
+            self._write(Account(who, RESERVED), 0)
+            self._write(Account(who, CALLS), counted)
+            self._write(Account(who, COUNTED), person.calls)
+            self._write(Account(who, COUNTER), counted)
             if person.counter_lost:
-                self.books.absent.add((who, COUNTER))
-            self._write(who, EVENTS, [Event(call.request, subscription) for call in person.calls])
-            self._write(who, OWN_KEY, own)
-            self._write(who, PLATFORM_KEY, len(person.calls) - own + person.asked_past)
+                self.books.absent.add(Account(who, COUNTER))
+            self._write(Account(who, EVENTS), [Event(call.request, subscription) for call in person.calls])
+            self._write(Account(who, OWN_KEY), own)
+            self._write(Account(who, PLATFORM_KEY), len(person.calls) - own + person.asked_past)
         for name, organization in self.organizations.items():
-            self._write(name, CREDITS, organization.credits)
+            self._write(Account(name, CREDITS), organization.credits)
             left = {who: given - organization.used[who] for who, given in organization.allocated.items()}
-            self._write(name, ALLOCATED, sum(left.values()))
-            if sum(left.values()) > organization.credits:
-                told = f"{sum(left.values()):,} of {organization.credits:,} credits"
-                self.books.wrong.append(f"more is allocated than there is: {told}")
-            self._write(name, MOVEMENTS, organization.movements)
-            self._write(name, HELD, 0)
+            allocated = sum(left.values())
+            self._write(Account(name, ALLOCATED), allocated)
+            if allocated > organization.credits:
+                self.books.wrong.append(
+                    f"more is allocated than there is: {allocated:,} of {organization.credits:,} credits"
+                )
+            self._write(Account(name, MOVEMENTS), organization.movements)
+            self._write(Account(name, RESERVED), 0)
             for who, credits in left.items():
-                self._write(f"{who} {name}", LEFT, credits)
-                self._write(f"{who} {name}", USED, organization.used[who])
+                self._write(Account(who, LEFT, name), credits)
+                self._write(Account(who, USED, name), organization.used[who])
         for name, organization in self.dissolved.items():
-            self._write(name, MOVEMENTS, organization.movements)
-            self.books.absent.add((name, MOVEMENTS))
+            self._write(Account(name, MOVEMENTS), organization.movements)
+            self.books.absent.add(Account(name, MOVEMENTS))
         return self.books
 
-    def _write(self, whose: str, what: str, value: int | Iterable[Any]) -> None:
+    def _write(self, account: Account, value: int | Iterable[Any]) -> None:
         if isinstance(value, int) and value < 0:
-            self.books.wrong.append(f"more was paid than there was: {what} would be {value:,}")
-        self.books.figures[whose, what] = value if isinstance(value, int) else tuple(sorted(value))
+            self.books.wrong.append(f"more was paid than there was: {account.what} would be {value:,}")
+        self.books.figures[account] = value if isinstance(value, int) else tuple(sorted(value))
 
 
 @dataclass(frozen=True)
 class Line:
-    """One account: what it was before the first request, what it must be, and what each system says."""
+    """One account: its value before the first request, the expected value, and the value in each system."""
 
-    whose: str
-    what: str
+    account: Account
     before: Value
     expected: Value
     seen: Mapping[str, Value]
@@ -302,42 +326,50 @@ class Line:
 
     @property
     def differs(self) -> list[str]:
-        """The systems that say something else."""
+        """The systems with another value."""
         return [system for system, value in self.seen.items() if not self._agrees(value)]
 
     def _agrees(self, value: Value) -> bool:
         return value == self.expected or (self.may_be_absent and value in (None, ()))
 
 
+class Agreement(Enum):
+    """Whether the systems agree with the ledger."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What the ledger says: every account, what may not have happened, and what can't be told."""
+    """The ledger's verdict: every account, what must not have happened, and what can't be known."""
 
     lines: tuple[Line, ...]
     wrong: tuple[str, ...]
     unknown: tuple[str, ...]
 
     @property
-    def answer(self) -> str:
-        """`yes`: every system tells what the ledger expects; `no`: one does not; `unknown`: it can't be told."""
+    def agreement(self) -> Agreement:
+        """`YES` if every system has the expected values, `NO` if one differs, `UNKNOWN` if that can't be known."""
         if self.wrong or any(line.differs for line in self.lines):
-            return "no"
-        return "unknown" if self.unknown else "yes"
+            return Agreement.NO
+        return Agreement.UNKNOWN if self.unknown else Agreement.YES
 
 
 def judge(history: History, seen: Mapping[Account, Mapping[str, Value]]) -> Verdict:
-    """Compare what must be with what is.
+    """Compare the expected books with the systems.
 
     Args:
-        history: what the scenario did.
-        seen: by account what each system says; an account that no system shows can't be tested on that target.
+        history: the operations of the scenario.
+        seen: the value in each system by account; an account that no system shows can't be tested on that target.
     """
     books, before = expected(history), expected(_until_the_first_request(history)).figures
     strange = sorted(seen.keys() - books.figures.keys())
     due = books.figures | {account: _nothing_of(seen[account]) for account in strange}
     lines = tuple(
         Line(
-            *account,
+            account,
             before.get(account),
             value,
             {system: _known_by(books, said) for system, said in seen.get(account, {}).items()},
@@ -349,7 +381,7 @@ def judge(history: History, seen: Mapping[Account, Mapping[str, Value]]) -> Verd
 
 
 def apart(expected: Value, seen: Value) -> tuple[list[Any], list[Any]]:
-    """Of two lists of rows, what the second lacks and what it has too many; empty for figures."""
+    """Return the rows that a system lacks and those that it has too many; nothing for figures."""
     if not isinstance(expected, tuple) or not isinstance(seen, tuple):
         return [], []
     due, found = Counter(expected), Counter(seen)
@@ -364,12 +396,12 @@ def _until_the_first_request(history: History) -> History:
 
 
 def _nothing_of(said: Mapping[str, Value]) -> Value:
-    """What must be of an account that nobody has: no rows, or no figure at all."""
+    """Return the expected value of an account that nobody has: no rows, or no figure."""
     return () if any(isinstance(value, tuple) for value in said.values()) else None
 
 
 def _known_by(books: Books, value: Value) -> Value:
-    """The same rows, those of a repeated request under the id of the first."""
+    """Return the rows with the id of the first request in place of that of a repeated one."""
     if not isinstance(value, tuple):
         return value
     return tuple(sorted(replace(row, request=books.same.get(row.request, row.request)) for row in value))

@@ -1,8 +1,8 @@
-"""The watch: beyond the people of a scenario nothing changed while it ran, and no service logged an error.
+"""The watch: while a scenario ran, nothing changed but for its own people, and no service logged an error.
 
-On a target that nobody else uses (`WATCH=exact`, as the sandbox says of itself) everything that the systems keep is
-compared before and after a scenario. While another run is on the same target this can't be told, and is said at the
-end. On any target there are bystanders, whose books are audited with those of each scenario.
+On a target that nobody else uses (`WATCH=exact`, as in the sandbox) all data of the systems is compared before and
+after a scenario. Beside another run on the same target that is impossible, and the run reports so at its end. On every
+target the bystanders are audited with each scenario.
 """
 
 from __future__ import annotations
@@ -24,33 +24,38 @@ from creditflow.core.redaction import redactor
 from creditflow.target.target import Target
 
 TITLE = "Nothing else happened"
-"""By which the report names the watch."""
+"""The name of the watch in the report."""
 
 _KEEPS = ("UNICORN_DB_URL", "REDIS_URL", "LAGO_DB_READ_URL", "PROVIDER_URL")
-"""The settings that name what keeps something; the watch is exact where all of them are named."""
+"""The settings of the systems that store data; an exact watch needs all of them."""
 
 _TRACE = "Traceback (most recent call last)"
 _ERROR = re.compile(rf"\b(?:ERROR|CRITICAL|FATAL|PANIC)\b|{re.escape(_TRACE)}")
 _OVERLAP_S = 1.0
-"""Seconds of Lago's news that are read twice, as what is dated earlier may be there later."""
+"""Seconds of Lago's changes that are read twice, because a row may appear after its date."""
 
 _SHOWN = 300
-"""Characters of a row or a line that a message shows."""
+"""The number of characters of a row or a line in a message."""
 
 _hands = ThreadPoolExecutor(5, thread_name_prefix="watch")
 
 
 class UnexpectedChangeError(AssertionError):
-    """Something changed, or was logged, that the scenario had no part in."""
+    """Something changed or was logged that does not belong to the scenario."""
 
     title = TITLE
 
 
 class Watch:
-    """What a target keeps and logs, looked at after every scenario.
+    """Compares the data and the logs of a target after every scenario.
 
     Args:
-        target: whose systems are watched.
+        target: the systems to watch.
+
+    Attributes:
+        exact: whether all data is compared.
+        unseen: the settings that an exact watch lacks.
+        beside_others: the number of scenarios during which another run was on the target.
     """
 
     def __init__(self, target: Target) -> None:
@@ -67,15 +72,19 @@ class Watch:
         self._others_until = 0.0
 
     def begin(self) -> None:
-        """Look at everything for the first time."""
+        """Read everything for the first time."""
         if self.exact:
             self._kept, self._alone = self._look(), self._nobody_else()
 
     def logs(self, people: Iterable[Person], green: bool) -> None:
-        """Require that since the last look no service logged an error, and none a provider key of these people.
+        """Require that no service has logged an error, or a provider key of these people, since the last look.
+
+        Args:
+            people: the people of the scenario.
+            green: whether the scenario is green; of a red one only a logged key is reported.
 
         Raises:
-            UnexpectedChangeError: with the line. Of a scenario that is red already, only a key is told.
+            UnexpectedChangeError: with the line.
         """
         keys = {key: person.alias for person in people for key in person.keys}
         new = self._logs.new_lines()
@@ -90,17 +99,17 @@ class Watch:
                 )
 
     def judged(self, events: Iterable[str]) -> None:
-        """Learn which events in Lago, by their transaction ids, the ledger has seen: Lago goes on keeping them."""
+        """Note the transaction ids of the events that the ledger has judged: Lago never removes them."""
         self._judged.update(events)
 
     def everything(self, people: Iterable[Person]) -> None:
-        """Require that, once its people are removed, a scenario has left every system as it was.
+        """Require that every system is as it was before a scenario, once its people are removed.
 
         Args:
-            people: those of the scenario, by whom an event is told that came after the ledger was compared.
+            people: the people of the scenario, to recognise an event that came after the audit.
 
         Raises:
-            UnexpectedChangeError: with what changed.
+            UnexpectedChangeError: with the changes.
         """
         if not self.exact:
             return
@@ -128,7 +137,7 @@ class Watch:
         )
 
     def said(self) -> str:
-        """What a reader has to know of how far the watch could see; empty when it saw everything."""
+        """Return a sentence about what the watch could not see; empty if it saw everything."""
         if not self.exact:
             why = f"{' and '.join(self.unseen)} not named" if self.unseen else "Others use this target"
             return f"{why}: of what is not the run's own, only its bystanders were watched."
@@ -138,10 +147,10 @@ class Watch:
         return ""
 
     def _nobody_else(self) -> bool:
-        """Whether no other run, and no sweep, is here or has been since the last look.
+        """Return whether no other run and no sweep is on the target, or was since the last look.
 
-        Of one that comes and goes between two looks the folder of the journals tells; what it had under way when it
-        was killed may come to its end a moment later.
+        The folder of the journals also shows those that came and went between two looks. Requests of a killed run may
+        end a moment later.
         """
         settings = self._target.settings
         visits, self._visits = self._visits, journal.last_visit(settings.journal_dir, settings.ops_center_url)
@@ -160,13 +169,13 @@ class Watch:
         return [f"Redis {key}: {value}" for key, value in self._target.counters.everything().items()]
 
     def _lago(self) -> list[str]:
-        """What changed in Lago since the last look and was not judged: nobody there is ever quite removed."""
+        """Return the changes in Lago since the last look that were not judged: Lago removes nobody completely."""
         before, self._looked = self._looked, time.monotonic()
         rows = self._target.lago_db.changes(self._looked - before + _OVERLAP_S, RUN)
         return [f"lago {row['source']}: {row['row']}" for row in rows if row["row"].split()[-1] not in self._judged]
 
     def _provider(self) -> list[str]:
-        """Calls that nobody of any run made, or that came when their asker was gone."""
+        """Return the calls of nobody in any run, and those of removed people of this run."""
         return [
             f"the provider's journal: {call.caller} {call.request} with {call.key_fingerprint}"
             for call in self._target.provider.all_calls()
@@ -175,13 +184,13 @@ class Watch:
 
 
 class Logs:
-    """Files to which the target's services write, read on from where they ended."""
+    """The log files of the target's services, each read from its last end."""
 
     def __init__(self, files: Iterable[Path]) -> None:
         self._read = {path: _end(path) for path in files}
 
     def new_lines(self) -> list[tuple[str, str]]:
-        """Every whole line since the last look, with the name of its service; of a new or emptied file all of them."""
+        """Return each complete line since the last look, or since a file is new or emptied, with its service's name."""
         found = []
         for path, (number, end) in self._read.items():
             try:
@@ -200,7 +209,7 @@ class Logs:
 
 
 def _end(path: Path) -> tuple[int, int]:
-    """The file's number and its size; of one that is not there yet, 0 and 0."""
+    """Return the inode number and the size of a file, or 0 and 0 if it does not exist yet."""
     try:
         now = path.stat()
     except FileNotFoundError:
@@ -209,7 +218,7 @@ def _end(path: Path) -> tuple[int, int]:
 
 
 def _raised(lines: Iterable[str]) -> str:
-    """What the stack trace raised with which these lines go on; empty where they don't."""
+    """Return the exception of the stack trace at the beginning of these lines; empty without one."""
     trace = iter(lines)
     if _TRACE in next(trace, "") or _TRACE in next(trace, ""):
         return next((f" ... {line}" for line in trace if line[:1].strip()), "")
@@ -217,7 +226,7 @@ def _raised(lines: Iterable[str]) -> str:
 
 
 def _passes(what: str) -> bool:
-    """Whether it may go: what Redis keeps expires, and can be lost (contract, "Redis"); of Lago only news are read."""
+    """Return whether this may disappear: keys in Redis expire (contract, "Redis"), and Lago's rows are read once."""
     return what.startswith(("Redis ", "lago "))
 
 

@@ -1,4 +1,4 @@
-"""What Lago must know of a person, through its API and in its tables (plan items I4, T7 to T9)."""
+"""What Lago records about a person, in its API and in its tables (plan items I4, T7 to T9)."""
 
 from __future__ import annotations
 
@@ -10,97 +10,73 @@ from creditflow.core.expect import Finding, agree, holds
 from creditflow.target.target import Target
 
 ACTIVE = 1
-"""Lago's integer for an active subscription."""
+"""Lago's number for an active subscription."""
 FINALIZED = 1
-"""Lago's integer for a finalized invoice."""
+"""Lago's number for a finalized invoice."""
 SUBSCRIPTION = 0
-"""Lago's integer for an invoice of a subscription."""
+"""Lago's number for an invoice of a subscription."""
 
 
 class Billing:
-    """Lago's side of the credit flow on one target."""
+    """The checks of what Lago records about people and requests.
+
+    Args:
+        target: the systems to read.
+    """
 
     def __init__(self, target: Target) -> None:
         self.target = target
 
     def customer(self, person: Person) -> None:
-        """Require that Lago knows a person as a customer by their Keycloak user id."""
+        """Require that Lago has a person as a customer under their Keycloak user id."""
         found = self.target.lago.customer(person.id) or {}
-        agree(
-            [
-                Finding(
-                    f"Lago's customer for {person.alias} has the external id {{}}",
-                    found.get("external_id"),
-                    person.id,
-                )
-            ],
-        )
+        what = f"Lago's customer for {person.alias} has the external id"
+        agree([Finding(what, found.get("external_id"), person.id)])
 
     def subscription(self, person: Person, plan: str) -> None:
         """Require an active subscription of a plan, and only one."""
         found = self.target.lago.subscription(person.subscription) or {}
         agree(
             [
-                Finding(f"the subscription of {person.alias} is {{}}", found.get("status"), "active"),
-                Finding(f"the plan of {person.alias} in Lago is {{}}", found.get("plan_code"), plan),
-                Finding("the subscription's customer is {}", found.get("external_customer_id"), person.id),
+                Finding(f"the subscription of {person.alias} is", found.get("status"), "active"),
+                Finding(f"the plan of {person.alias} in Lago is", found.get("plan_code"), plan),
+                Finding("the subscription's customer is", found.get("external_customer_id"), person.id),
             ],
         )
 
     def customer_rows(self, person: Person) -> None:
         """Require one row of `customers` and one active row of `subscriptions` of the person's plan (T7, T8)."""
-        subscriptions = self.target.lago_db.subscriptions(person.id)
+        customers, rows = self.target.lago_db.customers(person.id), self.target.lago_db.subscriptions(person.id)
+        statuses, plans = [row["status"] for row in rows], [row["plan_code"] for row in rows]
         agree(
             [
-                Finding(
-                    f"{{}} customers of {person.alias} are in lago",
-                    len(self.target.lago_db.customers(person.id)),
-                    1,
-                ),
-                Finding(
-                    "the subscriptions in lago have the status {}",
-                    [s["status"] for s in subscriptions],
-                    [ACTIVE],
-                ),
-                Finding(
-                    "the subscriptions in lago are of the plan {}",
-                    [s["plan_code"] for s in subscriptions],
-                    [person.plan],
-                ),
+                Finding(f"{person.alias} has", len(customers), 1, "rows", "lago (customers)"),
+                Finding("the subscriptions in lago have the status", statuses, [ACTIVE]),
+                Finding("the subscriptions in lago are of the plan", plans, [person.plan]),
             ],
         )
 
     def invoice(self, person: Person) -> None:
-        """Require one finalized invoice through the API."""
+        """Require one finalized invoice in Lago's API."""
         invoices = self.target.lago.invoices(person.id)
+        statuses, types = [i.get("status") for i in invoices], [i.get("invoice_type") for i in invoices]
         agree(
             [
-                Finding(
-                    f"Lago's invoices for {person.alias} are {{}}",
-                    [i.get("status") for i in invoices],
-                    ["finalized"],
-                ),
-                Finding("they are of the type {}", [i.get("invoice_type") for i in invoices], ["subscription"]),
+                Finding(f"Lago's invoices for {person.alias} are", statuses, ["finalized"]),
+                Finding("they are of the type", types, ["subscription"]),
             ],
         )
 
     def invoice_rows(self, person: Person) -> None:
-        """Require one finalized row of `invoices`, over the same amount as the API says (T9)."""
+        """Require one finalized row of `invoices`, over the same amount as in the API (T9)."""
         rows = self.target.lago_db.invoices(person.id)
-        told = [i.get("total_amount_cents") for i in self.target.lago.invoices(person.id)]
+        in_the_api = [i.get("total_amount_cents") for i in self.target.lago.invoices(person.id)]
+        who = f"the invoices of {person.alias} in lago"
         agree(
             [
-                Finding(
-                    f"the invoices of {person.alias} in lago have the status {{}}",
-                    [r["status"] for r in rows],
-                    [FINALIZED],
-                ),
-                Finding("they are of the type {}", [r["invoice_type"] for r in rows], [SUBSCRIPTION]),
-                Finding(
-                    f"the invoices of {person.alias} in lago are over {{}} cents",
-                    [r["total_amount_cents"] for r in rows],
-                    told,
-                ),
+                Finding(f"{who} have the status", [row["status"] for row in rows], [FINALIZED]),
+                Finding("they are of the type", [row["invoice_type"] for row in rows], [SUBSCRIPTION]),
+                Finding(f"{who} are over", [row["total_amount_cents"] for row in rows], in_the_api, "cents"),
             ],
         )
 
@@ -110,24 +86,24 @@ class Billing:
         wanted = answer.person.subscription
         agree(
             [
-                Finding("Lago has the event {}", found.get("transaction_id"), answer.request_id),
-                Finding("the event is for the subscription {}", found.get("external_subscription_id"), wanted),
+                Finding("Lago has the event", found.get("transaction_id"), answer.request_id),
+                Finding("the event is for the subscription", found.get("external_subscription_id"), wanted),
             ],
             lambda: diagnosis.of_person(self.target, answer.person),
         )
 
     def billed(self, person: Person, calls: int) -> None:
-        """Require the calls for which a person is billed in the running period: what Lago counted of their events."""
-        units = self.target.lago.billed_calls(person.id, person.subscription)
+        """Require the calls that Lago counted for a person in the running period."""
+        units = [_count(unit) for unit in self.target.lago.billed_calls(person.id, person.subscription)]
         agree(
-            [Finding(f"Lago bills {person.alias} for {{}} calls this month", [_count(u) for u in units], [calls])],
+            [Finding(f"Lago bills {person.alias} for", units, [calls], "calls this month")],
             lambda: diagnosis.of_person(self.target, person),
         )
 
     def no_event(self, answer: Answer, seconds: float) -> None:
-        """Require that no event of a request arrives while it is watched for some seconds."""
+        """Require that no event of a request arrives within some seconds."""
         request = answer.request_id
-        holds(bool(request), "the answer carries no X-Request-Id by which Lago could be asked for an event")
+        holds(bool(request), "the answer has no X-Request-Id, so that Lago can't be asked for its event")
         polling.never(
             lambda: self.target.lago.event(request) is not None,
             seconds,
@@ -137,13 +113,13 @@ class Billing:
     def refuses_repetition(self, answer: Answer) -> None:
         """Require that Lago refuses a second event of the same request, so that nothing is billed twice."""
         found = self.target.lago.event(answer.request_id) or {}
-        holds(bool(found), f"Lago has no event of the request {answer.request_id[:4]} that could be repeated")
+        holds(bool(found), f"Lago has no event of the request {answer.request_id[:4]} to repeat")
         status = self.target.lago.repeat_event(answer.person.subscription, answer.request_id, str(found["code"]))
-        agree([Finding("Lago answered the repeated event with {}", status, 422)])
+        agree([Finding("Lago answered the repeated event with", status, 422)])
 
 
 def _count(units: str) -> int | str:
-    """Lago's units ("9.0") as a whole number; as they are where they are none."""
+    """Return Lago's units ("9.0") as a whole number, or unchanged if they are none."""
     try:
         number = float(units)
     except ValueError:

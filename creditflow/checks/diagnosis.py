@@ -1,4 +1,4 @@
-"""What the systems recorded about somebody, the second half of a failure, with the hints of the plan's Appendix C."""
+"""The diagnosis of a failure: what the systems recorded, with the hints of the plan's Appendix C."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from creditflow.target.target import Target
 
 
 def of_person(target: Target, person: Person) -> str:
-    """What unicorn_db, the provider and the answers say of one person, as sentences joined by semicolons."""
+    """Return what unicorn_db, the provider and the answers recorded about a person, joined by semicolons."""
     return _joined(
         lambda: _charges(target, person),
         lambda: _calls(target, person),
@@ -24,7 +24,7 @@ def of_person(target: Target, person: Person) -> str:
 
 
 def of_organization(target: Target, organization: Organization) -> str:
-    """What unicorn_db says of an organisation, then of each of its people who asked something."""
+    """Return what unicorn_db recorded about an organisation, then about each member who sent a request."""
     askers = [p for p in (organization.admin, *organization.members) if p.answers]
     return _joined(
         lambda: _organization_rows(target, organization),
@@ -34,7 +34,7 @@ def of_organization(target: Target, organization: Organization) -> str:
 
 
 def why_not_deducted(target: Target, person: Person) -> str:
-    """H2: requests of theirs reached the provider on the platform's key and nothing was charged."""
+    """Return the hint H2 if the provider answered a person on the platform's key and nothing was charged."""
     paid = [c for c in target.provider.calls(person.name) if c.outcome == "answered" and not _own(person, c)]
     charges = [m for m in target.unicorn.movements(user_id=person.id) if m["amount"] < 0]
     if paid and not charges:
@@ -46,7 +46,7 @@ def why_not_deducted(target: Target, person: Person) -> str:
 
 
 def why_no_organization_credits(target: Target, organization: Organization) -> str:
-    """H3: the organisation has no credits because nothing was purchased for it."""
+    """Return the hint H3 if nothing was purchased for an organisation."""
     bought = [m for m in target.unicorn.movements(org_id=organization.id) if m["transaction_type"] == "purchase"]
     if bought:
         return ""
@@ -54,7 +54,7 @@ def why_no_organization_credits(target: Target, organization: Organization) -> s
 
 
 def why_no_key(target: Target, person: Person) -> str:
-    """H4: whether a provider key is stored for the person's user id."""
+    """Return the hint H4: whether a provider key is stored for a person's user id."""
     stored = [row["provider"] for row in target.unicorn.keys(person.id)]
     if stored:
         return f"a key of {' and '.join(stored)} is stored for user id {person.id} (user_byok_keys)"
@@ -62,7 +62,7 @@ def why_no_key(target: Target, person: Person) -> str:
 
 
 def why_unauthorized(target: Target, username: str) -> str:
-    """H1: whether Keycloak answers and whether the user exists."""
+    """Return the hint H1: whether Keycloak answers and whether the user exists."""
     keycloak = target.keycloak
     if not keycloak.answers():
         return f"Keycloak does not answer at {keycloak.url}: start it, or correct KEYCLOAK_URL"
@@ -72,19 +72,19 @@ def why_unauthorized(target: Target, username: str) -> str:
 
 
 def own_fingerprints(person: Person) -> set[str]:
-    """The fingerprints of every provider key that a person ever stored."""
+    """Return the fingerprints of all provider keys that a person stored."""
     return {fingerprint(key) for key in person.keys}
 
 
 def _charges(target: Target, person: Person) -> str:
     rows = [m for m in target.unicorn.movements(user_id=person.id) if m["transaction_type"] == "usage"]
     grouped = Counter((str(m.get("request_id") or "unknown"), m["amount"], bool(m["org_id"])) for m in rows)
-    said = []
+    charges = []
     for (request, amount, organization), count in list(grouped.items())[-3:]:
-        purse = ", paid by an organisation" if organization else ""
-        said.append(f"{counted(count, 'charge')} of {-amount:,} for request {request[:4]}{purse}")
+        payer = ", paid by an organisation" if organization else ""
+        charges.append(f"{counted(count, 'charge')} of {-amount:,} for request {request[:4]}{payer}")
     more = f" (the last 3 of {counted(len(rows), 'charge')})" if len(grouped) > 3 else ""
-    return f"unicorn_db has {' and '.join(said) if said else 'no charge'} (credit_transactions){more}"
+    return f"unicorn_db has {' and '.join(charges) or 'no charge'} (credit_transactions){more}"
 
 
 def _calls(target: Target, person: Person) -> str:
@@ -105,10 +105,11 @@ def _last_answer(person: Person) -> str:
     if not person.answers:
         return f"{person.alias} asked nothing"
     last = person.answers[-1]
+    request = f"their last request ({last.request_id[:4]})"
     if last.reply.status == 200:
-        return f"their last request ({last.request_id[:4]}) was answered"
-    said = f": {last.detail.rstrip('.')}" if last.detail else ""
-    return f"their last request ({last.request_id[:4]}) was refused with {last.reply.status} {last.code}{said}".strip()
+        return f"{request} was answered"
+    detail = f": {last.detail.rstrip('.')}" if last.detail else ""
+    return f"{request} was refused with {last.reply.status} {last.code}{detail}".strip()
 
 
 def _organization_rows(target: Target, organization: Organization) -> str:
@@ -126,12 +127,13 @@ def _own(person: Person, call: ProviderCall) -> bool:
 
 
 def _joined(*parts: Callable[[], str]) -> str:
-    said = []
+    """Join the sentences of these parts; leave out what is not testable, and name a service that is away."""
+    sentences = []
     for part in parts:
         try:
-            said.append(part())
+            sentences.append(part())
         except NotTestableError:
             continue
         except ServiceUnavailableError as away:
-            said.append(str(away).rstrip("."))
-    return "; ".join(s for s in said if s)
+            sentences.append(str(away).rstrip("."))
+    return "; ".join(filter(None, sentences))

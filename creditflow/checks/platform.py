@@ -28,7 +28,7 @@ def services(target: Target) -> Services:
 
 def require_up(found: Services, service: str) -> None:
     """Require that a service is up."""
-    agree([Finding(f"{service} is {{}}", found[service].state, "up")], lambda: found[service].message)
+    agree([Finding(f"{service} is", found[service].state, "up")], lambda: found[service].message)
 
 
 def require_status(reply: Reply) -> None:
@@ -37,8 +37,8 @@ def require_status(reply: Reply) -> None:
     down = sorted(name for name, state in reported.items() if state != "up")
     agree(
         [
-            Finding("Ops-Center reports {} as not up", down, []),
-            Finding("Ops-Center's status answer is {}", reply.status, 200),
+            Finding("Ops-Center reports", down, [], "as not up"),
+            Finding("Ops-Center's status answer is", reply.status, 200),
         ],
         lambda: f"the answer reads {reply.text[:300]}",
     )
@@ -59,14 +59,14 @@ def require_offer(reply: Reply, prices: Mapping[str, int]) -> None:
     data = reply.body.get("data", [])
     agree(
         [
-            Finding("Ops-Center answers with status {}", reply.status, 200),
-            Finding("the answer is a {}", reply.body.get("object"), "list"),
+            Finding("Ops-Center answers with status", reply.status, 200),
+            Finding("the answer is a", reply.body.get("object"), "list"),
             Finding(
-                "the models on offer cost {}",
+                "the models on offer cost",
                 {m.get("id"): m.get("credits_per_100_tokens") for m in data},
                 {MODELS[model]: credits for model, credits in prices.items()},
             ),
-            Finding("each of them is called a {}", {m.get("object") for m in data}, {"model"}),
+            Finding("each of them is called a", {m.get("object") for m in data}, {"model"}),
         ],
     )
 
@@ -84,10 +84,10 @@ def scenarios(tags: str = "") -> Scenarios:
 
 def require_every_feature(selected: Scenarios) -> None:
     """Require that the selected scenarios come from every feature of the suite."""
-    agree([Finding("it would run {}", sorted({place.feature for place in selected}), selection.features())])
+    agree([Finding("it would run", sorted({place.feature for place in selected}), selection.features())])
 
 
 def require_folder(selected: Scenarios, folder: str, tag: str) -> None:
     """Require that every scenario that a tag selects stands in one folder."""
     folders = sorted({place.folder for place in selected})
-    agree([Finding("it would run scenarios of {}", folders, [folder])], lambda: f"the tag was {tag}")
+    agree([Finding("it would run scenarios of", folders, [folder])], lambda: f"the tag was {tag}")

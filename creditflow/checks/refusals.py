@@ -1,4 +1,4 @@
-"""Refusals: what a refused user gets, and whether it tells them what to do.
+"""Refusals: what a refused user gets, and whether it explains what to do.
 
 The codes are the contract's; the form is a problem document (RFC 9457); the conventions of rate limits are those of
 RFC 6585 and RFC 9110.
@@ -66,12 +66,18 @@ PHRASES = {
     505: "HTTP Version Not Supported",
     511: "Network Authentication Required",
 }
-"""What RFC 9110, section 15, and RFC 6585 call a refusal; the standard library's phrases differ between Pythons."""
+"""The phrases of RFC 9110, section 15, and RFC 6585; those of the standard library differ between Pythons."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """How a feature names a refusal: the status, and the contract's code in words or the status's own phrase."""
+    """A refusal as a feature names it: the status, with the contract's code in words or the phrase of the status.
+
+    Attributes:
+        status: the HTTP status.
+        words: the code in words, or the phrase.
+        is_code: whether the words are a code.
+    """
 
     status: int
     words: str = ""
@@ -79,10 +85,10 @@ class Refusal:
 
     @staticmethod
     def of(text: str) -> Refusal:
-        """Read `402 "insufficient credits"`, `403 Forbidden` or `409`.
+        """Return the refusal that a text names: `402 "insufficient credits"`, `403 Forbidden` or `409`.
 
         Raises:
-            ValueError: a phrase that is not the status's own.
+            ValueError: the phrase is not that of the status.
         """
         status, _, words = text.partition(" ")
         code = words.startswith('"')
@@ -93,36 +99,41 @@ class Refusal:
 
     @property
     def code(self) -> str:
-        """The contract's code, empty where the feature names none."""
+        """The contract's code; empty if the feature names none."""
         return self.words.replace(" ", "_") if self.is_code else ""
+
+    def fits(self, reply: Reply) -> bool:
+        """Return whether a reply has this status, and this code if the feature names one."""
+        return reply.status == self.status and self.code in ("", reply.body.get("code"))
 
 
 def refused(reply: Reply, wanted: Refusal, who: str, recorded: Callable[[], str]) -> None:
-    """Require a reply to be this refusal: a problem document that repeats its status, with an id to ask support by."""
-    findings = [Finding(f"{who} got the status {{}}", reply.status, wanted.status)]
+    """Require a reply to be this refusal: a problem document that repeats its status, with a request id for support."""
+    findings = [Finding(f"{who} got the status", reply.status, wanted.status)]
     if reply.status == wanted.status:
         if wanted.code:
-            findings.append(Finding(f"{who} got the code {{}}", reply.body.get("code"), wanted.code))
-        findings.append(Finding("the problem's own status is {}", reply.body.get("status"), wanted.status))
-        findings.append(Finding("the refusal's media type is {}", _media_type(reply), "application/problem+json"))
-        findings.append(Finding("the refusal carries a request id: {}", bool(reply.headers.get("X-Request-Id")), True))
+            findings.append(Finding(f"{who} got the code", reply.body.get("code"), wanted.code))
+        findings.append(Finding("the problem's own status is", reply.body.get("status"), wanted.status))
+        findings.append(Finding("the refusal's media type is", _media_type(reply), "application/problem+json"))
+        request = reply.headers.get("X-Request-Id") or None
+        findings.append(Finding("the refusal's X-Request-Id is", request, request or "an id"))
     agree(findings, lambda: f"the answer reads: {reply.text[:300] or 'nothing'}; {recorded()}")
 
 
 def clear(reply: Reply) -> None:
-    """Require a refusal that a person can act on: a title, a sentence, and nothing of the inside (A11)."""
+    """Require a refusal that a person can act on: a title, a sentence, and no internals (A11)."""
     detail, title = str(reply.body.get("detail", "")), str(reply.body.get("title", ""))
     holds(bool(title), f"the refusal has no title: {reply.text[:300]}")
     holds(
         len(detail.split()) >= 5,
-        f"the refusal says only '{detail}', which is no sentence that tells what to do",
+        f"the refusal says only '{detail}', which is no sentence about what to do",
     )
     found = _INTERNALS.search("\n".join([reply.text, *map(str, reply.body.values())]))
     holds(found is None, f"the refusal gives internals away: '{found.group(0)[:40] if found else ''}'")
 
 
 def says(reply: Reply, topic: str) -> None:
-    """Require that the sentence the user reads speaks of a topic."""
+    """Require that the sentence for the user is about a topic."""
     pattern, meaning = _TOPICS[topic]
     detail = str(reply.body.get("detail", ""))
     holds(
@@ -132,7 +143,12 @@ def says(reply: Reply, topic: str) -> None:
 
 
 def offers_upgrade(reply: Reply, mentions: str = "") -> None:
-    """Require an upgrade link and a sentence that speaks of it (C1.S4); for an organisation the link is its own."""
+    """Require an upgrade link and a sentence about it (C1.S4).
+
+    Args:
+        reply: the refusal.
+        mentions: what the link has to contain, such as the id of the organisation that pays.
+    """
     link = str(reply.body.get("upgrade_url", ""))
     holds(link.startswith("http"), f"the refusal carries no upgrade link: {reply.text[:300]}")
     holds(mentions in link, "the upgrade link is not the organisation's own")
@@ -140,23 +156,23 @@ def offers_upgrade(reply: Reply, mentions: str = "") -> None:
 
 
 def names_reset_date(reply: Reply) -> None:
-    """Require that the sentence names the day on which the quota starts anew (C2.S5)."""
+    """Require that the sentence names the first day of the next quota (C2.S5)."""
     day = period.reset().date().isoformat()
     detail = str(reply.body.get("detail", ""))
     holds(day in detail, f"the message does not name the reset date {day}: it reads '{detail}'")
 
 
 def rate_limit(reply: Reply, remaining: int, limit: int) -> None:
-    """Require the rate-limit headers: limit, remaining, and as reset the first second of the next period.
+    """Require the rate-limit headers: limit, remaining, and the first second of the next period as the reset.
 
-    A 429 also says how long to wait, in agreement with the reset (contract, "The LLM request"; RFC 6585 section 4).
+    A 429 also has a Retry-After that agrees with the reset (contract, "The LLM request"; RFC 6585 section 4).
     """
     reset = round(period.reset().timestamp())
     agree(
         [
-            Finding("X-RateLimit-Limit is {}", _whole(reply, "X-RateLimit-Limit"), limit),
-            Finding("X-RateLimit-Remaining is {}", _whole(reply, "X-RateLimit-Remaining"), remaining),
-            Finding("X-RateLimit-Reset is {} (epoch seconds)", _whole(reply, "X-RateLimit-Reset"), reset),
+            Finding("X-RateLimit-Limit is", _whole(reply, "X-RateLimit-Limit"), limit),
+            Finding("X-RateLimit-Remaining is", _whole(reply, "X-RateLimit-Remaining"), remaining),
+            Finding("X-RateLimit-Reset is", _whole(reply, "X-RateLimit-Reset"), reset, "(epoch seconds)"),
         ],
         lambda: f"the answer's status was {reply.status}",
     )

@@ -1,4 +1,4 @@
-"""The shape of answers: which fields, and of what kind, as the features' tables state them."""
+"""The shape of answers: the fields and their types, as the features' tables state them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def holds_fields(reply: Reply, stated: Mapping[str, str], cast: Cast, exactly: b
     Args:
         reply: a success; its time stamps are ISO 8601 in UTC and its figures whole numbers.
         stated: field to value, in the feature's words ("10,000", "yes", "their id", "a UUID", ...).
-        cast: who is meant by "their" and "the member's".
-        exactly: whether no further field may be there.
+        cast: the people that "their" and "the member's" mean.
+        exactly: whether the answer may have no other field.
     """
     holds(reply.status in (200, 201), f"Ops-Center answered {reply.status}: {reply.text[:300]}")
     holds(
@@ -37,16 +37,15 @@ def holds_fields(reply: Reply, stated: Mapping[str, str], cast: Cast, exactly: b
     findings = []
     for name, value in stated.items():
         meaning, check = _meaning(value, cast)
-        findings.append(
-            Finding(f"the field {name} is {{}}", meaning if check(body.get(name)) else body.get(name), meaning)
-        )
+        found = body.get(name)
+        findings.append(Finding(f"the field {name} is", meaning if check(found) else found, meaning))
     if exactly:
-        findings.append(Finding("the answer has the fields {}", sorted(body), sorted(stated)))
+        findings.append(Finding("the answer has the fields", sorted(body), sorted(stated)))
     agree(findings, lambda: f"the answer reads {reply.text[:300]}")
 
 
 def _meaning(value: str, cast: Cast) -> tuple[Any, Callable[[Any], bool]]:
-    """What a feature's value means: how it is written for the reader, and whether a found one is it."""
+    """Return how a value of a feature is written for the reader, and the check of a found value."""
     exact: Any
     if value == "a UUID":
         return value, lambda found: isinstance(found, str) and _UUID.fullmatch(found) is not None
@@ -77,23 +76,31 @@ def _meaning(value: str, cast: Cast) -> tuple[Any, Callable[[Any], bool]]:
 
 
 def part_of(page: Reply, whole: Sequence[dict[str, Any]], first: int, last: int, who: str) -> None:
-    """Require that a page of a person's history is made of these entries of the whole, counted from 1, in its order."""
+    """Require that a page of a person's history has these entries of the whole history, in the same order.
+
+    Args:
+        page: the reply with the page.
+        whole: all entries of the history.
+        first: the number of the first entry, from 1.
+        last: the number of the last entry.
+        who: the person's alias.
+    """
     found = [item.get("request_id") for item in objects(page.body.get("items"))]
     ids = [item.get("request_id") for item in whole]
     places = [ids.index(request) + 1 if request in ids else None for request in found]
     agree(
-        [Finding(f"the page shows the entries {{}} of the history of {who}", places, [*range(first, last + 1)])],
+        [Finding("the page shows the entries", places, [*range(first, last + 1)], f"of the history of {who}")],
         lambda: f"the page reads {page.text[:300]}",
     )
 
 
 def is_time(found: Any) -> bool:
-    """Whether a value is a moment in ISO 8601."""
+    """Return whether a value is a time in ISO 8601."""
     return _is_at(found, None)
 
 
 def is_recent(found: Any) -> bool:
-    """Whether a value is a moment in ISO 8601 of the last minutes: a scenario is shorter, clocks differ by less."""
+    """Return whether a value is a time in ISO 8601 within the last 15 minutes, which no scenario exceeds."""
     return is_time(found) and abs(_moment(found) - period.now()) < _RECENT
 
 
@@ -111,7 +118,7 @@ def _moment(found: Any) -> datetime:
 
 
 def every_endpoint(ops_center: OpsCenter, token: str | None) -> dict[str, Reply]:
-    """Every endpoint of the plan that needs a token, asked with this one; by what it is for."""
+    """Send a request with this token to every endpoint that needs one; return the replies by purpose."""
     nobody = "00000000-0000-4000-8000-000000000000"
     return {
         "the balance": ops_center.balance(token),
@@ -138,12 +145,12 @@ def all_turned_away(replies: Mapping[str, Reply], how: str) -> None:
     """Require 401 with a challenge for a bearer token from every endpoint (RFC 6750 section 3).
 
     Args:
-        replies: what every endpoint answered, by what it is for.
-        how: how they were asked, such as "with an expired token".
+        replies: the replies by purpose.
+        how: the kind of request, such as "with an expired token".
     """
     findings = []
     for what, reply in replies.items():
         challenge = reply.headers.get("WWW-Authenticate", "none").split(" ")[0]
-        findings.append(Finding(f"{what}, asked {how}, is answered with {{}}", reply.status, 401))
-        findings.append(Finding(f"{what}, asked {how}, demands {{}}", challenge, "Bearer"))
+        findings.append(Finding(f"{what}, asked {how}, is answered with", reply.status, 401))
+        findings.append(Finding(f"{what}, asked {how}, demands", challenge, "Bearer"))
     agree(findings)

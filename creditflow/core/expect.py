@@ -1,10 +1,10 @@
-"""Expectations: values are compared exactly, and a mismatch is one sentence with what the systems recorded.
+"""Expectations: compare found and expected exactly, and report a mismatch as a sentence.
 
-A failure names the person and the system, then what was expected, then what the systems recorded. Figures have
-thousands separators (9,991).
+A failure names the person and the system first, then what was found and expected, then what the systems recorded.
+Figures are written as people write them (9,991).
 
-Every check of the suite is made here and counted (:data:`checks`). A step that states an outcome and makes no check is
-an error.
+Every check of the suite is counted (:data:`checks`), so that the runner notices a step that claims an outcome and
+compares nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from creditflow.core.errors import NothingCheckedError, NotTestableError
 
 
 class Checks:
-    """Counts the checks of all threads, passed and failed."""
+    """Counts the checks of every thread, green or red."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,7 +28,7 @@ class Checks:
 
     @property
     def made(self) -> int:
-        """The number of checks so far."""
+        """The number of checks made so far."""
         return self._made
 
     def made_one(self) -> None:
@@ -38,7 +38,7 @@ class Checks:
 
 
 checks = Checks()
-"""The checks of this process; the runner requires at least one of a step that states an outcome."""
+"""The checks of this process. The runner requires one from every step that claims an outcome."""
 
 
 @dataclass(frozen=True)
@@ -46,30 +46,35 @@ class Finding:
     """One figure or fact that was looked up.
 
     Attributes:
-        says: the sentence with `{}` where the found value goes, such as "the individual has {} credits in the API".
-        found: what the target says.
-        expected: what the feature says.
+        what: what was looked up, as the beginning of a sentence, such as "the individual has".
+        found: the value in the target.
+        expected: the value in the feature.
+        unit: what the value counts, such as "credits"; empty for a fact.
+        system: where it was looked up, such as "the API" or "unicorn_db (user_credits)".
     """
 
-    says: str
+    what: str
     found: Any
     expected: Any
+    unit: str = ""
+    system: str = ""
 
     @property
     def agrees(self) -> bool:
-        """Whether it is exactly what was expected; a truth is no number here."""
+        """Whether found and expected are equal and of the same type."""
         return _same(self.found, self.expected)
 
     def sentence(self) -> str:
-        """Found and expected, for a reader."""
-        found, expected = written(self.found), written(self.expected)
+        """Return what was found and expected: "the individual has 9,982 credits in the API, expected 9,991"."""
+        found, expected = written(self.found) or "empty", written(self.expected)
         if found == expected or (isinstance(self.found, str) and isinstance(self.expected, int)):
-            found = f"'{found}' (of the kind {type(self.found).__name__})"
-        return f"{self.says.format(found)}, expected {expected}"
+            found = f"'{found}' (of the type {type(self.found).__name__})"
+        where = f"in {self.system}" if self.system else ""
+        return f"{' '.join(filter(None, (self.what, found, self.unit, where)))}, expected {expected}"
 
 
 def _same(found: Any, expected: Any) -> bool:
-    """Return whether two values have the same type and value, and so do their parts: 9.0 is not 9."""
+    """Return whether two values, and each of their parts, are equal and of the same type: 9.0 is not 9."""
     if type(found) is not type(expected) or found != expected:
         return False
     return not isinstance(found, list | tuple) or all(map(_same, found, expected))
@@ -79,27 +84,27 @@ def agree(findings: Iterable[Finding], recorded: Callable[[], str] = lambda: "")
     """Require every finding to be as expected.
 
     Args:
-        findings: usually the same figure in several systems.
-        recorded: returns what the systems recorded about it; called only for a mismatch.
+        findings: what was looked up, usually the same figure in several systems.
+        recorded: returns what the systems recorded about it; called only when something disagrees.
 
     Raises:
-        AssertionError: with every finding that differs, then what was recorded.
+        AssertionError: with every finding that disagrees, then what was recorded.
         NothingCheckedError: there is no finding.
     """
-    looked_up = list(findings)
-    if not looked_up:
+    found = list(findings)
+    if not found:
         raise NothingCheckedError(
-            "Nothing was checked: there is nothing to compare; check that the feature's table has rows and that the "
-            "target returned any data."
+            "Nothing was checked: there is nothing to compare; see whether the feature's table has rows and whether "
+            "the target gave anything to look at."
         )
     checks.made_one()
-    wrong = [finding.sentence() for finding in looked_up if not finding.agrees]
+    wrong = [finding.sentence() for finding in found if not finding.agrees]
     if wrong:
         raise AssertionError("; ".join([*wrong, recorded()]).rstrip("; ") + ".")
 
 
 def holds(condition: bool, sentence: str, recorded: Callable[[], str] = lambda: "") -> None:
-    """Require a condition; the sentence says what is wrong if it is false."""
+    """Require a condition; the sentence says what is wrong without it."""
     checks.made_one()
     if not condition:
         raise AssertionError("; ".join(part for part in (sentence.rstrip("."), recorded()) if part) + ".")
@@ -107,7 +112,7 @@ def holds(condition: bool, sentence: str, recorded: Callable[[], str] = lambda: 
 
 @contextmanager
 def about(who: str, recorded: Callable[[], str]) -> Iterator[None]:
-    """Add to each failed check of this block the person it is about, and what the systems recorded about them."""
+    """Add to a red check whom it is about, and what the systems recorded about them."""
     try:
         yield
     except NotTestableError:
@@ -117,7 +122,7 @@ def about(who: str, recorded: Callable[[], str]) -> Iterator[None]:
 
 
 def verdict(check: Callable[[], None]) -> str | None:
-    """Return the message of a check that fails, or None if it passes."""
+    """Return the message of a red check, or None if it is green."""
     try:
         check()
     except AssertionError as red:
@@ -126,7 +131,7 @@ def verdict(check: Callable[[], None]) -> str | None:
 
 
 def written(value: Any) -> str:
-    """Return a value as people write it: 9,991; none; yes; lists and tables as words."""
+    """Return a value as people write it: 9,991; none; yes; a list or a table as words."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -141,7 +146,7 @@ def written(value: Any) -> str:
 
 
 def _listed(parts: list[str]) -> str:
-    """Join parts in their order and count repeated ones: "9, 48 and 10 times 100"."""
+    """Join parts in their order, repeated ones as a number: "9, 48 and 10 times 100"."""
     runs = [(part, len(list(same))) for part, same in groupby(parts)]
     words = [part if number == 1 else f"{number:,} times {part}" for part, number in runs]
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part) or "none"
@@ -153,5 +158,5 @@ def counted(number: int, noun: str) -> str:
 
 
 def times(number: int) -> str:
-    """Return how often something happened: never, once, twice, 3 times."""
+    """Return how often: never, once, twice, 3 times."""
     return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number:,} times")

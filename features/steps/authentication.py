@@ -35,7 +35,7 @@ def signs_in_wrongly(context: CreditContext, who: str) -> None:
 
 @then("Keycloak refuses the sign-in")
 def sign_in_refused(context: CreditContext) -> None:
-    agree([Finding("Keycloak's error is {}", context.memory.sign_in_error, "invalid_grant")])
+    agree([Finding("Keycloak's error is", context.memory.sign_in_error, "invalid_grant")])
 
 
 @then("the hint says that Keycloak answers but has no such user")
@@ -54,7 +54,7 @@ def hint_user_exists(context: CreditContext) -> None:
 def keycloak_knows(context: CreditContext, who: str) -> None:
     person = context.cast.subject(who)
     found = context.target.keycloak.find_user(person.name)
-    agree([Finding(f"Keycloak knows {person.alias} by the id {{}}", found, person.id)])
+    agree([Finding(f"Keycloak knows {person.alias} by the id", found, person.id)])
 
 
 def _try_to_sign_in(context: CreditContext, username: str, password: str) -> None:

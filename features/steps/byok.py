@@ -25,7 +25,7 @@ def stores_unknown_key(context: CreditContext, who: str) -> None:
 @given("{who} has/have stored nothing")
 def stores_nothing(context: CreditContext, who: str) -> None:
     rows = context.target.unicorn.keys(context.cast.subject(who).id)
-    agree([Finding("{} keys are stored already", len(rows), 0)])
+    agree([Finding("they have", len(rows), 0, "stored keys", "unicorn_db (user_byok_keys)")])
 
 
 @when("{who} tries/try to store {text} as their OpenRouter key")
@@ -45,7 +45,7 @@ def store_the_same(context: CreditContext, who: str, other: str) -> None:
 @when("{who} remove(s) their OpenRouter key")
 def removes_key(context: CreditContext, who: str) -> None:
     reply = context.target.ops_center.remove_key(context.cast.subject(who).token, "openrouter")
-    agree([Finding("the removal got the status {}", reply.status, 204)], lambda: reply.text[:300])
+    agree([Finding("the removal got the status", reply.status, 204)], lambda: reply.text[:300])
 
 
 @when("the suite looks up why their key is not detected")
@@ -63,7 +63,7 @@ def hint_says(context: CreditContext, stored: str) -> None:
 @then("the key is shown by its last four characters only")
 def key_preview(context: CreditContext) -> None:
     key = context.cast.subject("they").keys[-1]
-    agree([Finding("the preview shows {}", _tail(context.memory.reply.body.get("key_preview")), key[-4:])])
+    agree([Finding("the preview shows", _tail(context.memory.reply.body.get("key_preview")), key[-4:])])
     holds(
         not key_exposure.shown(context.memory.reply.text, key),
         "the answer shows more of the key than its last four characters",
@@ -99,7 +99,7 @@ def latest_key_paid(context: CreditContext) -> None:
 def encrypted_key_stored(context: CreditContext, who: str) -> None:
     person = context.cast.subject(who)
     rows = context.target.unicorn.keys(person.id)
-    agree([Finding("{} keys are stored in unicorn_db (user_byok_keys)", len(rows), 1)])
+    agree([Finding("they have", len(rows), 1, "stored keys", "unicorn_db (user_byok_keys)")])
     key_exposure.require_encrypted(rows[0]["encrypted_key"], person.keys[-1])
 
 
@@ -128,7 +128,7 @@ def stored_differs(context: CreditContext, who: str) -> None:
     stored = {
         row["encrypted_key"] for person in context.memory.key_owners for row in context.target.unicorn.keys(person.id)
     }
-    agree([Finding("{} different encrypted keys are stored", len(stored), 2)])
+    agree([Finding("they have", len(stored), 2, "different encrypted keys", "unicorn_db (user_byok_keys)")])
 
 
 @then("the refusal does not repeat what was sent")
@@ -153,7 +153,7 @@ def _store(context: CreditContext, who: str, provider: str, key: str) -> None:
     person = context.cast.subject(who)
     context.memory.reply = context.target.ops_center.store_key(person.token, provider, key)
     agree(
-        [Finding("storing the key got the status {}", context.memory.reply.status, 201)],
+        [Finding("storing the key got the status", context.memory.reply.status, 201)],
         lambda: context.memory.reply.text[:300],
     )
     person.keys.append(key)
@@ -165,12 +165,12 @@ def _settings(context: CreditContext, who: str, providers: list[str]) -> None:
     agree(
         [
             Finding(
-                f"the settings of {person.alias} list {{}}",
+                f"the settings of {person.alias} list",
                 [k.get("provider") for k in reply.body.get("keys", [])],
                 providers,
             ),
             Finding(
-                f"the settings of {person.alias} say 'OpenRouter configured': {{}}",
+                f"the settings of {person.alias} say 'OpenRouter configured':",
                 reply.body.get("openrouter_configured"),
                 "openrouter" in providers,
             ),

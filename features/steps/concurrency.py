@@ -53,11 +53,11 @@ def allocates_at_once(context: CreditContext, credits: int, who: str, count: int
 @then("{number} of them succeed and {number} are refused with {refusal}")
 def some_succeed(context: CreditContext, succeeded: int, refused: int, refusal: Refusal) -> None:
     replies = context.memory.replies
-    alike = [r for r in replies if r.status == refusal.status and r.body.get("code") == refusal.code]
+    alike = [reply for reply in replies if refusal.fits(reply)]
     agree(
         [
-            Finding("{} succeeded", sum(r.status == 200 for r in replies), succeeded),
-            Finding(f"{{}} were refused with {refusal.status} {refusal.words}", len(alike), refused),
+            Finding("in all", sum(r.status == 200 for r in replies), succeeded, "succeeded"),
+            Finding("in all", len(alike), refused, f"were refused with {refusal.status} {refusal.words}".rstrip()),
         ],
         lambda: diagnosis.of_organization(context.target, context.cast.find_organization("the organisation")),
     )

@@ -29,8 +29,8 @@ def organization_row(context: CreditContext) -> None:
     row = context.target.unicorn.organization(organization.id) or {}
     agree(
         [
-            Finding("the organisation's name in unicorn_db is {}", row.get("name"), organization.name),
-            Finding("the organisation's tier in unicorn_db is {}", row.get("subscription_tier"), "platform"),
+            Finding("the organisation's name in unicorn_db is", row.get("name"), organization.name),
+            Finding("the organisation's tier in unicorn_db is", row.get("subscription_tier"), "platform"),
         ],
         lambda: diagnosis.of_organization(context.target, organization),
     )
@@ -41,7 +41,7 @@ def member_rows(context: CreditContext, admin: str, member: str) -> None:
     organization = context.cast.find_organization("the organisation")
     wanted = {context.cast.mentioned(admin).email: "admin", context.cast.mentioned(member).email: "member"}
     found = {row["user_email"]: row["role"] for row in context.target.unicorn.members(organization.id)}
-    agree([Finding("the people in unicorn_db (organization_members) are {}", found, wanted)])
+    agree([Finding("the people in unicorn_db (organization_members) are", found, wanted)])
 
 
 @then("unicorn_db counts one call of theirs with {number} tokens for {number} credits")

@@ -40,7 +40,7 @@ def malformed_requests(context: CreditContext, refusal: Refusal) -> None:
     found = {row["what is wrong"]: ops_center.chat(token, MALFORMED[row["what is wrong"]]) for row in context.table}
     agree(
         [
-            Finding(f"a request with {what} is answered with {{}}", reply.status, refusal.status)
+            Finding(f"a request with {what} is answered with", reply.status, refusal.status)
             for what, reply in found.items()
         ],
     )
@@ -108,8 +108,8 @@ def shows_entries(context: CreditContext, shown: int, total: int) -> None:
     whose = f"the history of {context.cast.subject('they').alias}"
     agree(
         [
-            Finding(f"the page of {whose} shows {{}} entries", len(context.memory.reply.body.get("items", [])), shown),
-            Finding(f"{whose} has {{}} entries in all", context.memory.reply.body.get("total"), total),
+            Finding(f"the page of {whose} shows", len(context.memory.reply.body.get("items", [])), shown, "entries"),
+            Finding(f"{whose} has", context.memory.reply.body.get("total"), total, "entries in all"),
         ],
         lambda: context.memory.reply.text[:300],
     )
@@ -129,8 +129,8 @@ def plan_is(context: CreditContext, who: str, plan: str) -> None:
     )
     agree(
         [
-            Finding(f"the plan of {person.alias} in the balance is {{}}", balance.body.get("tier"), plan),
-            Finding(f"the plan of {person.alias} in the usage is {{}}", usage.body.get("tier"), plan),
+            Finding(f"the plan of {person.alias} in the balance is", balance.body.get("tier"), plan),
+            Finding(f"the plan of {person.alias} in the usage is", usage.body.get("tier"), plan),
         ],
     )
 

@@ -137,13 +137,13 @@ def failed_request_is_charged_and_booked() -> None:
     rewrite(reservations.fail, "await _release(db, call)", "await settle(db, call, 100, 9)")
 
 
-@fault("I5", "the individual has 9 credits held in unicorn_db, expected 0")
+@fault("I5", "the individual has 9 reserved credits in unicorn_db, expected 0")
 def failed_request_stays_reserved() -> None:
     """Keep credits reserved after a failure, so that users can't spend credits that they still see."""
     rewrite(reservations.fail, "await _release(db, call)", "pass")
 
 
-@fault("F1.S5", "the individual has 9 credits held in unicorn_db, expected 0")
+@fault("F1.S5", "the individual has 9 reserved credits in unicorn_db, expected 0")
 def answered_request_stays_reserved() -> None:
     """Keep credits reserved after the charge, so that users run out of credits too early."""
     rewrite(Individual.pay, "credits_reserved = credits_reserved - %s", "credits_reserved = credits_reserved - 0 * %s")
@@ -242,7 +242,7 @@ def charge_names_another_request() -> None:
     )
 
 
-@fault("F1.S5", "the charged calls of the individual cost none (usage_tracking)")
+@fault("F1.S5", "the charged calls of the individual cost none in unicorn_db (usage_tracking)")
 def counted_call_says_that_it_was_free() -> None:
     """Record a charged call with 0 credits, so that users see a bill without its items."""
     rewrite(reservations.settle, "tokens, payment.credits)", "tokens, 0)")

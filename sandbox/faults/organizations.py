@@ -62,7 +62,7 @@ def what_was_used_is_compared_and_not_what_is_left() -> None:
     )
 
 
-@fault("F2.S7", "the charges on the account of the member are none, expected 9")
+@fault("F2.S7", "the charges on the account of the member are none in unicorn_db (credit_transactions), expected 9")
 def charge_is_attributed_to_the_admin() -> None:
     """Record a member's spending under the admin's name."""
     rewrite(
@@ -96,7 +96,7 @@ def spent_credits_stay_allocated() -> None:
     )
 
 
-@fault("F2.S8", "the members of the organisation have 2,500 credits to spend (organization_members), expected 2,491")
+@fault("F2.S8", "2,500 credits to spend in unicorn_db (organization_members), expected 2,491")
 def allocation_is_never_used_up() -> None:
     """Keep a member's allocation when they spend, so that they can spend all of the organisation's credits."""
     rewrite(Allocation._move, "used_credits = used_credits + %(used)s", "used_credits = used_credits + 0 * %(used)s")

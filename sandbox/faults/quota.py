@@ -92,7 +92,7 @@ def flush_gives_a_fresh_quota() -> None:
     rewrite(quota._take_in_cache, "await count_calls(db, user_id, standing.period)", "0")
 
 
-@fault("I3", "the counter of the individual is at none (Redis), expected 3")
+@fault("I3", "the counter of the individual is at none in Redis, expected 3")
 def counter_is_shared_by_everyone() -> None:
     """Count all users on one counter, so that one user uses up the quota of the others."""
     rewrite(quota.counter, "usage:{user_id}:", "usage:")

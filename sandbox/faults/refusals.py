@@ -216,7 +216,7 @@ def request_id_missing() -> None:
     rewrite(app.EveryAnswer.__call__, 'headers["X-Request-Id"] = str(request_id)', "pass")
 
 
-@fault("A11", "the refusal carries a request id: no, expected yes")
+@fault("A11", "the refusal's X-Request-Id is none, expected an id")
 def request_id_missing_on_refusals() -> None:
     """Leave `X-Request-Id` out of refusals, so that nobody can name a refused request to support."""
     rewrite(

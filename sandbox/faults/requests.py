@@ -102,7 +102,7 @@ def answer_does_not_say_what_it_cost() -> None:
     rewrite(Order.costs, '"cost_credits": payment.credits,', "")
 
 
-@fault("F1.S5", "reads in the answer that '9,991' (of the kind str) credits are left")
+@fault("F1.S5", "reads in the answer that '9,991' (of the type str) credits are left")
 def answer_states_credits_as_text() -> None:
     """Write the credits left as text with a comma, on which programs fail."""
     rewrite(Order.costs, "payment.remaining,", 'f"{payment.remaining:,}",')

@@ -1,4 +1,4 @@
-"""What a record of requests and answers says was done, entry by entry."""
+"""How the record of requests and answers is read as operations, entry by entry."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ANN = token_of("ann-id")
 
 
 def composed(text: str) -> str:
-    """An equal text that is not the same object, as texts are that came from elsewhere."""
+    """Return an equal text that is another object, like a text from another process."""
     return "".join(list(text))
 
 
@@ -59,13 +59,13 @@ def chat(answer: Reply | None, body: Any = QUESTION, token: str | None = ANN, **
 
 
 def only(*entries: RecordedRequest, exact: bool = True) -> Asked:
-    """The one LLM request of a record."""
+    """Return the only LLM request of a record."""
     (asked,) = operations(*entries, exact=exact)
     assert isinstance(asked, Asked)
     return asked
 
 
-def test_nothing_done_is_no_deed() -> None:
+def test_nothing_done_is_no_operation() -> None:
     assert operations() == ()
 
 
@@ -172,7 +172,7 @@ def test_calls_are_placed_in_this_period_from_its_first_moment_on() -> None:
     assert placed(period.start() - timedelta(microseconds=1)) == Placed("ann-id", 3, False)
 
 
-def test_acts_that_move_nothing_are_no_deeds() -> None:
+def test_requests_that_change_nothing_are_no_operations() -> None:
     assert (
         operations(
             RecordedRequest("balance", ANN, {}, Reply(200, {}, "{}", 1)),
@@ -182,7 +182,7 @@ def test_acts_that_move_nothing_are_no_deeds() -> None:
     )
 
 
-def test_deeds_come_in_the_order_of_the_record() -> None:
+def test_operations_come_in_the_order_of_the_record() -> None:
     record = Record()
     record.add("grant", None, None, user_id="ann-id", credits=5)
     record.add("chat", ANN, None, body=QUESTION, headers={})

@@ -1,7 +1,7 @@
-"""The ledger agrees with every product that keeps its books well, and with none that keeps them badly.
+"""The ledger agrees with correct books after any history, and disagrees when they are wrong in one place.
 
-A small product keeps its tables as a database does, row by row, and knows nothing of the ledger. Random deeds are done
-to it; what its tables then say must be a yes. Damaged in one place, it must be a no.
+A small product has tables like a database and shares no code with the ledger. After random operations the verdict on
+its tables must be YES, and NO after one of them was damaged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from creditflow.audit import history as done
 from creditflow.audit.history import History, Operation
-from creditflow.audit.ledger import Account, Call, Event, Movement, Value, judge
+from creditflow.audit.ledger import Account, Agreement, Call, Event, Movement, Value, judge
 
 PEOPLE = {"ann": "the admin", "ben": "the member", "cat": "the individual"}
 SUBSCRIPTIONS = {"ann": "ann-subscription", "cat": "cat-subscription"}
@@ -29,7 +29,7 @@ Seen = dict[Account, dict[str, Value]]
 
 @dataclass
 class Product:
-    """Tables of rows, and the deeds that made them."""
+    """Tables of rows, and the operations that made them."""
 
     operations: list[Operation] = field(default_factory=list)
     money: list[Row] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Product:
     first: dict[Any, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
 
-    def purse(self, who: str) -> int:
+    def own_credits(self, who: str) -> int:
         return sum(row["amount"] for row in self.money if row["who"] == who and row["club"] is None)
 
     def total(self, club: str) -> int:
@@ -108,7 +108,7 @@ class Product:
         self.operations.append(done.AskedPastOpsCenter(who))
 
     def ask(self, who: str, model: str, tokens: int, how: str, own_key: bool, key: str | None, named: bool) -> None:
-        """Ask as a person; `how` it ends is answered, left, failed, broken or refused."""
+        """Send a request of a person; `how` is answered, left, failed, broken or refused."""
         request = f"request-{len(self.operations)}"
         mine = [row for row in self.members if row["who"] == who]
         payer = mine[0] if mine and (named or len(mine) == 1) else None
@@ -138,7 +138,7 @@ class Product:
             if identity in self.first:
                 tell(200)
                 return
-        can_pay = payer["given"] - payer["used"] >= cost if payer else not mine and self.purse(who) >= cost
+        can_pay = payer["given"] - payer["used"] >= cost if payer else not mine and self.own_credits(who) >= cost
         if how == "refused" or not (own_key or can_pay):
             tell(402)
         elif how in ("failed", "broken"):
@@ -163,39 +163,40 @@ class Product:
         return History(PEOPLE, SUBSCRIPTIONS, (*self.operations, *more), PRICES)
 
     def seen(self) -> Seen:
-        """What each system says, read off the tables."""
+        """Return the values in each system, read from the tables."""
         seen: Seen = {}
         for who in PEOPLE:
             counted = [row for row in self.calls if row["who"] == who]
             month = len([row for row in counted if row["this_month"]])
             asked = [row["own_key"] for row in self.asked if row["who"] == who]
             seen |= {
-                (who, "credits"): {"the API": self.purse(who), "user_credits": self.purse(who)},
-                (who, "movements"): {"credit_transactions": self.rows(who=who, club=None)},
-                (who, "calls of this month"): {"the API": month, "usage_tracking": month},
-                (who, "counted calls"): {"usage_tracking": tuple(map(_call, filter(_is_made, counted)))},
-                (who, "counter"): {"Redis": self.counters.get(who)},
-                (who, "events in Lago"): {
+                Account(who, "credits"): {"the API": self.own_credits(who), "user_credits": self.own_credits(who)},
+                Account(who, "movements"): {"credit_transactions": self.rows(who=who, club=None)},
+                Account(who, "calls of this month"): {"the API": month, "usage_tracking": month},
+                Account(who, "counted calls"): {"usage_tracking": tuple(map(_call, filter(_is_made, counted)))},
+                Account(who, "counter"): {"Redis": self.counters.get(who)},
+                Account(who, "events in Lago"): {
                     "Lago": tuple(Event(r["request"], r["subscription"]) for r in self.events if r["who"] == who)
                 },
-                (who, "provider calls with the own key"): {"the journal": asked.count(True)},
-                (who, "provider calls with the platform's key"): {"the journal": asked.count(False)},
+                Account(who, "provider calls with the own key"): {"the journal": asked.count(True)},
+                Account(who, "provider calls with the platform's key"): {"the journal": asked.count(False)},
             }
         for club in CLUBS:
             rows = self.rows(club=club)
             if self.there(club):
-                seen[club, "credits"] = {"the API": self.total(club), "organization_credits": self.total(club)}
-                seen[club, "allocated credits"] = {"organization_credits": self.left(club)}
+                seen[Account(club, "credits")] = {"the API": self.total(club), "organization_credits": self.total(club)}
+                seen[Account(club, "allocated credits")] = {"organization_credits": self.left(club)}
             if self.there(club) or rows:
-                seen[club, "movements"] = {"credit_transactions": rows}
+                seen[Account(club, "movements")] = {"credit_transactions": rows}
         for row in self.members:
-            whose = f"{row['who']} {row['club']}"
-            seen[whose, "allocation left"] = {"organization_members": row["given"] - row["used"]}
-            seen[whose, "allocation used"] = {"organization_members": row["used"]}
+            seen[Account(row["who"], "allocation left", row["club"])] = {
+                "organization_members": row["given"] - row["used"]
+            }
+            seen[Account(row["who"], "allocation used", row["club"])] = {"organization_members": row["used"]}
         return seen
 
     def rows(self, **of: str | None) -> tuple[Movement, ...]:
-        """Of credit_transactions, those of whom the columns say so."""
+        """Return the rows of credit_transactions with these values."""
         found = [row for row in self.money if all(row[column] == value for column, value in of.items())]
         return tuple(Movement(row["kind"], row["amount"], row["who"], row["request"]) for row in found)
 
@@ -264,7 +265,7 @@ def product_of(lived: list[Act]) -> Product:
 
 
 def money(product: Product) -> list[Row]:
-    """The movements of whoever is still there."""
+    """Return the movements of those that still exist."""
     return [row for row in product.money if row["club"] not in product.gone]
 
 
@@ -273,7 +274,7 @@ def calls(product: Product) -> list[Row]:
 
 
 def tampered(rows: Callable[[Product], list[Row]], column: str, other: Callable[[Any], Any]) -> Damage:
-    """A column of one row says something else."""
+    """Change a column of one row."""
 
     def damage(product: Product, pick: Callable[[int], int]) -> None:
         found = rows(product)
@@ -310,7 +311,7 @@ def miscounted(product: Product, pick: Callable[[int], int]) -> None:
 
 
 def flushed(product: Product, pick: Callable[[int], int]) -> None:
-    """The counter begins anew although calls were counted."""
+    """Reset a counter although calls were counted."""
     assume(product.counters)
     product.counters[sorted(product.counters)[pick(len(product.counters))]] = 0
 
@@ -330,7 +331,7 @@ DAMAGES: dict[str, Damage] = {
     "a movement of another person": tampered(money, "who", another),
     "a movement of another request": tampered(money, "request", lambda r: r + "-another"),
     "a movement of another kind": tampered(money, "kind", lambda k: k + "-another"),
-    "a movement of another purse": tampered(money, "club", lambda c: None if c else "nobody's club"),
+    "a movement of another payer": tampered(money, "club", lambda c: None if c else "nobody's club"),
     "a movement lost": lost(money, "money"),
     "a movement doubled": doubled(money, "money"),
     "a call of another cost": tampered(calls, "cost", lambda c: c + 1),
@@ -358,7 +359,7 @@ DAMAGES: dict[str, Damage] = {
 
 
 def moved(value: Value) -> Value:
-    """A figure that one system alone has wrong."""
+    """Return a wrong value."""
     if isinstance(value, tuple):
         return (*value, *value[:1]) if value else (Event("made-up", ""),)
     return (value or 0) + 1 if value is not None else 99
@@ -369,8 +370,8 @@ def moved(value: Value) -> Value:
 def test_books_that_are_kept_well_are_a_yes(lived: list[Act]) -> None:
     product = product_of(lived)
     verdict = judge(product.history(), product.seen())
-    assert [(line.whose, line.what, line.expected, line.seen) for line in verdict.lines if line.differs] == []
-    assert verdict.answer == "yes"
+    assert [(line.account, line.expected, line.seen) for line in verdict.lines if line.differs] == []
+    assert verdict.agreement is Agreement.YES
 
 
 @settings(max_examples=200, deadline=None)
@@ -378,7 +379,7 @@ def test_books_that_are_kept_well_are_a_yes(lived: list[Act]) -> None:
 def test_books_with_one_thing_wrong_are_a_no(lived: list[Act], damage: str, data: st.DataObject) -> None:
     product = product_of(lived)
     DAMAGES[damage](product, lambda number: data.draw(st.integers(0, number - 1)))
-    assert judge(product.history(), product.seen()).answer == "no"
+    assert judge(product.history(), product.seen()).agreement is Agreement.NO
 
 
 @settings(max_examples=200, deadline=None)
@@ -389,8 +390,8 @@ def test_one_system_that_has_one_figure_wrong_is_a_no_and_is_named(lived: list[A
     account, system = data.draw(st.sampled_from(sorted((a, s) for a, said in seen.items() for s in said)))
     seen[account][system] = moved(seen[account][system])
     verdict = judge(product.history(), seen)
-    assert verdict.answer == "no"
-    assert [((line.whose, line.what), line.differs) for line in verdict.lines if line.differs] == [(account, [system])]
+    assert verdict.agreement is Agreement.NO
+    assert [(line.account, line.differs) for line in verdict.lines if line.differs] == [(account, [system])]
 
 
 @settings(max_examples=100, deadline=None)
@@ -402,4 +403,6 @@ def test_with_a_request_that_got_no_answer_nothing_is_a_yes(
     if damage:
         DAMAGES[damage](product, lambda number: data.draw(st.integers(0, number - 1)))
     unanswered = done.Asked("cat", "", "small", 100, None, whole=False)
-    assert judge(product.history(unanswered), product.seen()).answer == ("no" if damage else "unknown")
+    assert judge(product.history(unanswered), product.seen()).agreement is (
+        Agreement.NO if damage else Agreement.UNKNOWN
+    )

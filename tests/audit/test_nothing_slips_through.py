@@ -1,4 +1,4 @@
-"""Ways by which a wrong verdict could slip through, each closed."""
+"""Wrong verdicts that must not be possible."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_what_can_not_be_tested_is_not_waited_for_and_keeps_its_verdict() -> Non
 
 
 def test_a_mismatch_of_kind_only_can_be_read() -> None:
-    said = Finding("it cost {} credits", "9", 9).sentence()
+    said = Finding("it cost", "9", 9, "credits").sentence()
     assert said != "it cost 9 credits, expected 9"
 
 

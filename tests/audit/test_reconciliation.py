@@ -1,6 +1,6 @@
-"""The audit finds whatever one system keeps otherwise than the scenario's deeds make it, on a real target.
+"""The audit finds every value of one system that disagrees with the scenario's operations, on a real target.
 
-What is damaged belongs to people whom the test made; it is put right again before the next test.
+Each test damages data of the test's own people and repairs it at its end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PREFIX = "The ledger disagrees: "
 
 @dataclass
 class Scenario:
-    """An individual of 500 credits and a member of an organisation of 1,000, who each paid 9; and who stands by."""
+    """An individual with 500 credits, a member of an organisation with 1,000, who each paid 9, and the bystanders."""
 
     target: Target
     cast: Cast
@@ -40,7 +40,7 @@ class Scenario:
     ids: dict[str, str]
 
     def audited(self, *more: RecordedRequest, seconds: float = 0) -> str:
-        """What the audit says; empty when every system agrees."""
+        """Return the message of the audit; empty if every system agrees."""
         try:
             reconciliation.audit(self.target, self.cast, [*self.entries, *more], self.bystanders, seconds)
         except LedgerMismatchError as red:
@@ -48,12 +48,12 @@ class Scenario:
         return ""
 
     def carry_out(self, statement: str) -> None:
-        """Carry out a statement in `unicorn_db`; `{names}` in it are the ids of those who take part."""
+        """Carry out a statement in `unicorn_db` with the ids of the parties in the place of their `{names}`."""
         self.target.grants.database.rows(statement.format(**self.ids))
 
     @contextmanager
     def damaged(self, damage: str, repair: str) -> Iterator[None]:
-        """Have the books wrong for a while."""
+        """Damage the books, and repair them at the end."""
         self.carry_out(damage)
         try:
             yield
@@ -100,7 +100,7 @@ def individual(scenario: Scenario) -> Person:
 
 
 class Damage(NamedTuple):
-    """What is done to the books, how it is undone, and what the audit must say."""
+    """How the books are damaged and repaired, and the words of the audit's message."""
 
     do: str
     undo: str
@@ -108,13 +108,13 @@ class Damage(NamedTuple):
 
 
 def changed(where: str, wrong: str, right: str, *says: str, found_again: str = "") -> Damage:
-    """A column of one row is changed; `where` is "table: condition"."""
+    """Return the damage of one column of one row; `where` is "table: condition"."""
     table, _, condition = where.partition(": ")
     undo = f"UPDATE {table} SET {right} WHERE {found_again or condition}"
     return Damage(f"UPDATE {table} SET {wrong} WHERE {condition}", undo, says)
 
 
-PURSE = "user_credits: user_id = '{individual}'"
+OWN_CREDITS = "user_credits: user_id = '{individual}'"
 CHARGE = "credit_transactions: request_id = '{request}'"
 CALL = "usage_tracking: request_id = '{request}'"
 POOL = "organization_credits: org_id = '{organization}'"
@@ -123,23 +123,23 @@ ADMINS_SHARE = "organization_members: org_id = '{organization}' AND user_email =
 THE_CHARGE, THE_CALL = "usage -9 of request {request:.8}", "100 tokens for 9 of request {request:.8}"
 
 DAMAGES = {
-    "a credit too many in a purse": changed(
-        PURSE, "credits_remaining = 492", "credits_remaining = 491",
+    "a credit too many of a person": changed(
+        OWN_CREDITS, "credits_remaining = 492", "credits_remaining = 491",
         "the individual: credits: 492 in user_credits; 492 in the API, expected 491; "
         "unicorn_db has 1 charge of 9 for request {request:.4}",
         "the provider was called once with the platform's key",
     ),
     "a reservation that was not released": changed(
-        PURSE, "credits_reserved = 4", "credits_reserved = 0",
-        "the individual: credits held: 4 in unicorn_db, expected 0",
+        OWN_CREDITS, "credits_reserved = 4", "credits_reserved = 0",
+        "the individual: reserved credits: 4 in unicorn_db, expected 0",
     ),
     "a reservation of a member that was not released": changed(
         SHARE, "reserved_credits = 4", "reserved_credits = 0",
-        "the member: credits held: 4 in unicorn_db, expected 0",
+        "the member: reserved credits: 4 in unicorn_db, expected 0",
     ),
     "a reservation of an organisation that was not released": changed(
         POOL, "reserved_credits = 4", "reserved_credits = 0",
-        "the organisation: credits held: 4 in unicorn_db, expected 0",
+        "the organisation: reserved credits: 4 in unicorn_db, expected 0",
     ),
     "a charge lost": changed(
         CHARGE, "user_id = '{stranger}'", "user_id = '{individual}'",
@@ -319,7 +319,7 @@ def test_a_request_without_an_answer_is_red_although_every_system_agrees(
 
 
 class Attachments:
-    """What is attached to the report, by name."""
+    """Collects the attachments of the report by name."""
 
     def __init__(self) -> None:
         self.shown: dict[str, str] = {}
@@ -354,7 +354,7 @@ def test_the_report_shows_who_had_what_before_and_after_and_that_nothing_differs
 
 
 def test_the_report_marks_where_it_differs(scenario: Scenario, attachments: dict[str, str]) -> None:
-    with scenario.damaged(DAMAGES["a credit too many in a purse"].do, DAMAGES["a credit too many in a purse"].undo):
+    with scenario.damaged(DAMAGES["a credit too many of a person"].do, DAMAGES["a credit too many of a person"].undo):
         assert scenario.audited()
     figures = "".join(NUMBER.format(figure) for figure in (500, 492, 491))
     where = "user_credits: 492; the API: 492"

@@ -1,4 +1,4 @@
-"""Whatever changes beyond a scenario's people is red, on a real target, and so is an error in a service's log."""
+"""A change that is not of a scenario's people is red, on a real target, and so is an error in a service's log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHANGED = "something changed that belongs to nobody of the scenario: "
 
 @pytest.fixture
 def watch(target: Target) -> Watch:
-    """A watch that has just begun."""
+    """Return a watch that has just begun."""
     begun = Watch(target)
     assert begun.exact
     begun.begin()
@@ -37,7 +37,7 @@ def watch(target: Target) -> Watch:
 
 
 def changed(watch: Watch) -> str:
-    """What the watch says of a scenario without people; empty when nothing changed."""
+    """Return the message of the watch after a scenario without people; empty if nothing changed."""
     try:
         watch.everything([])
     except UnexpectedChangeError as red:
@@ -233,14 +233,14 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def logs(deployment: dict[str, str], log: Path) -> Iterator[Watch]:
-    """A watch on one log, in which an error stands already."""
+    """Return a watch on one log that already contains an error."""
     opened = Target(load({}, deployment | {"TARGET_LOGS": str(log), "WATCH": "bystanders"}))
     yield Watch(opened)
     opened.close()
 
 
 def logged(watch: Watch, people: tuple[Person, ...] = (), green: bool = True) -> str:
-    """What the watch says of the logs; empty when they are quiet."""
+    """Return the message of the watch about the logs; empty without one."""
     try:
         watch.logs(people, green)
     except UnexpectedChangeError as red:

@@ -1,6 +1,6 @@
-"""Every check of the accounts goes red when the books are wrong: one thing is damaged at a time, on a real target.
+"""Every check of the accounts is red when the books are wrong in one place, on a real target.
 
-What is damaged belongs to people whom the test made; it is put right again before the next test.
+Each test damages data of the test's own people and repairs it at its end.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MODEL = "openai/gpt-3.5-turbo"
 class Books:
     """An individual of 10,000 credits and a member of an organisation of 10,000, who each paid 9 for one request.
 
-    The member's allocation is 2,500. The neighbour holds 500 credits and asked nothing.
+    The member's allocation is 2,500. The neighbour has 500 credits and sent no request.
     """
 
     target: Target
@@ -46,12 +46,12 @@ class Books:
     ids: dict[str, str]
 
     def carry_out(self, statement: str) -> None:
-        """Carry out a statement in `unicorn_db`; `{names}` in it are the ids of those who take part."""
+        """Carry out a statement in `unicorn_db` with the ids of the parties in the place of their `{names}`."""
         self.target.grants.database.rows(statement.format(**self.ids))
 
     @contextmanager
     def damaged(self, damage: str, repair: str) -> Iterator[None]:
-        """Have the books wrong for a while."""
+        """Damage the books, and repair them at the end."""
         self.carry_out(damage)
         try:
             yield
@@ -112,7 +112,7 @@ CHECKS: dict[str, Callable[[Books], None]] = {
 
 
 class Damage(NamedTuple):
-    """What is done to the books, how it is undone, which check must see it, and what that must say."""
+    """How the books are damaged and repaired, which check must be red, and the words of its message."""
 
     check: str
     what: str
@@ -122,14 +122,14 @@ class Damage(NamedTuple):
 
 
 def changed(check: str, what: str, where: str, wrong: str, right: str, *says: str) -> Damage:
-    """A column of one row is changed; `where` is "table: condition"."""
+    """Return the damage of one column of one row; `where` is "table: condition"."""
     table, _, condition = where.partition(": ")
     update = f"UPDATE {table} SET {{}} WHERE {condition}"
     return Damage(check, what, update.replace("{}", wrong), update.replace("{}", right), says)
 
 
 def added(check: str, what: str, who: str, org: str, amount: int, kind: str, *says: str) -> Damage:
-    """A movement too many."""
+    """Return the damage of one movement too many."""
     return Damage(
         check,
         what,
@@ -140,7 +140,7 @@ def added(check: str, what: str, who: str, org: str, amount: int, kind: str, *sa
     )
 
 
-PURSE = "user_credits: user_id = '{individual}'"
+OWN_CREDITS = "user_credits: user_id = '{individual}'"
 CALL = "usage_tracking: request_id = '{request}'"
 CHARGE = "credit_transactions: request_id = '{request}'"
 POOL = "organization_credits: org_id = '{organization}'"
@@ -150,28 +150,28 @@ MORE, LESS = "credits_remaining = credits_remaining + 1", "credits_remaining = c
 
 DAMAGES = [
     changed(
-        "credits", "one credit too many in the purse", PURSE, MORE, LESS,
+        "credits", "one credit too many of their own", OWN_CREDITS, MORE, LESS,
         "the individual has 9,992 credits in the API, expected 9,991",
         "the individual has 9,992 credits in unicorn_db (user_credits), expected 9,991",
         "unicorn_db has 1 charge of 9 for request ",
         "the provider was called once",
     ),
     changed(
-        "credits", "one credit too few in the purse", PURSE, LESS, MORE,
+        "credits", "one credit too few of their own", OWN_CREDITS, LESS, MORE,
         "the individual has 9,990 credits in unicorn_db (user_credits), expected 9,991",
     ),
     added(
         "credits", "a second charge", "{individual}", "NULL", -9, "usage",
-        "the movements of the individual add up to 9,982 credits (credit_transactions), expected 9,991",
+        "the movements of the individual add up to 9,982 credits in unicorn_db (credit_transactions), expected 9,991",
     ),
     changed(
         "credits", "a charge of another amount", CHARGE, "amount = -10", "amount = -9",
-        "the movements of the individual add up to 9,990 credits (credit_transactions), expected 9,991",
+        "the movements of the individual add up to 9,990 credits in unicorn_db (credit_transactions), expected 9,991",
     ),
     changed(
         "credits", "a charge on another's account", CHARGE,
         "user_id = '{neighbour}'", "user_id = '{individual}'",
-        "the movements of the individual add up to 10,000 credits (credit_transactions), expected 9,991",
+        "the movements of the individual add up to 10,000 credits in unicorn_db (credit_transactions), expected 9,991",
     ),
     added(
         "charges", "a second charge", "{individual}", "NULL", -9, "usage",
@@ -179,12 +179,12 @@ DAMAGES = [
     ),
     added(
         "charges", "a charge too many on the organisation", "{individual}", "'{organization}'", -1, "usage",
-        "the charges on the account of the individual are 1 and 9, expected 9",
+        "the charges on the account of the individual are 1 and 9 in unicorn_db (credit_transactions), expected 9",
     ),
     changed(
         "charges", "a charge on another's account", CHARGE,
         "user_id = '{neighbour}'", "user_id = '{individual}'",
-        "the charges on the account of the individual are none, expected 9",
+        "the charges on the account of the individual are none in unicorn_db (credit_transactions), expected 9",
     ),
     changed(
         "charges", "a charge for a request that nobody made", CHARGE,
@@ -194,26 +194,26 @@ DAMAGES = [
     )._replace(undo="UPDATE credit_transactions SET request_id = '{request}' WHERE request_id = '{organization}'"),
     changed(
         "charges", "a call of another cost", CALL, "credits = 8", "credits = 9",
-        "the charged calls of the individual cost 8 (usage_tracking), expected 9",
+        "the charged calls of the individual cost 8 in unicorn_db (usage_tracking), expected 9",
     ),
     changed(
         "charges", "a call that is not recorded for them", CALL,
         "user_id = '{neighbour}'", "user_id = '{individual}'",
-        "the charged calls of the individual cost none (usage_tracking), expected 9",
+        "the charged calls of the individual cost none in unicorn_db (usage_tracking), expected 9",
     ),
     changed(
         "calls", "a call that is not recorded for them", CALL,
         "user_id = '{neighbour}'", "user_id = '{individual}'",
-        "0 calls of the individual are in unicorn_db (usage_tracking), expected 1",
+        "the individual has 0 calls in unicorn_db (usage_tracking), expected 1",
     ),
     changed(
         "calls", "a call in the last period", CALL,
         "created_at = created_at - interval '32 days'", "created_at = created_at + interval '32 days'",
-        "0 calls of the individual are in unicorn_db (usage_tracking), expected 1",
+        "the individual has 0 calls in unicorn_db (usage_tracking), expected 1",
     ),
     changed(
         "calls", "a call too many", MEMBER_CALL, "user_id = '{individual}'", "user_id = '{member}'",
-        "2 calls of the individual are in unicorn_db (usage_tracking), expected 1",
+        "the individual has 2 calls in unicorn_db (usage_tracking), expected 1",
     ),
     changed(
         "one call", "other tokens", CALL, "tokens = 101", "tokens = 100",
@@ -235,27 +235,27 @@ DAMAGES = [
     changed("page", "another cost", CALL, "credits = 8", "credits = 9", " cost 8 credits, expected 9"),
     changed(
         "page", "somebody else's call", MEMBER_CALL, "user_id = '{individual}'", "user_id = '{member}'",
-        "the individual's history is a request of theirs: no, expected yes",
+        "the requests in the individual's history that are not theirs are ", ", expected none",
     ),
     changed(
         "spent", "a call of another cost", CALL, "credits = 8", "credits = 9",
         "the usage page of the individual shows 8 credits, expected 9",
     ),
     changed(
-        "nothing held", "a reservation left", PURSE, "credits_reserved = 5", "credits_reserved = 0",
-        "the individual has 5 credits held in unicorn_db, expected 0",
+        "nothing held", "a reservation left", OWN_CREDITS, "credits_reserved = 5", "credits_reserved = 0",
+        "the individual has 5 reserved credits in unicorn_db, expected 0",
     ),
     changed(
         "nothing held for the member", "a reservation left", SHARE, "reserved_credits = 48", "reserved_credits = 0",
-        "the member has 48 credits held in unicorn_db, expected 0",
+        "the member has 48 reserved credits in unicorn_db, expected 0",
     ),
     added(
         "no organisation charged", "an organisation paid", "{individual}", "'{organization}'", -9, "usage",
-        "organisations have 1 movements for the individual (credit_transactions), expected 0",
+        "organisations have 1 movements for the individual in unicorn_db (credit_transactions), expected 0",
     ),
     added(
         "no individual charged", "the member paid too", "{member}", "NULL", -9, "usage",
-        "the member has 1 movements in their own purse (credit_transactions), expected 0",
+        "the member has 1 movements of their own credits in unicorn_db (credit_transactions), expected 0",
     ),
     changed(
         "allocation", "used once more", SHARE, "used_credits = 18", "used_credits = 9",
@@ -270,7 +270,7 @@ DAMAGES = [
     changed(
         "used", "used once more", SHARE, "used_credits = 18", "used_credits = 9",
         "the member has used 18 credits of their allocation in the API, expected 9",
-        "the member has used 18 credits in unicorn_db (organization_members), expected 9",
+        "the member has used 18 credits of their allocation in unicorn_db (organization_members), expected 9",
     ),
     changed(
         "organisation", "one credit too many", POOL,
@@ -286,11 +286,11 @@ DAMAGES = [
     ),
     added(
         "organisation", "a second purchase", "{member}", "'{organization}'", 10_000, "purchase",
-        "the movements of the organisation add up to 19,991 credits (credit_transactions), expected 9,991",
+        "the movements of the organisation add up to 19,991 credits in unicorn_db (credit_transactions), expected",
     ),
     added(
         "organisation", "a second charge", "{member}", "'{organization}'", -9, "usage",
-        "the movements of the organisation add up to 9,982 credits (credit_transactions), expected 9,991",
+        "the movements of the organisation add up to 9,982 credits in unicorn_db (credit_transactions), expected 9,991",
         "the member",
     ),
     changed(
@@ -331,9 +331,9 @@ def test_a_counter_that_is_wrong_or_gone_is_red(books: Books, cache: Any) -> Non
     gone = verdict(lambda: CHECKS["counter"](books))
     cache.set(key, 1, ex=kept)
     assert wrong is not None
-    assert "the counter of the individual is at 7 (Redis), expected 1; unicorn_db has 1 charge of 9" in wrong
+    assert "the counter of the individual is at 7 in Redis, expected 1; unicorn_db has 1 charge of 9" in wrong
     assert gone is not None
-    assert "the counter of the individual is at none (Redis), expected 1" in gone
+    assert "the counter of the individual is at none in Redis, expected 1" in gone
     CHECKS["counter"](books)
 
 
@@ -367,7 +367,7 @@ def test_the_wrong_key_is_red(books: Books) -> None:
     ("check", "field", "value", "says"),
     [
         ("stated", "cost_credits", 10, "it cost 10 credits, expected 9"),
-        ("stated", "cost_credits", "9", "it cost '9' (of the kind str) credits, expected 9"),
+        ("stated", "cost_credits", "9", "it cost '9' (of the type str) credits, expected 9"),
         ("stated", "credits_remaining", 9_990, "9,990 credits are left, expected 9,991"),
         ("stated", "byok_used", True, ": yes, expected no"),
         ("exact", "usage", {"total_tokens": 99}, "the provider reported 99 tokens, expected 100"),
@@ -394,7 +394,7 @@ def test_a_cost_that_is_not_the_price_list_s_is_a_mistake_in_the_feature(books: 
 def test_a_double_charge_reads_as_person_system_expected_found_and_what_was_recorded(
     books: Books, deployment: dict[str, str]
 ) -> None:
-    """PostgreSQL lets no request be charged twice here, so the checks read a journal of this session's own."""
+    """PostgreSQL refuses to charge a request twice here, so the checks read a temporary table of their own session."""
     target = Target(load({}, {k: v for k, v in deployment.items() if k != "UNICORN_DB_READ_URL"}))
     database = target.unicorn.database
     try:
@@ -426,7 +426,7 @@ def test_a_double_charge_reads_as_person_system_expected_found_and_what_was_reco
 def test_a_real_provider_s_own_count_moves_the_figures_by_the_feature_s_price_and_nothing_else(
     cast: Cast, deployment: dict[str, str]
 ) -> None:
-    """The stand-in answers with 100 tokens where 200 were announced, as a provider that counts itself would."""
+    """The stand-in reports 100 tokens where 200 were announced, like a provider that counts its own tokens."""
     person = cast.person("individual", "professional", 10_000)
     answer = send(cast.target.ops_center, person, LlmRequest("GPT-3.5-turbo", 200, text="Hello, this is a test."))
     assert answer.reported_tokens == 100
@@ -494,4 +494,4 @@ def test_what_can_not_be_asked_is_left_out_or_named_and_never_hides_the_mismatch
     assert "unicorn_db has 1 charge of 9" in said
     assert "The provider stand-in at http://127.0.0.1:9 can't be reached" in said
     with pytest.raises(AssertionError, match=r"^X is 1, expected 2; unicorn_db has 1 charge"):
-        agree([Finding("X is {}", 1, 2)], lambda: said)
+        agree([Finding("X is", 1, 2)], lambda: said)

@@ -1,4 +1,4 @@
-"""A provider key that can be read anywhere is found, and a forged token is a forged one."""
+"""A provider key that can be read anywhere is found, and no forged token is valid."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def token() -> str:
 
 
 def accepts(token: str) -> bool:
-    """Whether somebody who checks a token properly takes it."""
+    """Return whether a correct check of a token accepts it."""
     try:
         jwt.decode(token, REALM_KEY.public_key(), algorithms=["RS256"], audience="ops-center")
     except jwt.InvalidTokenError:

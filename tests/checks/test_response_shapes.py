@@ -1,4 +1,4 @@
-"""The shape of answers is judged field by field, and a scenario that needs what is not here does not begin."""
+"""The shape of answers is judged field by field, and a scenario that needs a missing system does not begin."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from creditflow.actors.cast import Cast
 from creditflow.actors.people import Person
 from creditflow.audit.watch import Watch
 from creditflow.checks import response_shapes
+from creditflow.checks.account_base import readable
 from creditflow.cleanup.cleanup import Cleanup
 from creditflow.cleanup.journal import Journal
 from creditflow.cleanup.resources import KeycloakUser
@@ -33,7 +34,7 @@ ID = {"X-Request-Id": "0547d8bd-3213-4e45-b347-a0923eacc758"}
 
 @pytest.fixture
 def somebody(target: Target, person: MakePerson) -> tuple[Cast, Person]:
-    """A cast in which "they" are one person, who is in no system."""
+    """Return a cast in which "they" are one person, who is in no system."""
     cast, one = Cast(target, Cleanup(), lambda secret: None), person()
     one.keys.append("sk-or-v1-abcdef-1234")
     cast._people[one.alias] = cast._last = one
@@ -89,6 +90,17 @@ def test_an_answer_without_a_success_or_a_request_id_is_red(somebody: tuple[Cast
         response_shapes.holds_fields(reply(500, {"field": 1}, ID), {"field": "1"}, cast, exactly=True)
     with pytest.raises(AssertionError, match="carries no X-Request-Id"):
         response_shapes.holds_fields(reply(200, {"field": 1}), {"field": "1"}, cast, exactly=True)
+
+
+def test_an_error_of_ops_center_in_the_place_of_figures_is_a_service_that_is_away(
+    somebody: tuple[Cast, Person], reply: MakeReply
+) -> None:
+    target = somebody[0].target
+    for status in (200, 404, 499):
+        assert readable(target, reply(status)).status == status
+    for status in (500, 503):
+        with pytest.raises(ServiceUnavailableError, match=rf"^Ops-Center at http.* answered {status} where figures"):
+            readable(target, reply(status))
 
 
 def test_every_door_that_opens_without_a_token_is_named(reply: MakeReply) -> None:

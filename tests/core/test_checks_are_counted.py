@@ -1,4 +1,4 @@
-"""Every check is counted, from every thread and with every result; nothing to compare is not a check."""
+"""Every check is counted in every thread, green or red; nothing to compare is no check."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from creditflow.core.expect import Checks, Finding, agree, checks, holds
 def test_a_check_counts_whether_it_is_green_or_red() -> None:
     before = checks.made
     holds(True, "never said")
-    agree([Finding("{}", 9, 9), Finding("{}", 48, 48)])
+    agree([Finding("it is", 9, 9), Finding("it is", 48, 48)])
     assert checks.made == before + 2
     with pytest.raises(AssertionError):
         holds(False, "it is wrong")
     with pytest.raises(AssertionError):
-        agree([Finding("{}", 9, 8)])
+        agree([Finding("it is", 9, 8)])
     assert checks.made == before + 4
 
 

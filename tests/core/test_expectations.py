@@ -1,4 +1,4 @@
-"""How figures are compared, how a mismatch reads, and how long polling takes."""
+"""How figures are compared, how a mismatch reads, and how long the suite waits for a late value."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def a_fault_of_the_suite() -> None:
 )
 def test_what_only_resembles_the_expected_is_red(found: Any, expected: Any) -> None:
     with pytest.raises(AssertionError):
-        agree([Finding("{}", found, expected)], str)
+        agree([Finding("it is", found, expected)], str)
 
 
 @pytest.mark.parametrize(
     "value", [9991, 0, "9991", None, True, [9, 48], (9,), [], [(9, "x"), HistoryEntry("GPT-4", 100, 9, False)]]
 )
 def test_the_same_is_green_and_nothing_more_is_looked_up(value: Any) -> None:
-    agree([Finding("{}", value, value)], never_asked)
+    agree([Finding("it is", value, value)], never_asked)
 
 
-def test_a_mismatch_contains_found_and_expected_and_then_what_was_recorded() -> None:
+def test_a_mismatch_says_found_and_expected_and_then_what_was_recorded() -> None:
     asked: list[str] = []
 
     def recorded() -> str:
@@ -65,9 +65,9 @@ def test_a_mismatch_contains_found_and_expected_and_then_what_was_recorded() -> 
     with pytest.raises(AssertionError) as red:
         agree(
             [
-                Finding("the individual has {} credits in the API", 9982, 9991),
-                Finding("the individual has {} calls left", 9999, 9999),
-                Finding("the individual has {} credits in unicorn_db", None, 9991),
+                Finding("the individual has", 9982, 9991, "credits", "the API"),
+                Finding("the individual has", 9999, 9999, "calls left"),
+                Finding("the individual has", None, 9991, "credits", "unicorn_db"),
             ],
             recorded,
         )
@@ -78,13 +78,19 @@ def test_a_mismatch_contains_found_and_expected_and_then_what_was_recorded() -> 
     assert asked == ["once"]
 
 
+def test_a_finding_names_what_found_unit_system_and_expected() -> None:
+    assert Finding("the counter is at", 7, 1, system="Redis").sentence() == "the counter is at 7 in Redis, expected 1"
+    assert Finding("X has", 2, 1, "charges").sentence() == "X has 2 charges, expected 1"
+    assert Finding("X is", "", "up").sentence() == "X is empty, expected up"
+
+
 def test_a_mismatch_about_which_nothing_is_recorded_ends_as_a_sentence() -> None:
     with pytest.raises(AssertionError) as red:
-        agree([Finding("X is {}", True, 1)], str)
+        agree([Finding("X is", True, 1)], str)
     assert str(red.value) == "X is yes, expected 1."
 
 
-def test_a_condition_that_does_not_hold_is_reported_with_what_was_recorded() -> None:
+def test_a_condition_that_does_not_hold_is_told_with_what_was_recorded() -> None:
     holds(True, "never said", never_asked)
     with pytest.raises(AssertionError) as red:
         holds(False, "the answer carries no id.", lambda: "it reads {}")
@@ -125,7 +131,7 @@ def test_a_count_and_a_frequency_read_as_words() -> None:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Replace the clock by a list with the seconds since the test began, which only sleeps change."""
+    """Replace the clock by one that only sleeping moves; return a list with its seconds since the test began."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
@@ -144,7 +150,7 @@ def test_what_comes_a_moment_later_is_waited_for_and_not_longer(clock: list[floa
     assert clock == [pytest.approx(2 * polling.PAUSE)]
 
 
-def test_a_check_that_never_passes_is_red_at_the_time_limit_with_its_last_message(clock: list[float]) -> None:
+def test_what_does_not_come_is_red_at_the_deadline_with_the_last_that_was_said(clock: list[float]) -> None:
     asked: list[int] = []
 
     def never_holds() -> None:
@@ -208,13 +214,13 @@ def test_what_can_not_be_tested_keeps_its_verdict_also_about_somebody() -> None:
         raise NotTestableError("no system shows it", "set LAGO_API_URL")
 
 
-def test_values_that_read_alike_are_reported_with_their_type() -> None:
-    for found, expected, name in ((True, "yes", "bool"), ([48], "48", "list"), ("9,991", 9991, "str"), ("x", 9, "str")):
-        with pytest.raises(AssertionError, match=rf"\(of the kind {name}\), expected"):
-            agree([Finding("X is {}", found, expected)])
+def test_what_reads_alike_is_reported_with_its_type() -> None:
+    for found, expected, kind in ((True, "yes", "bool"), ([48], "48", "list"), ("9,991", 9991, "str"), ("x", 9, "str")):
+        with pytest.raises(AssertionError, match=rf"\(of the type {kind}\), expected"):
+            agree([Finding("X is", found, expected)])
     with pytest.raises(AssertionError) as red:
-        agree([Finding("X is {}", 8, 9)])
-    assert "of the kind" not in str(red.value)
+        agree([Finding("X is", 8, 9)])
+    assert "of the type" not in str(red.value)
 
 
 def test_parts_that_repeat_are_written_once_with_their_number() -> None:
@@ -223,8 +229,8 @@ def test_parts_that_repeat_are_written_once_with_their_number() -> None:
 
 def test_what_was_found_can_not_be_changed_afterwards() -> None:
     with pytest.raises(FrozenInstanceError):
-        setattr(Finding("X is {}", 8, 9), "found", 9)  # noqa: B010
+        setattr(Finding("X is", 8, 9), "found", 9)  # noqa: B010
 
 
 def test_equal_figures_and_words_of_their_own_memory_are_the_same() -> None:
-    agree([Finding("X is {}", int("9991"), 9991), Finding("X is {}", "".join(["a", "b"]), "ab")])
+    agree([Finding("X is", int("9991"), 9991), Finding("X is", "".join(["a", "b"]), "ab")])

@@ -1,6 +1,6 @@
-"""Whatever a system answers, what reads it passes, is red by an assertion, or says that the system can't be understood.
+"""For any answer of a system, a check passes, is red, or reports that the system can't be understood.
 
-Never does an answer end in an exception of the suite's own: a `KeyError` tells nobody which system is wrong.
+No answer causes another exception: a `KeyError` does not name the system that is wrong.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from creditflow.actors import llm_requests
 from creditflow.actors.cast import Cast
 from creditflow.actors.llm_requests import Answer, LlmRequest
 from creditflow.actors.people import Organization, Person
-from creditflow.audit import history, reconciliation
+from creditflow.audit import history, systems
 from creditflow.audit.ledger import judge
+from creditflow.audit.parties import Parties, history_of
 from creditflow.checks import refusals, response_shapes
 from creditflow.checks.accounts import Accounts, HistoryEntry
 from creditflow.checks.billing import Billing
@@ -69,7 +70,7 @@ nearly = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, values))
 
 
 def spelt(value: Any) -> str:
-    """As JSON, with what JSON itself does not know too: NaN, Infinity."""
+    """Return a value as JSON, extended by NaN and Infinity."""
     return json.dumps(value)
 
 
@@ -101,7 +102,7 @@ def somebody(alias: str = "the individual") -> Person:
 
 
 def cast_of(target: Target) -> Cast:
-    """An individual and an organisation that nobody has made."""
+    """Return a cast with an individual and an organisation that are in no system."""
     cast = Cast(target, Cleanup(), lambda secret: None)
     person = somebody()
     cast._people[person.alias] = cast._last = person
@@ -110,7 +111,7 @@ def cast_of(target: Target) -> Cast:
 
 
 def understood(reads: dict[str, Callable[[], object]]) -> None:
-    """Require that each reader understands what it reads or says that it does not."""
+    """Require that each function returns or raises an expected error."""
     wrong = {}
     for name, read in reads.items():
         with suppress(*UNDERSTOOD):
@@ -125,7 +126,7 @@ def understood(reads: dict[str, Callable[[], object]]) -> None:
 
 @pytest.fixture(scope="module")
 def nowhere(nothing_set: None) -> Iterator[Target]:
-    """A target that is never asked."""
+    """Return a target that receives no request."""
     address = "http://127.0.0.1:1"
     target = Target(load({"OPS_CENTER_URL": address, "KEYCLOAK_URL": address, "KEYCLOAK_CLIENT_SECRET": "secret"}))
     yield target
@@ -169,7 +170,7 @@ def test_any_page_and_any_refusal_is_judged(nowhere: Target, reply: Reply) -> No
         "total": "a UUID",
         "timestamp": "a time",
     }
-    history_of = [{"request_id": "one"}, {"request_id": "two"}]
+    whole = [{"request_id": "one"}, {"request_id": "two"}]
     understood(
         {
             "the fields of a page": lambda: response_shapes.holds_fields(reply, stated, cast, exactly=True),
@@ -179,7 +180,7 @@ def test_any_page_and_any_refusal_is_judged(nowhere: Target, reply: Reply) -> No
             "the start of the month": lambda: response_shapes.holds_fields(
                 reply, {"period_start": "the first of this month"}, cast, False
             ),
-            "a page of a history": lambda: response_shapes.part_of(reply, history_of, 1, 2, "the individual"),
+            "a page of a history": lambda: response_shapes.part_of(reply, whole, 1, 2, "the individual"),
             "every endpoint": lambda: response_shapes.all_turned_away({"the balance": reply}, "without a token"),
             "a refusal": lambda: refusals.refused(
                 reply, refusals.Refusal(402, "insufficient credits", True), "they", str
@@ -202,11 +203,19 @@ def test_any_value_is_a_time_or_none(value: Any) -> None:
     )
 
 
-ATTEMPTS = [*sorted(history._DONE), "chat"]
+STATUSES = {
+    "allocate": 200,
+    "chat_past_ops_center": 200,
+    "create_organization": 201,
+    "invite": 201,
+    "purchase": 201,
+    "remove_organization": 204,
+}
+"""The status of success by the kind of request."""
 
 
 @given(
-    act=st.sampled_from(ATTEMPTS),
+    act=st.sampled_from([*STATUSES, "chat", "forget_counter", "grant", "place_calls"]),
     token=st.none() | st.text(max_size=10) | st.just("eyJhbGciOiJub25lIn0.W10."),
     body=values | nearly,
     reply=st.none() | replies,
@@ -214,17 +223,17 @@ ATTEMPTS = [*sorted(history._DONE), "chat"]
 )
 @example("chat_past_ops_center", None, {}, Reply(200, {}, "", 1.0), True)
 def test_any_record_is_read(act: str, token: str | None, body: Any, reply: Reply | None, exact: bool) -> None:
-    """What was sent is the suite's own, but for the bodies of requests; what came back can be anything."""
+    """The suite made everything in a record but the bodies of requests and the replies."""
     sent = {
         "user_id": "a", "credits": 1, "count": 1, "at": period.now(), "organization": "o", "email": "e",
         "key": None, "body": body, "headers": {},
     }  # fmt: skip
-    reply = replace(reply, status=(history._DONE.get(act) or (200, None))[0] or reply.status) if reply else None
+    reply = replace(reply, status=STATUSES.get(act, reply.status)) if reply else None
     history.read([Act(act, token, sent, reply)], history.Names({}, {}), exact)
 
 
 class Answering(BaseHTTPRequestHandler):
-    """Answers everything with the same status, headers and body, whatever was asked."""
+    """Answers every request with the same status, headers and body."""
 
     status: ClassVar[int] = 200
     content_type: ClassVar[str] = "application/json"
@@ -248,7 +257,7 @@ class Answering(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def answering(nothing_set: None, deployment: dict[str, str]) -> Iterator[Target]:
-    """A target all of whose HTTP services answer as `Answering` says; its databases and Redis are the sandbox's."""
+    """Return a target with `Answering` for all HTTP services; its databases and Redis are those of the sandbox."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
@@ -293,8 +302,8 @@ def test_any_answer_of_any_service_is_understood_or_told(
     reply = Http("Ops-Center", answering.settings.ops_center_url, 2).send if not missing else None
     answer = Answer(person, LlmRequest("GPT-4", 100), Reply(200, {"X-Request-Id": person.id}, "{}", 1.0))
     accounts, billing, center = Accounts(answering, cast), Billing(answering), answering.ops_center
-    parties = reconciliation.Parties.of(cast, None)
-    past = reconciliation.history_of(answering, parties, [])
+    parties = Parties.of(cast, None)
+    past = history_of(answering, parties, [])
     understood(
         {
             "the health": lambda: health.services(answering),
@@ -321,7 +330,7 @@ def test_any_answer_of_any_service_is_understood_or_told(
             "the repetition": lambda: billing.refuses_repetition(answer),
             "the books": lambda: judge(
                 past,
-                reconciliation.together(map(reconciliation.shown, reconciliation.looks_at(answering, parties, past))),
+                systems.together(map(systems.shown, systems.looks_at(answering, parties, past))),
             ),
             "a stranger's stream": lambda: center.chat_leaving_early("a-token", {}).events,
             "the models": answering.litellm.models,

@@ -1,0 +1,105 @@
+"""How a verdict of the ledger is shown: the sentences of a mismatch, and the table in the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from creditflow.audit import ledger
+from creditflow.audit.ledger import Account, Line, Value, Verdict
+from creditflow.audit.parties import Parties
+from creditflow.checks import diagnosis
+from creditflow.core.expect import counted, written
+from creditflow.reporting import evidence
+from creditflow.target.target import Target
+
+
+def sentence(parties: Parties, verdict: Verdict) -> str:
+    """Return what is wrong, the first difference first, without a full stop."""
+    differences = [_difference(parties, line) for line in verdict.lines if line.differs]
+    return "The ledger disagrees: " + "; ".join([*verdict.wrong, *differences, *verdict.unknown])
+
+
+def recorded(target: Target, parties: Parties, verdict: Verdict) -> list[str]:
+    """Return what the systems recorded about the owner of the first account that differs."""
+    owner = next((line.account.owner for line in verdict.lines if line.differs), "")
+    people = [diagnosis.of_person(target, person) for person in parties.people if person.id == owner]
+    organizations = [diagnosis.of_organization(target, o) for o in parties.organizations if o.id == owner]
+    return people + organizations
+
+
+def attach_table(parties: Parties, verdict: Verdict) -> None:
+    """Attach the table of all accounts to the report; bystanders that did not change are one row."""
+    ours = {p.id for p in parties.cast.people} | {o.id for o in parties.cast.organizations}
+    others = [line for line in verdict.lines if not ours & {line.account.owner, line.account.organization}]
+    shown = [line for line in verdict.lines if line.differs or (line not in others and _has_figures(line))]
+    rows: list[tuple[Any, ...]] = [
+        (
+            _name(parties, line.account),
+            line.account.what,
+            _cell(line.before),
+            _after(line),
+            _cell(line.expected),
+            _where(line),
+        )
+        for line in shown
+    ]
+    if others:
+        rows.append(("the bystanders", "everything", "", "", "as before", _changed(others)))
+    evidence.attach_table(
+        "Ledger: who, before, after, expected, where it differs",
+        ("who", "what", "before", "after", "expected", "where it differs"),
+        rows,
+        [index for index, line in enumerate(shown) if line.differs],
+    )
+
+
+def _difference(parties: Parties, line: Line) -> str:
+    systems = []
+    for system in line.differs:
+        lacking, extra = ledger.apart(line.expected, line.seen[system])
+        if lacking or extra:
+            rows = [f"lacks {_rows(lacking)}"] * bool(lacking) + [f"has {_rows(extra)} too many"] * bool(extra)
+            systems.append(f"{system} {' and '.join(rows)}")
+        else:
+            systems.append(f"{written(line.seen[system])} in {system}")
+    expected = "" if isinstance(line.expected, tuple) else f", expected {written(line.expected)}"
+    return f"{_name(parties, line.account)}: {line.account.what}: {'; '.join(systems)}{expected}"
+
+
+def _rows(rows: list[Any]) -> str:
+    return " and ".join(map(str, rows[:3])) + (f" and {len(rows) - 3:,} more" if len(rows) > 3 else "")
+
+
+def _name(parties: Parties, account: Account) -> str:
+    """Return the owner's alias, for a member with the organisation's alias."""
+    names = {person.id: person.alias for person in parties.people}
+    names |= {organization.id: organization.alias for organization in parties.organizations}
+    return " in ".join(names.get(part, part) for part in (account.owner, account.organization) if part)
+
+
+def _changed(lines: list[Line]) -> str:
+    changed = [line for line in lines if line.differs]
+    return f"in {counted(len(changed), 'account')} above" if changed else "nowhere"
+
+
+def _has_figures(line: Line) -> bool:
+    return bool(line.before or line.expected or line.account.what == ledger.CREDITS)
+
+
+def _after(line: Line) -> int | str | None:
+    """Return the present value, in a system that differs if one does."""
+    return _cell(line.seen[next(iter(line.differs or line.seen))]) if line.seen else "not testable here"
+
+
+def _where(line: Line) -> str:
+    if not line.differs:
+        return f"nowhere: {', '.join(line.seen)}" if line.seen else ""
+    return "; ".join(f"{system}: {_cell(line.seen[system])}" for system in line.differs)
+
+
+def _cell(value: Value) -> int | str | None:
+    if not isinstance(value, tuple):
+        return value
+    if len(value) > 5:
+        return f"{counted(len(value), 'row')}, the first {value[0]}"
+    return "; ".join(map(str, value)) or "none"
