@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from creditflow.actors.people import Person
@@ -31,8 +32,8 @@ _KEEPS = ("UNICORN_DB_URL", "REDIS_URL", "LAGO_DB_READ_URL", "PROVIDER_URL")
 
 _TRACE = "Traceback (most recent call last)"
 _ERROR = re.compile(rf"\b(?:ERROR|CRITICAL|FATAL|PANIC)\b|{re.escape(_TRACE)}")
-_OVERLAP_S = 1.0
-"""Seconds of Lago's changes that are read twice, because a row may appear after its date."""
+_OVERLAP = timedelta(seconds=1)
+"""The time of Lago's changes that is read twice, because a row may appear after its date."""
 
 _SHOWN = 300
 """The number of characters of a row or a line in a message."""
@@ -65,7 +66,7 @@ class Watch:
         self.beside_others = 0
         self._logs = Logs(target.settings.log_files)
         self._kept: Counter[str] = Counter()
-        self._looked = time.monotonic()
+        self._read_lago_at: datetime | None = None
         self._judged: set[str] = set()
         self._alone = True
         self._visits = 0
@@ -170,8 +171,9 @@ class Watch:
 
     def _lago(self) -> list[str]:
         """Return the changes in Lago since the last look that were not judged: Lago removes nobody completely."""
-        before, self._looked = self._looked, time.monotonic()
-        rows = self._target.lago_db.changes(self._looked - before + _OVERLAP_S, RUN)
+        now = self._target.lago_db.now()
+        since, self._read_lago_at = (self._read_lago_at or now) - _OVERLAP, now
+        rows = self._target.lago_db.changes(since, RUN)
         return [f"lago {row['source']}: {row['row']}" for row in rows if row["row"].split()[-1] not in self._judged]
 
     def _provider(self) -> list[str]:

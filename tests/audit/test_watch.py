@@ -6,6 +6,7 @@ import os
 import secrets
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg2
@@ -20,6 +21,7 @@ from creditflow.audit.watch import Logs, UnexpectedChangeError, Watch
 from creditflow.cleanup.cleanup import Cleanup
 from creditflow.core.naming import RUN
 from creditflow.core.redaction import redactor
+from creditflow.target.drivers.postgres import Row
 from creditflow.target.drivers.provider import fingerprint
 from creditflow.target.settings import load
 from creditflow.target.target import Target
@@ -207,6 +209,26 @@ def test_beside_another_run_nothing_is_judged_and_it_is_said(
         carry_out(target, "DELETE FROM user_credits WHERE user_id = %s", who)
     assert changed(watch) == "", "the other run may have done it just before it ended"
     assert "beside 2 scenarios" in watch.said()
+
+
+def test_between_two_looks_at_lago_nothing_is_left_out_and_nothing_older_is_read_again(
+    watch: Watch, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a look takes, the next one begins where it began, less the overlap."""
+    times = [datetime(2026, 11, 26, 12, 0, second, tzinfo=UTC) for second in (10, 30, 31)]
+    asked: list[datetime] = []
+    monkeypatch.setattr(target.lago_db, "now", iter(times).__next__)
+
+    def changes(since: datetime, _run: str) -> list[Row]:
+        asked.append(since)
+        return []
+
+    monkeypatch.setattr(target.lago_db, "changes", changes)
+    monkeypatch.setattr(watch, "_read_lago_at", None)
+    watch.begin()
+    for _ in times[1:]:
+        assert changed(watch) == ""
+    assert asked[1:] == [datetime(2026, 11, 26, 12, 0, second, tzinfo=UTC) for second in (9, 29)]
 
 
 def test_on_a_target_that_others_use_only_bystanders_are_watched_and_it_is_said(deployment: dict[str, str]) -> None:

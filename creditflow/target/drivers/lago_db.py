@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from creditflow.core.naming import OF_A_RUN
 from creditflow.target.drivers.postgres import Database, Row
@@ -34,28 +35,32 @@ class LagoDb:
             list(subscriptions), list(transactions),
         )  # fmt: skip
 
-    def changes(self, seconds: float, run: str) -> list[Row]:
-        """Return customers, subscriptions, invoices and events that were created or changed lately.
+    def now(self) -> datetime:
+        """Return the time of the server's clock, in the form of the tables' dates."""
+        now: datetime = self.database.rows("SELECT LOCALTIMESTAMP AS now")[0]["now"]
+        return now
+
+    def changes(self, since: datetime, run: str) -> list[Row]:
+        """Return customers, subscriptions, invoices and events that were created or changed since a time.
 
         Each has its table (`source`) and a text (`row`); an event's text ends with its transaction id. Rows with the
         name of any run are left out, except the events of this run.
 
         Args:
-            seconds: how far to look back, by the server's clock.
+            since: the time, by the server's clock.
             run: the name of this run.
         """
         return self.database.rows(
-            "WITH lately AS (SELECT LOCALTIMESTAMP - %(seconds)s * interval '1 second' AS since) "
-            "SELECT 'customers' AS source, external_id AS row FROM customers, lately "
-            "WHERE updated_at >= since AND name !~ %(names)s "
-            "UNION ALL SELECT 'subscriptions', external_id FROM subscriptions, lately "
-            "WHERE updated_at >= since AND external_id !~ %(names)s "
+            "SELECT 'customers' AS source, external_id AS row FROM customers "
+            "WHERE updated_at >= %(since)s AND name !~ %(names)s "
+            "UNION ALL SELECT 'subscriptions', external_id FROM subscriptions "
+            "WHERE updated_at >= %(since)s AND external_id !~ %(names)s "
             "UNION ALL SELECT 'invoices', c.external_id || ' ' || i.id FROM invoices i "
-            "JOIN customers c ON c.id = i.customer_id, lately WHERE i.updated_at >= since AND c.name !~ %(names)s "
-            "UNION ALL SELECT 'events', external_subscription_id || ' ' || transaction_id FROM events, lately "
-            "WHERE created_at >= since "
+            "JOIN customers c ON c.id = i.customer_id WHERE i.updated_at >= %(since)s AND c.name !~ %(names)s "
+            "UNION ALL SELECT 'events', external_subscription_id || ' ' || transaction_id FROM events "
+            "WHERE created_at >= %(since)s "
             "AND (external_subscription_id !~ %(names)s OR external_subscription_id ~ %(run)s)",
-            {"seconds": seconds, "names": OF_A_RUN, "run": f"^{run}-"},
+            {"since": since, "names": OF_A_RUN, "run": f"^{run}-"},
         )
 
     def invoices(self, external_id: str) -> list[Row]:
