@@ -15,7 +15,7 @@ from sandbox.credentials import Credentials
 from sandbox.errors import SandboxError
 from sandbox.files import locked
 from sandbox.prepare import prepare
-from sandbox.services import SERVICE_CLASSES, Plan
+from sandbox.services import SERVICE_CLASSES, Layout
 from sandbox.settings import PROJECT, SERVICES, SandboxSettings, sandbox_settings, service_environment
 from sandbox.state import State, sweep, wait_for_end
 
@@ -111,10 +111,10 @@ def end(settings: SandboxSettings) -> list[str]:
 def ask_services(settings: SandboxSettings, state: State) -> None:
     """Check every healthy service, and set the phase of those that do not answer to silent."""
     ports = {name: service.port for name, service in state.services.items()}
-    plan = Plan(settings, Credentials.load(settings.secrets), dict.fromkeys(SERVICES, 0) | ports)
+    layout = Layout(settings, Credentials.load(settings.secrets), dict.fromkeys(SERVICES, 0) | ports)
     healthy = [name for name, service in state.services.items() if service.phase == "healthy"]
     with ThreadPoolExecutor(len(SERVICES)) as pool:
-        answers = pool.map(lambda name: SERVICE_CLASSES[name](plan).is_healthy(), healthy)
+        answers = pool.map(lambda name: SERVICE_CLASSES[name](layout).is_healthy(), healthy)
     for name, answered in zip(healthy, answers, strict=True):
         if not answered:
             state.services[name].phase = "silent"

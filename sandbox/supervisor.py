@@ -18,7 +18,7 @@ from sandbox.credentials import Credentials
 from sandbox.errors import SandboxError
 from sandbox.files import write_private
 from sandbox.ports import choose_ports
-from sandbox.services import SERVICE_CLASSES, Plan, Running, Service, with_needs
+from sandbox.services import SERVICE_CLASSES, Layout, Running, Service, with_needs
 from sandbox.settings import SERVICES, SandboxSettings
 from sandbox.state import ProcessId, ServiceState, State
 
@@ -93,7 +93,7 @@ class Supervisor:
     def _start(self, done: Callable[[], object]) -> None:
         began = time.monotonic()
         try:
-            self._plan()
+            self._lay_out()
             with ThreadPoolExecutor(len(self.services)) as pool:
                 for start in [pool.submit(self._start_one, service) for service in self.services.values()]:
                     start.result()
@@ -114,13 +114,13 @@ class Supervisor:
                 self._failure = error
             self._stopping.set()
 
-    def _plan(self) -> None:
+    def _lay_out(self) -> None:
         shutil.rmtree(self.settings.logs, ignore_errors=True)
         self.settings.logs.mkdir(mode=0o700)
         credentials = Credentials.load(self.settings.secrets)
-        plan = Plan(self.settings, credentials, choose_ports(SERVICES, self.settings.ports))
+        layout = Layout(self.settings, credentials, choose_ports(SERVICES, self.settings.ports))
         for name in with_needs(self.settings.only):
-            service = SERVICE_CLASSES[name](plan)
+            service = SERVICE_CLASSES[name](layout)
             self.services[name] = service
             self._healthy[name] = threading.Event()
             self.state.services[name] = ServiceState(

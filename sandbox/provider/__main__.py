@@ -9,18 +9,17 @@ from sandbox import faults
 from sandbox.errors import SandboxError
 from sandbox.provider.app import TITLE, make_app
 from sandbox.provider.settings import SettingsError, read_settings
-from sandbox.provider.state import StateError
 
 
 def main() -> int:
-    """Serve on 127.0.0.1 until a signal ends it; return 2 when the settings or the state can't be used."""
+    """Serve on 127.0.0.1 until a signal ends it; return 2 when the settings can't be used."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.provider", description=TITLE)
     parser.add_argument("--port", type=int, required=True)
     port: int = parser.parse_args().port
     try:
         faults.switch_on("provider")
         app = make_app(read_settings())
-    except (SandboxError, SettingsError, StateError) as error:
+    except (SandboxError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{TITLE} on http://127.0.0.1:{port}", flush=True)

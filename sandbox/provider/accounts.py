@@ -4,14 +4,11 @@ Only the fingerprint of a key is stored: the first 16 hex digits of its SHA-256.
 """
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 from fastapi import Request
-
-from sandbox.provider.state import Event, EventFile
 
 Provider = Literal["openrouter", "openai"]
 
@@ -49,8 +46,7 @@ def bearer(request: Request) -> str | None:
 class Accounts:
     """The known keys by fingerprint: the platform's, and the opened ones."""
 
-    def __init__(self, file: EventFile, platform: dict[str, Provider]) -> None:
-        self._file = file
+    def __init__(self, platform: dict[str, Provider]) -> None:
         self._platform = {mark: Account(provider) for mark, provider in platform.items()}
         self._opened: dict[str, Account] = {}
 
@@ -67,7 +63,6 @@ class Accounts:
         """
         self._refuse_platform(mark)
         self._opened[mark] = account
-        self._file.append(_event(mark, account))
 
     def close(self, mark: str) -> None:
         """Make a key unknown, if it is known.
@@ -76,30 +71,14 @@ class Accounts:
             PlatformKeyError: the key is one of the platform's.
         """
         self._refuse_platform(mark)
-        if self._opened.pop(mark, None):
-            self._file.append({"event": "key_closed", "key": mark})
+        self._opened.pop(mark, None)
 
     def opened(self) -> dict[str, Account]:
         """Return the open keys."""
         return dict(self._opened)
-
-    def replay(self, event: Event) -> None:
-        """Apply one event of an earlier process; ignore events of other kinds."""
-        if event["event"] == "key_opened":
-            self._opened[event["key"]] = Account(event["provider"], Money(event["state"]))
-        elif event["event"] == "key_closed":
-            self._opened.pop(event["key"], None)
-
-    def events(self) -> Iterator[Event]:
-        """Return the events that restore the open keys."""
-        return (_event(mark, account) for mark, account in self._opened.items())
 
     def _refuse_platform(self, mark: str) -> None:
         if mark in self._platform:
             raise PlatformKeyError(
                 "This is the platform's own key, which is always known; make a trouble for one caller instead."
             )
-
-
-def _event(mark: str, account: Account) -> Event:
-    return {"event": "key_opened", "key": mark, "provider": account.provider, "state": account.state}

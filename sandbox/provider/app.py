@@ -1,45 +1,30 @@
 """The stand-in for OpenRouter and OpenAI as one application."""
 
-from itertools import chain
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 
-from sandbox.provider.accounts import Accounts, Money, bearer, fingerprint
+from sandbox.provider.accounts import Accounts, fingerprint
 from sandbox.provider.chat import Chat
 from sandbox.provider.control import control_api
 from sandbox.provider.dialects import AsciiJSON, OpenAI, OpenRouter
 from sandbox.provider.journal import Journal
-from sandbox.provider.outcomes import Outcome, RefusedError
 from sandbox.provider.settings import Settings
-from sandbox.provider.state import EventFile
 from sandbox.provider.troubles import Troubles
-from sandbox.provider.usage import Usage, dollars
 
 TITLE = "Provider stand-in (OpenRouter and OpenAI)"
 
 
 def make_app(settings: Settings) -> FastAPI:
-    """Return the application, with the state of earlier processes.
-
-    Raises:
-        StateError: the state can't be read or written.
-    """
-    file = EventFile(settings.state)
-    journal, troubles = Journal(file), Troubles(file)
+    """Return the application."""
+    journal, troubles = Journal(), Troubles()
     accounts = Accounts(
-        file,
         {
             fingerprint(settings.openrouter_key.get_secret_value()): "openrouter",
             fingerprint(settings.openai_key.get_secret_value()): "openai",
         },
     )
-    for event in file.replay():
-        for part in (journal, troubles, accounts):
-            part.replay(event)
-    file.begin(chain(journal.events(), troubles.events(), accounts.events()))
-
     app = FastAPI(title=TITLE, openapi_url=None, default_response_class=AsciiJSON)
     app.add_exception_handler(RequestValidationError, _invalid)
     openrouter = OpenRouter()
@@ -56,30 +41,6 @@ def make_app(settings: Settings) -> FastAPI:
         response_model=None,
     )
     app.include_router(control_api(settings.control_token.get_secret_value(), accounts, journal, troubles))
-
-    @app.get("/openrouter/api/v1/key", response_model=None)
-    async def key(request: Request) -> Response:
-        """Return OpenRouter's answer about a key; amounts in US dollars."""
-        sent = bearer(request)
-        mark = fingerprint(sent) if sent else ""
-        account = accounts.of(mark, "openrouter")
-        if account is None:
-            refusal = openrouter.refusal(RefusedError(Outcome.REFUSED_KEY, missing_key=not sent))
-            return AsciiJSON(refusal.body, refusal.status)
-        spent = sum(
-            Usage(call.prompt_tokens, call.completion_tokens).cost(call.model)
-            for call in journal.calls(key=mark)
-            if call.total_tokens and call.provider == "openrouter"
-        )
-        empty = account.state is Money.EMPTY
-        data = {
-            "label": f"key {mark}",
-            "usage": dollars(spent),
-            "limit": dollars(spent) if empty else None,
-            "limit_remaining": 0 if empty else None,
-            "is_free_tier": False,
-        }
-        return AsciiJSON({"data": data})
 
     @app.get("/health")
     async def health() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The control API: the journal, the troubles, the keys. It needs its token, and never returns a key."""
 
 import secrets
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
@@ -15,7 +16,7 @@ from sandbox.provider.accounts import (
     bearer,
     fingerprint,
 )
-from sandbox.provider.journal import Journal, as_row
+from sandbox.provider.journal import Journal
 from sandbox.provider.troubles import Kind, Trouble, Troubles
 
 
@@ -58,7 +59,7 @@ def control_api(token: str, accounts: Accounts, journal: Journal, troubles: Trou
     @routes.get("/calls")
     async def calls(caller: str | None = None, key: str | None = None) -> dict[str, Any]:
         """List the calls of a caller or a key, oldest first."""
-        rows = [as_row(call) for call in journal.calls(caller, key)]
+        rows = [asdict(call) for call in journal.calls(caller, key)]
         return {"calls": rows, "total": len(rows)}
 
     @routes.delete("/calls")

@@ -1,11 +1,8 @@
 """The journal: every call that reached the stand-in, with the fingerprint of its key."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from sandbox.provider.outcomes import Outcome
-from sandbox.provider.state import Event, EventFile
 from sandbox.provider.usage import Usage
 
 
@@ -41,14 +38,12 @@ class Call:
 class Journal:
     """The calls, oldest first."""
 
-    def __init__(self, file: EventFile) -> None:
-        self._file = file
+    def __init__(self) -> None:
         self._calls: dict[str, Call] = {}
 
     def enter(self, call: Call) -> None:
         """Add a call, or update it if it is there already."""
         self._calls[call.id] = call
-        self._file.append(_event(call))
 
     def calls(self, caller: str | None = None, key: str | None = None) -> list[Call]:
         """Return the calls of a caller, of a key (by fingerprint), of both, or all."""
@@ -61,33 +56,6 @@ class Journal:
     def forget(self, caller: str | None = None, key: str | None = None) -> int:
         """Remove those calls and return their number."""
         forgotten = [call.id for call in self.calls(caller, key)]
-        self._drop(forgotten)
-        if forgotten:
-            self._file.append({"event": "forgotten", "ids": forgotten})
+        for each in forgotten:
+            del self._calls[each]
         return len(forgotten)
-
-    def replay(self, event: Event) -> None:
-        """Apply one event of an earlier process; ignore events of other kinds."""
-        if event["event"] == "call":
-            call = Call(**event["call"])
-            call.outcome = Outcome(call.outcome)
-            self._calls[call.id] = call
-        elif event["event"] == "forgotten":
-            self._drop(event["ids"])
-
-    def events(self) -> Iterator[Event]:
-        """Return the events that restore this journal."""
-        return map(_event, self._calls.values())
-
-    def _drop(self, ids: Iterable[str]) -> None:
-        for each in ids:
-            self._calls.pop(each, None)
-
-
-def as_row(call: Call) -> dict[str, Any]:
-    """Return a call as the control API shows it."""
-    return asdict(call)
-
-
-def _event(call: Call) -> Event:
-    return {"event": "call", "call": as_row(call)}

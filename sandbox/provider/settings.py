@@ -1,6 +1,4 @@
-"""The stand-in's settings, from the environment: the keys that it knows from the start, and its state folder."""
-
-from pathlib import Path
+"""The stand-in's settings, from the environment: the keys that it knows from the start, and its control token."""
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,8 +19,6 @@ class Settings(BaseSettings):
     """The platform's key at OpenAI; it is always known and has money."""
     control_token: SecretStr = Field(min_length=1)
     """The bearer token of the control API."""
-    state: Path | None = None
-    """The folder for the state; without it everything is in memory."""
 
 
 def read_settings() -> Settings:

@@ -1,11 +1,8 @@
 """Troubles: simulated failures of the provider, for one caller or for everyone."""
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
-
-from sandbox.provider.state import Event, EventFile
 
 EVERYONE = "*"
 """The name for all callers without a trouble of their own."""
@@ -37,8 +34,7 @@ class Trouble:
 class Troubles:
     """The active troubles, by caller."""
 
-    def __init__(self, file: EventFile) -> None:
-        self._file = file
+    def __init__(self) -> None:
         self._troubles: dict[str, Trouble] = {}
 
     def of(self, caller: str) -> Trouble | None:
@@ -48,28 +44,11 @@ class Troubles:
     def make(self, caller: str, trouble: Trouble) -> None:
         """Set a caller's trouble, and replace an earlier one."""
         self._troubles[caller] = trouble
-        self._file.append(_event(caller, trouble))
 
     def end(self, caller: str) -> None:
         """End a caller's trouble, if there is one."""
-        if self._troubles.pop(caller, None):
-            self._file.append({"event": "trouble_ended", "caller": caller})
+        self._troubles.pop(caller, None)
 
     def all(self) -> dict[str, dict[str, Any]]:
         """Return the active troubles, by caller."""
         return {caller: asdict(trouble) for caller, trouble in self._troubles.items()}
-
-    def replay(self, event: Event) -> None:
-        """Apply one event of an earlier process; ignore events of other kinds."""
-        if event["event"] == "trouble":
-            self._troubles[event["caller"]] = Trouble(Kind(event["kind"]), event["seconds"])
-        elif event["event"] == "trouble_ended":
-            self._troubles.pop(event["caller"], None)
-
-    def events(self) -> Iterator[Event]:
-        """Return the events that restore the troubles."""
-        return (_event(caller, trouble) for caller, trouble in self._troubles.items())
-
-
-def _event(caller: str, trouble: Trouble) -> Event:
-    return {"event": "trouble", "caller": caller, **asdict(trouble)}

@@ -1,6 +1,6 @@
 """One module for each service: how it starts, when it is healthy, how it stops, and its log."""
 
-from sandbox.services.base import Plan, Running, Service
+from sandbox.services.base import Layout, Running, Service
 from sandbox.services.keycloak import Keycloak
 from sandbox.services.lago import Lago
 from sandbox.services.litellm import LiteLLM
@@ -23,4 +23,4 @@ def with_needs(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in SERVICE_CLASSES if name in wanted)
 
 
-__all__ = ["SERVICE_CLASSES", "Plan", "Running", "Service", "with_needs"]
+__all__ = ["SERVICE_CLASSES", "Layout", "Running", "Service", "with_needs"]

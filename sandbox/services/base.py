@@ -25,8 +25,8 @@ LONGEST_STOP = 8
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the services of one sandbox know about each other before they run."""
+class Layout:
+    """The settings, secrets and ports that the services of one sandbox share."""
 
     settings: SandboxSettings
     credentials: Credentials
@@ -57,17 +57,17 @@ class Service(ABC):
     cure: ClassVar[str]
     """What the user can do when it does not come up."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.port = plan.ports[self.name]
-        self.folder = plan.settings.run / self.name
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.port = layout.ports[self.name]
+        self.folder = layout.settings.run / self.name
         """The folder of its state; each start of the sandbox empties it."""
-        self.log = plan.settings.logs / f"{self.name}.log"
+        self.log = layout.settings.logs / f"{self.name}.log"
 
     @property
     def url(self) -> str:
         """The service's address."""
-        return self.plan.url(self.name)
+        return self.layout.url(self.name)
 
     def make_state(self) -> None:  # noqa: B027 - most services have none
         """Create the state for its start, in its empty folder."""
@@ -172,7 +172,7 @@ class Running:
 
     def _failure(self, why: str) -> SandboxError:
         lines = last_lines(self.service.log)
-        shown = self.service.plan.credentials.mask("".join(f"\n    {line}" for line in lines))
+        shown = self.service.layout.credentials.mask("".join(f"\n    {line}" for line in lines))
         return SandboxError(
             f"{self.service.name} did not come up: {why}.\n"
             f"  The last lines of {self.service.log}:{shown or ' (none)'}\n"

@@ -42,17 +42,17 @@ class Keycloak(HttpService):
 
     def make_state(self) -> None:
         """Create a home folder, with links to the distribution and a copy of the database."""
-        prepared = self.plan.settings.prepared
+        prepared = self.layout.settings.prepared
         lay_out_home(prepared / DISTRIBUTION, self.folder)
         shutil.copytree(prepared / STATE / "h2", self.folder / "data" / "h2")
 
     def command(self) -> list[str]:
         """Run the built server on HTTP, with local caches: shared ones would listen on other addresses."""
-        return start_command(self.plan.settings.prepared / DISTRIBUTION, self.folder, self.port)
+        return start_command(self.layout.settings.prepared / DISTRIBUTION, self.folder, self.port)
 
     def environment(self) -> dict[str, str]:
         """Return the variables for Java and its options."""
-        prepared = self.plan.settings.prepared
+        prepared = self.layout.settings.prepared
         archives = f"{java_archive(prepared / DISTRIBUTION)}:{class_archive(prepared / STATE)}"
         return java_environment(*QUICK_START, f"-XX:SharedArchiveFile={archives}")
 
@@ -62,7 +62,7 @@ class Keycloak(HttpService):
             "KEYCLOAK_URL": self.url,
             "KEYCLOAK_REALM": REALM,
             "KEYCLOAK_CLIENT_ID": CLIENT,
-            "KEYCLOAK_CLIENT_SECRET": self.plan.credentials.keycloak_client_secret,
+            "KEYCLOAK_CLIENT_SECRET": self.layout.credentials.keycloak_client_secret,
             "KEYCLOAK_SHORT_LIVED_CLIENT_ID": SHORT_LIVED_CLIENT,
             "KEYCLOAK_OTHER_CLIENT_ID": OTHER_CLIENT,
         }

@@ -16,10 +16,10 @@ class Lago(ModuleService):
     def environment(self) -> dict[str, str]:
         """Return its database and its API key."""
         return {
-            "LAGO_DATABASE_URL": PostgreSQL(self.plan).database_url(OWNER, "lago"),
-            "LAGO_API_KEY": self.plan.credentials.lago_api_key,
+            "LAGO_DATABASE_URL": PostgreSQL(self.layout).database_url(OWNER, "lago"),
+            "LAGO_API_KEY": self.layout.credentials.lago_api_key,
         }
 
     def target(self) -> dict[str, str]:
         """Return its address and key."""
-        return {"LAGO_API_URL": self.url, "LAGO_API_KEY": self.plan.credentials.lago_api_key}
+        return {"LAGO_API_URL": self.url, "LAGO_API_KEY": self.layout.credentials.lago_api_key}

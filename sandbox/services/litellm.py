@@ -41,7 +41,7 @@ class LiteLLM(HttpService):
     def command(self) -> list[str]:
         """Run the proxy."""
         return [
-            str(self.plan.settings.prepared / ENVIRONMENT / "bin" / "python"),
+            str(self.layout.settings.prepared / ENVIRONMENT / "bin" / "python"),
             str(PROJECT / "sandbox" / "litellm" / "serve.py"),
             f"--config={self.folder / 'config.yaml'}",
             f"--host={HOST}",
@@ -54,8 +54,8 @@ class LiteLLM(HttpService):
     def environment(self) -> dict[str, str]:
         """Return the keys, and the options that keep it offline and quiet."""
         return {
-            "LITELLM_MASTER_KEY": self.plan.credentials.litellm_master_key,
-            **provider_keys(self.plan.credentials),
+            "LITELLM_MASTER_KEY": self.layout.credentials.litellm_master_key,
+            **provider_keys(self.layout.credentials),
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "LITELLM_MODE": "PRODUCTION",
             "LITELLM_LOG": "ERROR",
@@ -64,10 +64,10 @@ class LiteLLM(HttpService):
 
     def target(self) -> dict[str, str]:
         """Return its address and its key."""
-        return {"LITELLM_URL": self.url, "LITELLM_MASTER_KEY": self.plan.credentials.litellm_master_key}
+        return {"LITELLM_URL": self.url, "LITELLM_MASTER_KEY": self.layout.credentials.litellm_master_key}
 
     def _configuration(self) -> dict[str, Any]:
-        provider = self.plan.url("provider")
+        provider = self.layout.url("provider")
         models = [
             _model(name, f"openrouter/{name}", f"{provider}/openrouter/api/v1", "PROVIDER_OPENROUTER_KEY")
             for name in PLATFORM_MODELS

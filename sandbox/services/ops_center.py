@@ -17,16 +17,16 @@ class OpsCenter(ModuleService):
 
     def environment(self) -> dict[str, str]:
         """Return the addresses of the other services, and its secrets."""
-        credentials = self.plan.credentials
+        credentials = self.layout.credentials
         return {
-            "OPS_DATABASE_URL": PostgreSQL(self.plan).database_url(OWNER, "unicorn_db"),
-            "OPS_REDIS_URL": Redis(self.plan).url,
-            "OPS_KEYCLOAK_URL": self.plan.url("keycloak"),
+            "OPS_DATABASE_URL": PostgreSQL(self.layout).database_url(OWNER, "unicorn_db"),
+            "OPS_REDIS_URL": Redis(self.layout).url,
+            "OPS_KEYCLOAK_URL": self.layout.url("keycloak"),
             "OPS_KEYCLOAK_REALM": REALM,
             "OPS_KEYCLOAK_AUDIENCE": CLIENT,
-            "OPS_LITELLM_URL": self.plan.url("litellm"),
+            "OPS_LITELLM_URL": self.layout.url("litellm"),
             "OPS_LITELLM_KEY": credentials.litellm_master_key,
-            "OPS_LAGO_URL": self.plan.url("lago"),
+            "OPS_LAGO_URL": self.layout.url("lago"),
             "OPS_LAGO_KEY": credentials.lago_api_key,
             "OPS_BYOK_SECRET": credentials.byok_secret,
             "OPS_PUBLIC_URL": self.url,

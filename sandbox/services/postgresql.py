@@ -43,7 +43,7 @@ class PostgreSQL(Service):
 
     def make_state(self) -> None:
         """Copy the prepared data folder."""
-        shutil.copytree(self.plan.settings.prepared / TEMPLATE / "data", self.folder / "data")
+        shutil.copytree(self.layout.settings.prepared / TEMPLATE / "data", self.folder / "data")
         give_to_server_user(self.folder)
 
     def command(self) -> list[str]:
@@ -60,7 +60,7 @@ class PostgreSQL(Service):
 
     def database_url(self, role: str, database: str) -> str:
         """Return the URL of a database for `unicorn` or `unicorn_reader`, password included."""
-        credentials = self.plan.credentials
+        credentials = self.layout.credentials
         password = credentials.unicorn_password if role == OWNER else credentials.reader_password
         return f"postgresql://{role}:{quote(password, safe='')}@{HOST}:{self.port}/{database}"
 

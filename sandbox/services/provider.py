@@ -18,13 +18,13 @@ class Provider(ModuleService):
     def environment(self) -> dict[str, str]:
         """Return the keys that it knows from the start, and its control token."""
         return {
-            **provider_keys(self.plan.credentials),
-            "PROVIDER_CONTROL_TOKEN": self.plan.credentials.provider_control_token,
+            **provider_keys(self.layout.credentials),
+            "PROVIDER_CONTROL_TOKEN": self.layout.credentials.provider_control_token,
         }
 
     def complete(self) -> None:
         """Make the test user's key known to it."""
-        credentials = self.plan.credentials
+        credentials = self.layout.credentials
         key = credentials.test_openrouter_key
         try:
             httpx.put(
@@ -41,7 +41,7 @@ class Provider(ModuleService):
 
     def target(self) -> dict[str, str]:
         """Return its address, its control token, the fingerprint of the platform's key, and a user's own key."""
-        credentials = self.plan.credentials
+        credentials = self.layout.credentials
         return {
             "PROVIDER_URL": self.url,
             "PROVIDER_CONTROL_TOKEN": credentials.provider_control_token,

@@ -24,7 +24,7 @@ class Redis(Service):
 
     def command(self) -> list[str]:
         """Run the server in the foreground, on the loopback address, without persistence."""
-        program = self.plan.settings.prepared / PROGRAM
+        program = self.layout.settings.prepared / PROGRAM
         options = {
             "bind": HOST,
             "port": str(self.port),

@@ -26,7 +26,6 @@ class StandIn:
     """A running stand-in, its keys and its addresses."""
 
     def __init__(self, folder: Path) -> None:
-        self.state = folder / "state"
         self.log = folder / "log"
         self.platform_key = f"sk-or-{secrets.token_hex(16)}"
         self.openai_key = f"sk-{secrets.token_hex(16)}"
@@ -63,7 +62,6 @@ class StandIn:
             "PROVIDER_OPENROUTER_KEY": self.platform_key,
             "PROVIDER_OPENAI_KEY": self.openai_key,
             "PROVIDER_CONTROL_TOKEN": self.token,
-            "PROVIDER_STATE": str(self.state),
         }
 
     def kill(self) -> None:
@@ -146,16 +144,6 @@ def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     one = StandIn(tmp_path_factory.mktemp("provider"))
     try:
         one.start()
-        yield one
-    finally:
-        one.kill()
-
-
-@pytest.fixture
-def own_standin(tmp_path: Path) -> Iterator[StandIn]:
-    """Return a stand-in that is not started, for a test that kills and restarts it."""
-    one = StandIn(tmp_path)
-    try:
         yield one
     finally:
         one.kill()

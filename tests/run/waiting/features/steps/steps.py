@@ -1,4 +1,4 @@
-"""Steps that say that they wait by a file in the folder of the run, and wait."""
+"""Steps that wait, and make a file in the folder of the run meanwhile."""
 
 import os
 import threading
