@@ -27,7 +27,7 @@ SCENARIOS = 230
 
 
 def cost(work: Callable[[], object]) -> float:
-    """The least processor time of a few rounds, in milliseconds."""
+    """Return the least processor time of a few rounds, in milliseconds."""
     rounds = []
     for _ in range(ROUNDS):
         began = time.process_time()
@@ -53,7 +53,7 @@ def plain(folder: Path) -> None:
 
 
 def redactor_of(people: int) -> Redactor:
-    """A redactor that knows the tokens and passwords of so many people."""
+    """Return A redactor that knows the tokens and passwords of so many people."""
     redactor = Redactor()
     for _ in range(people):
         redactor.learn(f"eyJhbGciOiJSUzI1NiIs.{secrets.token_urlsafe(700)}.{secrets.token_urlsafe(256)}")

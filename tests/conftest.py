@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Iterator[handle.Sandbox]:
-    """The running sandbox, or one started for these tests; all workers share it."""
+    """Return the running sandbox, or one started for these tests; all workers share it."""
     running = handle.start(keep=False, report=print)
     yield running
     running.stop()
@@ -85,7 +85,7 @@ def shared() -> Iterator[handle.Sandbox]:
 
 @pytest.fixture(scope="session")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[handle.Sandbox]:
-    """A sandbox that no other worker uses."""
+    """Return A sandbox that no other worker uses."""
     prepared, home = sandbox_settings().prepared, tmp_path_factory.mktemp("own")
     places = {"SANDBOX_HOME": str(home), "SANDBOX_PREPARED": str(prepared)}
     running = handle.start(keep=False, report=print, settings=sandbox_settings(places))
@@ -95,7 +95,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[handle.Sandbox]:
 
 @pytest.fixture(scope="module")
 def deployment(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The settings of a running sandbox, by environment name.
+    """Return the settings of a running sandbox, by environment name.
 
     A module that examines or breaks the whole sandbox must be in `ALONE`.
     """
@@ -106,7 +106,7 @@ def deployment(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def users(deployment: dict[str, str]) -> KeycloakAdmin:
-    """The realm's users, read without the suite's own driver."""
+    """Return the realm's users, read without the suite's own driver."""
     return KeycloakAdmin(
         server_url=f"{deployment['KEYCLOAK_URL']}/",
         realm_name=deployment["KEYCLOAK_REALM"],
@@ -156,7 +156,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def target(deployment: dict[str, str]) -> Iterator[Target]:
-    """The sandbox, as a run sees it."""
+    """Return the sandbox, as a run sees it."""
     opened = Target(load({}, deployment))
     yield opened
     opened.close()
@@ -164,7 +164,7 @@ def target(deployment: dict[str, str]) -> Iterator[Target]:
 
 @pytest.fixture
 def cleanup() -> Iterator[Cleanup]:
-    """The finalizers of a test; they run at its end, unless the test ran them itself."""
+    """Return the finalizers of a test; they run at its end, unless the test ran them itself."""
     finalizers = Cleanup()
     yield finalizers
     finalizers.carry_out()
@@ -172,7 +172,7 @@ def cleanup() -> Iterator[Cleanup]:
 
 @pytest.fixture
 def cast(target: Target, cleanup: Cleanup) -> Cast:
-    """A cast with the plan's prices."""
+    """Return A cast with the plan's prices."""
     made = Cast(target, cleanup, lambda secret: None)
     made.prices = PriceList({"GPT-3.5-turbo": 9, "GPT-4": 48})
     return made

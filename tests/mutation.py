@@ -130,7 +130,7 @@ def _green(copy: Path, tests: Sequence[str], write_bytecode: bool = False) -> bo
 
 
 def _changed(code: str, mutant: str) -> tuple[int, str]:
-    """The first line that differs, with its number from 1."""
+    """Return the first line that differs, with its number from 1."""
     pairs = zip(code.splitlines(), mutant.splitlines(), strict=False)
     return next((number, new) for number, (old, new) in enumerate(pairs, 1) if old != new)
 

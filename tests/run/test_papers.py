@@ -61,12 +61,12 @@ def headings(path: Path) -> list[str]:
 
 
 def anchor(heading: str) -> str:
-    """The fragment that GitHub gives a heading."""
+    """Return the fragment that GitHub gives a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def links(path: Path) -> list[str]:
-    """The targets of a paper's links that lead to another paper or place of the project."""
+    """Return the targets of a paper's links that lead to another paper or place of the project."""
     found = re.findall(r"\]\(([^)\s]+)\)", path.read_text("utf-8"))
     return [target for target in found if not re.match(r"\w+:", target)]
 
