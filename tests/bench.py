@@ -53,7 +53,7 @@ def plain(folder: Path) -> None:
 
 
 def redactor_of(people: int) -> Redactor:
-    """Return A redactor that knows the tokens and passwords of so many people."""
+    """Return a redactor that knows the tokens and passwords of so many people."""
     redactor = Redactor()
     for _ in range(people):
         redactor.learn(f"eyJhbGciOiJSUzI1NiIs.{secrets.token_urlsafe(700)}.{secrets.token_urlsafe(256)}")

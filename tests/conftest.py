@@ -85,7 +85,7 @@ def shared() -> Iterator[handle.Sandbox]:
 
 @pytest.fixture(scope="session")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[handle.Sandbox]:
-    """Return A sandbox that no other worker uses."""
+    """Return a sandbox that no other worker uses."""
     prepared, home = sandbox_settings().prepared, tmp_path_factory.mktemp("own")
     places = {"SANDBOX_HOME": str(home), "SANDBOX_PREPARED": str(prepared)}
     running = handle.start(keep=False, report=print, settings=sandbox_settings(places))
@@ -172,7 +172,7 @@ def cleanup() -> Iterator[Cleanup]:
 
 @pytest.fixture
 def cast(target: Target, cleanup: Cleanup) -> Cast:
-    """Return A cast with the plan's prices."""
+    """Return a cast with the plan's prices."""
     made = Cast(target, cleanup, lambda secret: None)
     made.prices = PriceList({"GPT-3.5-turbo": 9, "GPT-4": 48})
     return made

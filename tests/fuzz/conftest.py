@@ -11,7 +11,7 @@ from creditflow.target.settings import Settings
 
 @pytest.fixture(scope="module")
 def nothing_set() -> Iterator[None]:
-    """Return A machine on which nothing is set: not in the environment, and no `.env`."""
+    """Return a machine on which nothing is set: not in the environment, and no `.env`."""
     with pytest.MonkeyPatch.context() as patch:
         for name in Settings.model_fields:
             patch.delenv(name.upper(), raising=False)

@@ -91,5 +91,5 @@ def home(tmp_path: Path, prepared: Path) -> Iterator[Home]:
 
 @pytest.fixture(scope="module")
 def whole(own: Sandbox) -> Home:
-    """Return A sandbox with every service."""
+    """Return a sandbox with every service."""
     return Home(own.where.home, own.where.prepared)

@@ -28,7 +28,7 @@ HUNDRED = {"messages": [{"content": "two words"}], "max_tokens": 98}
 
 @pytest.fixture
 def service(no_settings: None) -> Iterator[tuple[str, list[str]]]:
-    """Return A service that answers each request with the same completion: its address, and the requested paths."""
+    """Return a service that answers each request with the same completion: its address, and the requested paths."""
     asked: list[str] = []
 
     class Completion(BaseHTTPRequestHandler):
