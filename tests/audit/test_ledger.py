@@ -515,6 +515,12 @@ def test_an_account_that_nobody_has_may_not_be_there(too_much: Value, expected_v
     assert judge(SPENT, nothing).agreement is Agreement.YES
 
 
+def test_accounts_that_nobody_has_come_last_and_sorted() -> None:
+    strange = [Account("a stranger", "one"), Account("a stranger", "two"), Account("a stranger", "two", CLUB)]
+    seen = all_seen(SPENT) | {account: {"a system": 1} for account in reversed(strange)}
+    assert [line.account for line in judge(SPENT, seen).lines[-3:]] == strange
+
+
 def test_an_account_that_no_system_shows_is_a_line_without_a_system_and_no_difference() -> None:
     seen = all_seen(SPENT)
     del seen[Account(ANN, ledger.CREDITS)]

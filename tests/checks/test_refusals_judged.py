@@ -46,10 +46,12 @@ def test_a_refusal_is_read_from_the_feature_s_words(text: str, refusal: Refusal,
 
 
 def test_a_refusal_fits_replies_of_its_status_and_of_its_code_if_it_has_one(reply: MakeReply) -> None:
-    named, bare = Refusal(402, "insufficient credits", True), Refusal(402)
-    fitting, other_code = reply(402, {"code": "insufficient_credits"}), reply(402, {"code": "no_allocation"})
-    assert [named.fits(got) for got in (fitting, other_code, reply(402), reply(403, fitting.body))] == [1, 0, 0, 0]
-    assert [bare.fits(got) for got in (fitting, other_code, reply(402), reply(403))] == [1, 1, 1, 0]
+    named, bare = Refusal.of('402 "insufficient credits"'), Refusal.of("402")
+    code = {"code": "insufficient_credits"}
+    fitting, other_code, no_code = reply(402, code), reply(402, {"code": "no_allocation"}), reply(402)
+    others = [reply(401, code), reply(403, code)]
+    assert [named.fits(got) for got in (fitting, other_code, no_code, *others)] == [True, False, False, False, False]
+    assert [bare.fits(got) for got in (fitting, other_code, no_code, *others)] == [True, True, True, False, False]
 
 
 def test_a_phrase_that_is_not_the_status_s_own_is_a_mistake_in_the_feature() -> None:
