@@ -88,7 +88,7 @@ def test_a_second_signal_ends_the_removal_and_reports_what_is_left_and_how_to_re
     for thing in ("the Keycloak user ", "the organisation ", "the rows of ", "the Lago customer ", "provider account"):
         assert thing in message
     left = run.journal.left
-    assert f"{len(left)} things left, as {run.journal.path} says: `make sweep` removes what is left." in run.output
+    assert f"{len(left)} resources left, listed in {run.journal.path}: `make sweep` removes what is left." in run.output
     assert len(left) > 10
 
     swept = sweep(target)
