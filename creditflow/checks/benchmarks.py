@@ -12,6 +12,7 @@ from creditflow.actors.people import Person
 from creditflow.checks.performance import Measurement, Samples, Stopwatch, timed
 from creditflow.checks.refusals import Refusal
 from creditflow.core.expect import holds
+from creditflow.target.drivers.http import whole
 from creditflow.target.target import Target
 
 LANES = 8
@@ -26,7 +27,7 @@ class Benchmarks:
 
     def signing_in(self, person: Person) -> Measurement:
         """Measure the token request with a password (B1)."""
-        return self._stopwatch.alone("the token request with a password", lambda: timed(person.sign_in))
+        return self._stopwatch.alone("Signing in", "the token request with a password", lambda: timed(person.sign_in))
 
     def llm_request(self, person: Person, model: str, tokens: int) -> Measurement:
         """Measure whole LLM requests, from the first byte sent to the last byte of the answer (B2, F1.M1).
@@ -40,7 +41,7 @@ class Benchmarks:
             answers.append(self._answered(person, LlmRequest(model, tokens)))
             return answers[-1].reply.milliseconds
 
-        measurement = self._stopwatch.alone(f"a whole {model} request", request, LANES)
+        measurement = self._stopwatch.alone(f"A {model} request", "the whole request", request, LANES)
         if not self._target.has("PROVIDER_URL"):
             return measurement
         took = {call.request: call.milliseconds for call in self._target.provider.calls(person.name)}
@@ -56,24 +57,20 @@ class Benchmarks:
             tokens: that each request uses.
             credits: that each request costs by the feature.
         """
-        left = self._credits(person)
+        before, charged = self._credits(person), itertools.count(credits, credits)
 
         def deduct() -> float:
-            nonlocal left
             self._answered(person, LlmRequest(model, tokens))
-            ended, left = time.perf_counter(), left - credits
-            for looks in itertools.count(1):
-                found, passed = self._credits(person), time.perf_counter() - ended
-                if found == left:
-                    return passed * 1000
+            ended, expected = time.perf_counter(), before - next(charged)
+            while (found := self._credits(person)) != expected:
+                passed = time.perf_counter() - ended
                 holds(
                     passed < self._target.settings.poll_timeout_s,
-                    f"{person.alias} has {found:,} credits {passed:,.1f} s after the answer, expected {left:,} "
-                    f"({looks:,} looks at the balance)",
+                    f"{person.alias} has {found:,} credits {passed:,.1f} s after the answer, expected {expected:,}",
                 )
-            raise AssertionError("unreachable")
+            return (time.perf_counter() - ended) * 1000
 
-        return self._stopwatch.alone("the time until the balance shows the charge", deduct)
+        return self._stopwatch.alone("Deducting credits", "the time until the balance shows the charge", deduct)
 
     def refusal(
         self, person: Person, refusal: Refusal, request: LlmRequest, cheaper: Callable[[], float]
@@ -87,7 +84,8 @@ class Benchmarks:
             cheaper: does what the refused request does too but for what is measured; returns milliseconds.
         """
         return self._stopwatch.pairs(
-            f"a request that is refused with {refusal.status} {refusal.words}".rstrip(),
+            f"A refusal with {refusal.status} {refusal.words}".rstrip(),
+            "the refused request",
             lambda: self.refused(person, refusal, request),
             cheaper,
         )
@@ -116,6 +114,9 @@ class Benchmarks:
         )
         return answer
 
-    def _credits(self, person: Person) -> int | None:
-        credits = self._target.ops_center.balance(person.token).body.get("credits")
-        return credits if type(credits) is int else None
+    def _credits(self, person: Person) -> int:
+        reply = self._target.ops_center.balance(person.token)
+        credits = whole(reply.body.get("credits"))
+        if credits is None:
+            raise AssertionError(f"the balance of {person.alias} has no credits: {reply.status} {reply.text[:200]}")
+        return credits

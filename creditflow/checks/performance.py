@@ -24,9 +24,6 @@ from creditflow.core.errors import TooBusyError
 from creditflow.reporting import evidence
 from creditflow.target.drivers.http import Http
 
-SHARE = 0.95
-"""The share of requests that has to keep a limit (plan item A9)."""
-
 SAMPLES = 40
 """How often each operation is measured."""
 
@@ -41,12 +38,23 @@ _CONFIDENCE = statistics.NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One line of the plan's table of benchmarks, in milliseconds."""
+    """One limit of the plan, in milliseconds.
 
-    name: str
-    expected: int
-    fastest: int
+    Attributes:
+        percent: how many of 100 samples have to keep the limit (plan item A9).
+        limit: the upper limit.
+        expected: what the plan expects; None where it gives a limit only.
+        fastest: the lower end of the plan's range.
+    """
+
+    percent: int
     limit: int
+    expected: int | None = None
+    fastest: int = 0
+
+    def is_kept_by(self, samples: Samples) -> bool:
+        """Return whether enough samples are within the limit."""
+        return 100 * samples.count_within(self.limit) >= self.percent * len(samples.milliseconds)
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,13 @@ class Samples:
         """The time that 95 of 100 keep."""
         return statistics.quantiles(self.milliseconds, n=20, method="inclusive")[-1]
 
+    def count_within(self, limit: float) -> int:
+        """Return how many are within a limit."""
+        return sum(each <= limit for each in self.milliseconds)
+
     def share(self, limit: float) -> float:
         """Return the share that is within a limit, from 0 to 1."""
-        return sum(each <= limit for each in self.milliseconds) / len(self.milliseconds)
+        return self.count_within(limit) / len(self.milliseconds)
 
     def interval(self, limit: float) -> tuple[float, float]:
         """Return the 95% confidence interval of that share (Wilson's score interval)."""
@@ -94,6 +106,7 @@ class Measurement:
     """What one operation took.
 
     Attributes:
+        operation: its name, for the reader.
         whole: of each whole request, an upper bound of the operation.
         probe: of the echo on this machine, beside each request.
         difference: of each request less a cheaper one that was sent beside it; the estimate of the operation. Empty
@@ -101,14 +114,15 @@ class Measurement:
         beside: further figures for the reader, which decide nothing.
     """
 
+    operation: str
     whole: Samples
     probe: Samples
     difference: Samples | None = None
     beside: tuple[Samples, ...] = field(default=())
 
-    def deciding(self, limit: int) -> Samples:
+    def deciding(self, benchmark: Benchmark) -> Samples:
         """Return the figure that decides: the whole request where it keeps the limit, else the paired difference."""
-        if self.difference is None or self.whole.share(limit) >= SHARE:
+        if self.difference is None or benchmark.is_kept_by(self.whole):
             return self.whole
         return self.difference
 
@@ -128,61 +142,51 @@ def measured(first: Measurement, again: Callable[[], Measurement], limit: int) -
 
 
 def require(benchmark: Benchmark, measurement: Measurement) -> None:
-    """Require that 95 of 100 requests keep the plan's upper limit, and attach the figures.
+    """Require that enough samples keep the limit, and attach the figures.
 
     Raises:
-        AssertionError: they do not; the sentence has the figures.
+        AssertionError: too few keep it; the sentence has the figures.
         TooBusyError: the machine is too busy to judge this limit.
     """
-    _attach(benchmark, measurement)
-    require_share_within(benchmark.name, benchmark.limit, measurement)
-
-
-def require_share_within(name: str, limit: int, measurement: Measurement) -> None:
-    """Require that 95 of 100 requests keep a limit in milliseconds.
-
-    Raises:
-        AssertionError: they do not; the sentence has the figures.
-        TooBusyError: the machine is too busy to judge this limit.
-    """
+    decides, limit = measurement.deciding(benchmark), benchmark.limit
+    _attach(benchmark, measurement, decides)
     if measurement.noisy(limit):
         raise TooBusyError(
             f"Too busy to measure: a request that needs no product takes {measurement.probe.p95:,.1f} ms on this "
-            f"machine (95 of 100), more than a fifth of the {limit:,} ms for {name}: run it again when the machine has "
-            f"less to do."
+            f"machine (95 of 100), more than a fifth of the {limit:,} ms for {measurement.operation}: run it again "
+            f"when the machine has less to do."
         )
-    decides = measurement.deciding(limit)
     low, high = decides.interval(limit)
     expect.holds(
-        decides.share(limit) >= SHARE,
+        benchmark.is_kept_by(decides),
         f"{decides.share(limit):.0%} of {len(decides.milliseconds)} samples of {decides.name} take {limit:,} ms or "
-        f"less, expected {SHARE:.0%}; the median is {decides.median:,.1f} ms, 95 of 100 take {decides.p95:,.1f} ms or "
-        f"less, and the share is {low:.0%} to {high:.0%} with 95% confidence",
+        f"less, expected {benchmark.percent}%; the median is {decides.median:,.1f} ms, 95 of 100 take "
+        f"{decides.p95:,.1f} ms or less, and the share is {low:.0%} to {high:.0%} with 95% confidence",
     )
 
 
-def said(benchmark: Benchmark, measurement: Measurement) -> str:
-    """Return the sentence of a benchmark that is kept: which figure decides, and how it lies in the plan's range."""
-    decides = measurement.deciding(benchmark.limit)
+def summary(benchmark: Benchmark, measurement: Measurement) -> str:
+    """Return a sentence with the figure that decides, what it is, and how it lies in the plan's range."""
+    decides = measurement.deciding(benchmark)
     kind = "an upper bound" if decides is measurement.whole else "the difference of two requests in pairs"
     faster = f", faster than the plan's {benchmark.fastest:,} ms" if decides.median < benchmark.fastest else ""
+    plan = f"; the plan expects {benchmark.expected:,} ms" if benchmark.expected else ""
     return (
-        f"{benchmark.name}: {decides.median:,.1f} ms (median of {decides.name}, {kind}){faster}; the plan expects "
-        f"{benchmark.expected:,} ms and accepts {benchmark.limit:,} ms."
+        f"{measurement.operation}: {decides.median:,.1f} ms (median of {decides.name}, {kind}){faster}{plan}; "
+        f"the limit is {benchmark.limit:,} ms."
     )
 
 
-def _attach(benchmark: Benchmark, measurement: Measurement) -> None:
+def _attach(benchmark: Benchmark, measurement: Measurement, decides: Samples) -> None:
     parts = [measurement.whole, measurement.difference, *measurement.beside, measurement.probe]
     shown = [part for part in parts if part is not None]
-    decides = measurement.deciding(benchmark.limit)
     evidence.attach_table(
-        said(benchmark, measurement),
+        summary(benchmark, measurement),
         ("measured", "median", "95 of 100", f"within {benchmark.limit:,} ms", "with 95% confidence"),
         [part.row(benchmark.limit) for part in shown],
         [index for index, part in enumerate(shown) if part is decides],
     )
-    evidence.attach_picture(f"{benchmark.name}: how often how long", histogram(decides, benchmark.limit))
+    evidence.attach_picture(f"{measurement.operation}: how often how long", histogram(decides, benchmark.limit))
 
 
 def histogram(samples: Samples, limit: int, bars: int = 20) -> bytes:
@@ -209,11 +213,12 @@ class Stopwatch:
     def __init__(self, probe: Callable[[], float]) -> None:
         self._probe = probe
 
-    def alone(self, name: str, operation: Callable[[], float], lanes: int = 1) -> Measurement:
+    def alone(self, name: str, what: str, operation: Callable[[], float], lanes: int = 1) -> Measurement:
         """Measure one operation `SAMPLES` times, after one warm-up.
 
         Args:
-            name: what is measured, for the reader.
+            name: the operation's name, for the reader.
+            what: what is measured of it.
             operation: does it, and returns its milliseconds.
             lanes: how many are under way at the same time; for operations that mostly wait.
         """
@@ -222,9 +227,9 @@ class Stopwatch:
         with ThreadPoolExecutor(lanes) as pool:
             samples = list(pool.map(lambda _: (self._probe(), operation()), range(SAMPLES)))
         probes, whole = zip(*samples, strict=True)
-        return Measurement(Samples(name, whole), _of_the_probe(probes))
+        return Measurement(name, Samples(what, whole), _of_the_probe(probes))
 
-    def pairs(self, name: str, operation: Callable[[], float], cheaper: Callable[[], float]) -> Measurement:
+    def pairs(self, name: str, what: str, operation: Callable[[], float], cheaper: Callable[[], float]) -> Measurement:
         """Measure an operation and a cheaper one in pairs, `SAMPLES` times, after one warm-up of each."""
         operation()
         cheaper()
@@ -236,9 +241,10 @@ class Stopwatch:
             whole.append(operation())
             difference.append(whole[-1] - first)
         return Measurement(
-            Samples(name, tuple(whole)),
+            name,
+            Samples(what, tuple(whole)),
             _of_the_probe(probes),
-            Samples(f"{name}, less the cheaper one", tuple(difference)),
+            Samples(f"{what}, less the cheaper one", tuple(difference)),
         )
 
 
