@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from creditflow.actors.llm_requests import Answer
 from creditflow.actors.people import Person
 from creditflow.checks import about, diagnosis
 from creditflow.checks.accounts import Accounts
+from creditflow.checks.performance import Measurement
 from creditflow.checks.platform import Scenarios, Services
 from creditflow.run.session import Session
 
@@ -41,6 +42,8 @@ class Memory:
     services: Services
     scenarios: Scenarios
     tag: str
+    measurement: Measurement
+    measure_again: Callable[[], Measurement]
 
     @property
     def answer(self) -> Answer:

@@ -59,3 +59,7 @@ class CannotRunError(Exception):
     """The run can't begin, because of a setting, service or table; the message says what is wrong and what to do."""
 
     exit_status = 2
+
+
+class TooBusyError(ExpectedError):
+    """The machine is too busy to judge a limit of time; the message has the figures."""

@@ -50,6 +50,11 @@ def attach_table(
     _attach(name, page, attachment_type.HTML)
 
 
+def attach_picture(name: str, svg: bytes) -> None:
+    """Attach a picture; it is drawn from figures and contains no secret."""
+    allure.attach(svg, name=redactor.clean(name), attachment_type=attachment_type.SVG)
+
+
 @contextmanager
 def section(title: str) -> Iterator[None]:
     """Group the attachments of this block under a title, in a step or in a hook of the scenario.

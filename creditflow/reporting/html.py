@@ -110,6 +110,7 @@ def _config(output: Path, history: Path) -> dict[str, Any]:
             _category("Check failed", Kind.FAILED),
             _category("Endpoint missing", Kind.MISSING),
             _category("Not testable here", Kind.NOT_TESTABLE),
+            _category("Too busy to measure", Kind.TOO_BUSY),
             _category("Error in a test", Kind.ERROR),
             _category("Undefined step", Kind.UNDEFINED, Kind.PENDING),
             _category("Nothing checked", Kind.UNCHECKED),

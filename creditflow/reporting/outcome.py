@@ -22,7 +22,13 @@ from behave.exception import StepNotImplementedError
 from behave.model import Feature, Rule, Scenario, Step
 from behave.model_type import Status
 
-from creditflow.core.errors import EndpointMissingError, ExpectedError, NothingCheckedError, NotTestableError
+from creditflow.core.errors import (
+    EndpointMissingError,
+    ExpectedError,
+    NothingCheckedError,
+    NotTestableError,
+    TooBusyError,
+)
 from creditflow.reporting.characters import writable
 from creditflow.reporting.waivers import Waiver, today
 
@@ -59,6 +65,7 @@ class Kind(StrEnum):
     UNCHECKED = "nothing checked"
     MISSING = "endpoint missing"
     NOT_TESTABLE = "not testable here"
+    TOO_BUSY = "too busy to measure"
     OUT_OF_DATE = "waiver out of date"
     WAIVED = "waived"
     SKIPPED = "skipped"
@@ -99,6 +106,7 @@ class Problem:
             kind = Kind.UNCHECKED if isinstance(error, NothingCheckedError) else kind
             kind = Kind.NOT_TESTABLE if isinstance(error, NotTestableError) else kind
             kind = Kind.MISSING if isinstance(error, EndpointMissingError) else kind
+            kind = Kind.TOO_BUSY if isinstance(error, TooBusyError) else kind
         return cls(kind, where, sentence(error), error)
 
     @property

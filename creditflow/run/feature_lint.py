@@ -36,8 +36,11 @@ OPT_IN = "opt-in"
 LONGEST = 12
 """The most steps that a scenario may have of its own, its background not counted."""
 
-_OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|allure\.label\.epic:\w+")
-_KNOWN_TAGS = "a plan id, a severity, @flow-1 to @flow-3, @edge-cases, @allure.label.epic:NAME, @needs.NAME or @opt-in"
+_OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|qualities|exclusive|allure\.label\.epic:\w+")
+_KNOWN_TAGS = (
+    "a plan id, a severity, @flow-1 to @flow-3, @edge-cases, @qualities, @exclusive, @allure.label.epic:NAME, "
+    "@needs.NAME or @opt-in"
+)
 
 _LIKE_A_KEYWORD = re.compile(r"(?:Given|When|Then|And|But)\b|\*\s|(?:\w+ )?\w+:(?:\s|$)")
 """Text below a title that was probably meant as a step or a keyword; behave reads it as description."""

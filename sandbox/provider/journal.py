@@ -1,6 +1,7 @@
 """The journal: every call that reached the stand-in, with the fingerprint of its key."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sandbox.provider.outcomes import Outcome
 from sandbox.provider.usage import Usage
@@ -27,6 +28,8 @@ class Call:
     status: int | None = None
     """The HTTP status; None while the caller waits, or if the caller left before the answer."""
     outcome: Outcome = Outcome.ANSWERED
+    milliseconds: float = 0
+    """From its arrival to its answer, or to its last entry."""
 
     def report(self, usage: Usage) -> None:
         """Set the tokens that are reported to the caller."""
@@ -43,6 +46,8 @@ class Journal:
 
     def enter(self, call: Call) -> None:
         """Add a call, or update it if it is there already."""
+        took = datetime.now(UTC) - datetime.fromisoformat(call.at)
+        call.milliseconds = took.total_seconds() * 1000
         self._calls[call.id] = call
 
     def calls(self, caller: str | None = None, key: str | None = None) -> list[Call]:

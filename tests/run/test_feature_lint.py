@@ -97,8 +97,8 @@ def test_the_features_of_the_suite_keep_every_rule() -> None:
 def test_the_coverage_line_counts_the_plan() -> None:
     suite = feature_lint.read()
 
-    assert suite.coverage().startswith("145 of 166 plan items are carried by ")
-    assert suite.coverage().endswith(" scenarios, 21 are for later")
+    assert suite.coverage().startswith("154 of 166 plan items are carried by ")
+    assert suite.coverage().endswith(" scenarios, 12 are for later")
 
 
 def test_a_good_feature_has_no_finding(lint: Lint) -> None:
@@ -116,7 +116,7 @@ def test_a_title_that_is_used_twice(lint: Lint) -> None:
 def test_an_unknown_tag(lint: Lint, tag: str) -> None:
     assert lint("    @F1.S1 ", f"    @F1.S1 @{tag} ") == [
         f"features/small.feature:10: the tag @{tag} is unknown: use a plan id, a severity, @flow-1 to @flow-3, "
-        "@edge-cases, @allure.label.epic:NAME, @needs.NAME or @opt-in."
+        "@edge-cases, @qualities, @exclusive, @allure.label.epic:NAME, @needs.NAME or @opt-in."
     ]
 
 

@@ -23,12 +23,14 @@ class ProviderCall:
         request: the second word.
         key_fingerprint: of the key that paid.
         outcome: such as "answered".
+        milliseconds: from its arrival to its answer.
     """
 
     caller: str
     request: str
     key_fingerprint: str
     outcome: str
+    milliseconds: float
 
 
 class Provider:
