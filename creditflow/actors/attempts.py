@@ -68,6 +68,6 @@ MALFORMED: dict[str, Any] = {
     "0 tokens of answer": _VALID | {"max_tokens": 0},
     "128,001 tokens of answer": _VALID | {"max_tokens": 128_001},
     "-1 tokens of answer": _VALID | {"max_tokens": -1},
-    "no question at all": {},
+    "no content at all": {},
 }
 """LLM requests that must not reach a provider, by their error (contract, "The LLM request", step 2)."""

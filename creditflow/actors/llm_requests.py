@@ -2,7 +2,7 @@
 
 The first two words of each request name the person and the request, so that the provider's journal shows who sent it.
 With a provider stand-in the usage is exact: one token for each word of the request, and `max_tokens` for the answer. So
-"a question of 100 tokens" uses exactly 100 tokens.
+"a request that uses 100 tokens" uses exactly 100 tokens.
 """
 
 from __future__ import annotations

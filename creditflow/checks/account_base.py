@@ -57,30 +57,26 @@ class AccountBase:
         """Return by how many credits the announced tokens of these answers cost more than the reported ones.
 
         Raises:
-            NotTestableError: the provider reported no tokens, or the feature states no prices.
+            NotTestableError: the provider reported no tokens.
         """
         if self.target.provider_is_exact:
             return 0
         difference = 0
         for answer in answers:
-            question, reported, prices = answer.request, answer.reported_tokens, self._cast.prices
-            if answer.reply.status != 200 or question.own_key:
+            request, reported, prices = answer.request, answer.reported_tokens, self._cast.prices
+            if answer.reply.status != 200 or request.own_key:
                 continue
             if reported is None:
                 raise NotTestableError(
                     "the provider counts its own tokens, and this answer was left before they were reported",
                     "let the target use a provider whose usage is announced, and set PROVIDER_URL",
                 )
-            if prices is None:
-                raise NotTestableError(
-                    "the provider counts its own tokens and this feature states no prices", "state them"
-                )
-            announced, due = prices.charge(question.model, question.tokens), prices.charge(question.model, reported)
+            announced, due = prices.charge(request.model, request.tokens), prices.charge(request.model, reported)
             difference += announced - due
-            if reported != question.tokens and answer.request_id not in self._other_counts:
+            if reported != request.tokens and answer.request_id not in self._other_counts:
                 sentence = (
                     f"the provider reported {reported:,} tokens for request {answer.request_id[:4]} "
-                    f"where the feature announces {question.tokens:,}, "
+                    f"where the feature announces {request.tokens:,}, "
                     f"so that {due:,} credits are due instead of {announced:,}"
                 )
                 self._other_counts[answer.request_id] = sentence

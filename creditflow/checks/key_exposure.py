@@ -1,4 +1,4 @@
-"""Checks that no column, no answer and no Redis value shows a provider key, in clear or in a plain encoding.
+"""Checks that no column, no answer and no Redis value shows a provider key, in plain text or in a plain encoding.
 
 Plan items F3.S3, F3.E5, F3.M3 and R3; contract, `user_byok_keys`: "the key under authenticated encryption".
 """
@@ -31,7 +31,7 @@ def shown(text: str, key: str) -> bool:
 
 def require_encrypted(stored: str, key: str) -> None:
     """Require that a stored value shows no key and is long enough for the key and the tag of its encryption."""
-    holds(not shown(stored, key), "the stored key can be read in clear or in a plain encoding")
+    holds(not shown(stored, key), "the stored key can be read in plain text or in a plain encoding")
     holds(
         len(stored) >= len(key) + 16,
         f"the value stored for a key of {len(key)} characters has {len(stored)} characters, too short for "

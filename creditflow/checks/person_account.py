@@ -47,7 +47,7 @@ class PersonAccount(AccountBase):
         )
 
     def charges(self, person: Person, amounts: Sequence[int]) -> None:
-        """Require a person's charges, whoever paid: exactly these rows, each for a counted call of the same amount.
+        """Require a person's charges by any payer: exactly these rows, each for a counted call of the same amount.
 
         Contract, "Always true": one usage row in `credit_transactions` for each charged call in `usage_tracking`,
         same request, same amount.
@@ -168,7 +168,7 @@ class PersonAccount(AccountBase):
             [
                 Finding(f"the usage page of {person.alias} shows", usage.get("credits_used"), expected, "credits"),
                 Finding("the period begins on", begin, period.start().date().isoformat()),
-                Finding("the quota starts anew on", reset, period.reset().date().isoformat()),
+                Finding("the quota resets on", reset, period.reset().date().isoformat()),
             ],
             self._recorded(person),
         )

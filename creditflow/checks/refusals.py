@@ -180,7 +180,7 @@ def rate_limit(reply: Reply, remaining: int, limit: int) -> None:
         wait, left = _whole(reply, "Retry-After"), reset - round(period.now().timestamp())
         holds(
             wait is not None and abs(wait - left) <= 2,
-            f"Retry-After is {wait}, but the quota starts anew in {left} s",
+            f"Retry-After is {wait}, but the quota resets in {left} s",
         )
 
 

@@ -42,7 +42,7 @@ Feature: Platform: Every endpoint answers in its agreed form, and only to permit
         | 0 tokens of answer        |
         | 128,001 tokens of answer  |
         | -1 tokens of answer       |
-        | no question at all        |
+        | no content at all         |
       And they have 10,000 credits left
       And they have used 0 of 10,000 calls
       And the provider was not called for them

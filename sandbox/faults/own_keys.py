@@ -186,13 +186,13 @@ def key_in_the_log() -> None:
     )
 
 
-@fault("F3.S3", "the stored key can be read in clear or in a plain encoding")
+@fault("F3.S3", "the stored key can be read in plain text or in a plain encoding")
 def key_stored_in_clear() -> None:
-    """Store keys in clear, so that anybody with a copy of the database has the keys of all users."""
+    """Store keys in plain text, so that anybody with a copy of the database has the keys of all users."""
     _keep_keys(lambda key: key, lambda stored: stored)
 
 
-@fault("F3.S3", "the stored key can be read in clear or in a plain encoding")
+@fault("F3.S3", "the stored key can be read in plain text or in a plain encoding")
 def key_stored_in_base64() -> None:
     """Store keys only encoded, so that anybody with a copy of the database has the keys of all users."""
     _keep_keys(
@@ -203,7 +203,7 @@ def key_stored_in_base64() -> None:
 
 @fault("F3.S3", "the key can be read in unicorn_db, in the table usage_tracking")
 def key_kept_with_the_usage() -> None:
-    """Write the key in clear beside each request's usage, so that its encryption is useless."""
+    """Write the key in plain text beside each request's usage, so that its encryption is useless."""
     rewrite(
         chat.settle,
         "        text = render(payment)",
@@ -215,7 +215,7 @@ def key_kept_with_the_usage() -> None:
 
 @fault("R3", "nobody of the scenario: Redis byok:")
 def key_kept_in_redis() -> None:
-    """Keep recently used keys in clear in Redis."""
+    """Keep recently used keys in plain text in Redis."""
     rewrite(
         byok.key_for,
         "    return OwnKey(",

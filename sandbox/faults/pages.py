@@ -90,7 +90,7 @@ def period_begins_a_month_early() -> None:
     )
 
 
-@fault("EP7", "the quota starts anew on")
+@fault("EP7", "the quota resets on")
 def reset_date_is_the_last_day_of_the_month() -> None:
     """Show a reset date that is a day early, so that users wait and are refused again."""
     rewrite(

@@ -160,7 +160,7 @@ def limit_is_always_the_trials() -> None:
     rewrite(quota.headers, "_number(standing.limit)", "_number(tiers.quota_of(tiers.DEFAULT))")
 
 
-@fault("F1.E4", "Retry-After is None, but the quota starts anew in")
+@fault("F1.E4", "Retry-After is None, but the quota resets in")
 def refusal_does_not_say_how_long_to_wait() -> None:
     """Leave Retry-After out, so that a client does not know when to try again."""
     rewrite(quota.exceeded, 'headers={"Retry-After": str(standing.period.seconds_left())},', "")

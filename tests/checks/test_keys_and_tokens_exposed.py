@@ -35,7 +35,7 @@ REALM_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 )
 def test_a_key_in_clear_or_in_a_plain_encoding_is_seen(text: str) -> None:
     assert key_exposure.shown(text, KEY)
-    with pytest.raises(AssertionError, match="can be read in clear or in a plain encoding"):
+    with pytest.raises(AssertionError, match="can be read in plain text or in a plain encoding"):
         key_exposure.require_encrypted(text.ljust(200), KEY)
 
 

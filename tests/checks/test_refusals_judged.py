@@ -238,8 +238,8 @@ def test_rate_limit_headers_that_agree_are_green(reply: MakeReply) -> None:
         (200, LIMITS | {"X-RateLimit-Remaining": "0.0"}, "X-RateLimit-Remaining is none, expected 0"),
         (200, LIMITS | {"X-RateLimit-Reset": str(RESET + 1)}, "X-RateLimit-Reset is"),
         (200, LIMITS | {"X-RateLimit-Reset": "Fri, 01 Jan 2027 00:00:00 GMT"}, "X-RateLimit-Reset is none"),
-        (429, LIMITS, "Retry-After is None, but the quota starts anew in 3600 s"),
-        (429, LIMITS | {"Retry-After": "60"}, "Retry-After is 60, but the quota starts anew in 3600 s"),
+        (429, LIMITS, "Retry-After is None, but the quota resets in 3600 s"),
+        (429, LIMITS | {"Retry-After": "60"}, "Retry-After is 60, but the quota resets in 3600 s"),
     ],
 )
 def test_rate_limit_headers_that_do_not_agree_are_red(
@@ -253,7 +253,7 @@ def test_rate_limit_headers_that_do_not_agree_are_red(
 @pytest.mark.usefixtures("now")
 @pytest.mark.parametrize("wait", ["3597", "3603"])
 def test_a_wait_that_is_more_than_two_seconds_off_is_red(reply: MakeReply, wait: str) -> None:
-    with pytest.raises(AssertionError, match="but the quota starts anew in 3600 s"):
+    with pytest.raises(AssertionError, match="but the quota resets in 3600 s"):
         refusals.rate_limit(reply(429, {}, LIMITS | {"Retry-After": wait}), 0, 700)
 
 

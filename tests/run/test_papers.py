@@ -10,6 +10,8 @@ from typing import NamedTuple
 import pytest
 from behave.parser import parse_file
 
+from creditflow.reporting import html
+from creditflow.reporting.outcome import Kind
 from creditflow.target.settings import PROJECT, Settings
 from sandbox.faults import catalogue
 
@@ -171,3 +173,13 @@ def test_the_style_before_a_commit_is_that_of_make_lint() -> None:
     assert pinned
 
     assert f"rev: v{pinned[1]} " in (PROJECT / ".pre-commit-config.yaml").read_text("utf-8")
+
+
+def test_the_report_page_explains_every_outcome_and_every_category() -> None:
+    page = (PROJECT / "docs" / "report.md").read_text("utf-8")
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| ")]
+    outcomes = {word.strip() for row in rows for word in row[1].split(",")}
+    categories = {category["name"] for category in html._config(html.RESULTS, html.RESULTS)["categories"]}
+
+    assert set(map(str, Kind)) <= outcomes
+    assert categories <= {row[2].strip() for row in rows if len(row) > 3}

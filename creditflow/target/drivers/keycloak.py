@@ -80,7 +80,7 @@ class Keycloak:
         """Return the user with this id, with `username` and `email`, or None."""
         try:
             found: dict[str, Any] = self._as_admin("read a user", "get_user", user_id)
-        except _UnknownError:
+        except _UnknownUserError:
             return None
         return found
 
@@ -178,7 +178,7 @@ class Keycloak:
             self._local.KeycloakAdmin = None
             code = error.response_code
             if code == 404 and method == "get_user":
-                raise _UnknownError from None
+                raise _UnknownUserError from None
             raise self._unavailable(f"answered {code} when asked to {what}") from None
         except ServiceUnavailableError:
             self._local.KeycloakAdmin = None
@@ -230,5 +230,5 @@ def _refusal(error: KeycloakError) -> SignInRefusedError:
     return SignInRefusedError(str(code), str(reason))
 
 
-class _UnknownError(Exception):
+class _UnknownUserError(Exception):
     pass

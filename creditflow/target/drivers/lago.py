@@ -60,7 +60,7 @@ class Lago:
         ):
             try:
                 self._send(what, remove)
-            except _UnknownError:
+            except _UnknownCustomerError:
                 continue
 
     def customer(self, external_id: str) -> dict[str, Any] | None:
@@ -135,7 +135,7 @@ class Lago:
     def _find(self, what: str, request: Any) -> dict[str, Any] | None:
         try:
             found: dict[str, Any] = self._send(what, lambda client: request(client).dict())
-        except _UnknownError:
+        except _UnknownCustomerError:
             return None
         return found
 
@@ -147,7 +147,7 @@ class Lago:
                 raise ServiceUnavailableError("Lago", self.url, f"{error} when asked to {what}") from None
             except LagoApiError as error:
                 if error.status_code == 404 and what.startswith(("read", "end", "remove")):
-                    raise _UnknownError from None
+                    raise _UnknownCustomerError from None
                 cure = "correct LAGO_API_KEY" if error.status_code == 401 else ""
                 reason = error.response.get("code", "") if isinstance(error.response, dict) else ""
                 answer = f"answered {error.status_code} {reason}".strip()
@@ -164,5 +164,5 @@ _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionErro
 """The errors of the official client for an answer of another shape."""
 
 
-class _UnknownError(Exception):
+class _UnknownCustomerError(Exception):
     pass

@@ -9,7 +9,7 @@ from creditflow.checks.account_base import AccountBase
 from creditflow.core.expect import Finding, agree
 
 
-class ProviderAccount(AccountBase):
+class ProviderUsage(AccountBase):
     """Checks of the provider's calls and tokens."""
 
     def provider_calls(self, person: Person, own_key: int, platform_key: int) -> None:
