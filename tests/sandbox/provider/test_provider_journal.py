@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import requests
@@ -19,7 +19,8 @@ def test_an_entry_says_who_asked_for_what_and_which_key_paid(standin: StandIn, c
 
     (call,) = standin.calls(caller=caller)
 
-    assert before <= datetime.fromisoformat(call.pop("at")) <= datetime.now(UTC)
+    arrived, milliseconds = datetime.fromisoformat(call.pop("at")), call.pop("milliseconds")
+    assert before <= arrived <= arrived + timedelta(milliseconds=milliseconds) <= datetime.now(UTC)
     assert call == {
         "id": answer["id"],
         "provider": "openrouter",
