@@ -37,3 +37,25 @@ def described() -> dict[str, str] | None:
         return None
     target: dict[str, str] = json.loads(settings.target.read_text())
     return target
+
+
+def kill(service: str) -> None:
+    """Kill a service of the running sandbox, which stays away until `restart`.
+
+    Raises `sandbox.errors.SandboxError` when there is no such service or no sandbox.
+    """
+    from sandbox import handle  # noqa: PLC0415
+    from sandbox.settings import sandbox_settings  # noqa: PLC0415
+
+    handle.kill(sandbox_settings(), service)
+
+
+def restart(service: str) -> None:
+    """Restart a service of the running sandbox, and wait until it is healthy.
+
+    Raises `sandbox.errors.SandboxError` when there is no such service or no sandbox, or when it does not come up.
+    """
+    from sandbox import handle  # noqa: PLC0415
+    from sandbox.settings import sandbox_settings  # noqa: PLC0415
+
+    handle.restart(sandbox_settings(), service, {})

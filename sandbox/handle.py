@@ -88,6 +88,11 @@ def restart(settings: SandboxSettings, service: str, environment: Mapping[str, s
     return float(channel.ask(settings, request, LONGEST_RESTART)["seconds"])
 
 
+def kill(settings: SandboxSettings, service: str) -> None:
+    """Kill one service of the running sandbox, which stays away until it is restarted."""
+    channel.ask(settings, {"do": "kill", "service": service}, LONGEST_STOP)
+
+
 def end(settings: SandboxSettings) -> list[str]:
     """End the running sandbox, or the processes that a killed one left; return the names of their services."""
     state = State.read(settings)

@@ -208,17 +208,31 @@ class Supervisor:
                         self._note()
                 case "restart":
                     answer["seconds"] = self._restart(request["service"], request["environment"])
+                case "kill":
+                    self._kill(request["service"])
                 case other:
                     answer["refused"] = f"The supervisor knows no request {other!r}."
         except SandboxError as error:
             answer["refused"] = str(error)
         channel.answer(request["answer"], answer)
 
-    def _restart(self, name: str, environment: dict[str, str]) -> float:
+    def _require(self, name: str) -> None:
+        """Require a service of a sandbox that is ready."""
         if self.state.phase != "ready":
             raise SandboxError(f"The sandbox is {self.state.phase}: restart {name} when it is ready.")
         if name not in self.services:
             raise SandboxError(f"{name!r} is not a service of this sandbox: use {', '.join(sorted(self.services))}.")
+
+    def _kill(self, name: str) -> None:
+        """End a service as a crash does, and leave it away until it is restarted."""
+        self._require(name)
+        with self._lock:
+            self.state.services[name].phase = "stopped"
+            self.running[name].crash()
+        self._note()
+
+    def _restart(self, name: str, environment: dict[str, str]) -> float:
+        self._require(name)
         began = time.monotonic()
         with self._lock:
             self.state.services[name].phase = "stopped"

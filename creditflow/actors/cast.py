@@ -17,6 +17,7 @@ from creditflow.cleanup.resources import (
     CreatedOrganization,
     KeycloakUser,
     LagoCustomer,
+    Outage,
     ProviderAccount,
     RedisKeys,
     Resource,
@@ -142,6 +143,11 @@ class Cast:
         stand_in = self.target.provider
         self._add_finalizer(Trouble(person.name))
         stand_in.trouble(person.name, kind, seconds)
+
+    def take_away(self, service: str) -> None:
+        """Take a service of the target away; it comes back when the scenario ends, if not before."""
+        self._add_finalizer(Outage(service), alone=True)
+        self.target.outages.begin(service)
 
     @property
     def people(self) -> list[Person]:

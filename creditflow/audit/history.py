@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -105,6 +105,7 @@ class Asked:
         organization: the organisation that had to pay, if the request named one.
         same: equal for repetitions of one request under one idempotency key; None without a key.
         troubled: whether the provider was set to fail for this person before.
+        away: the services that the scenario had taken away, such as "PostgreSQL".
     """
 
     who: str
@@ -119,6 +120,7 @@ class Asked:
     organization: str | None = None
     same: tuple[str, str] | None = None
     troubled: bool = False
+    away: frozenset[str] = frozenset()
 
 
 Operation = (
@@ -171,11 +173,17 @@ def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
     """
     operations: list[Operation] = []
     troubled: set[str] = set()
+    away: set[str] = set()
     for entry in entries:
         if entry.operation == "trouble":
             troubled.add(names.by_name.get(entry.values["caller"], ""))
+        elif entry.operation in ("service_away", "service_back"):
+            service = entry.values["service"]
+            (away.add if entry.operation == "service_away" else away.discard)(service)
+            if service == "Redis":
+                operations += [CounterLost(who) for who in sorted(names.by_name.values())]
         elif entry.operation == "chat":
-            operations.append(_asked(entry, exact, troubled))
+            operations.append(replace(_asked(entry, exact, troubled), away=frozenset(away)))
         elif operation := _operation(entry, names):
             operations.append(operation)
     return tuple(operations)

@@ -8,7 +8,7 @@ clock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -125,6 +125,7 @@ class _Person:
     calls: list[Call] = field(default_factory=list)
     placed: int = 0
     asked_past: int = 0
+    lost: set[str] = field(default_factory=set)
     counter_lost: bool = True
 
 
@@ -136,9 +137,14 @@ class _Organization:
     used: dict[str, int] = field(default_factory=dict)
 
 
-def expected(history: History) -> Books:
-    """Return the books after a history, by the contract's rules ("The LLM request", "Tables", "Redis", "Lago")."""
-    keeper = _Keeper(history)
+def expected(history: History, counted: Collection[str] = ()) -> Books:
+    """Return the books after a history, by the contract's rules ("The LLM request", "Tables", "Redis", "Lago").
+
+    Args:
+        history: the operations of the scenario.
+        counted: the requests that some system counts; they decide on those that may count or not.
+    """
+    keeper = _Keeper(history, counted)
     for operation in history.operations:
         keeper.enter(operation)
     return keeper.close()
@@ -147,8 +153,8 @@ def expected(history: History) -> Books:
 class _Keeper:
     """Enters one operation after the other."""
 
-    def __init__(self, history: History) -> None:
-        self.history, self.books = history, Books()
+    def __init__(self, history: History, counted: Collection[str]) -> None:
+        self.history, self.counted, self.books = history, counted, Books()
         self.people = {who: _Person() for who in history.people}
         self.organizations: dict[str, _Organization] = {}
         self.dissolved: dict[str, _Organization] = {}
@@ -214,7 +220,11 @@ class _Keeper:
         elif asked.status == 200 or asked.code == "invalid_byok_key":
             self._failed(asked)
         elif asked.status >= 500:
-            if asked.troubled:
+            if asked.code == "service_unavailable" and "PostgreSQL" in asked.away:
+                return
+            if asked.code == "provider_error" and "LiteLLM" in asked.away:
+                self._lost(asked)
+            elif asked.troubled:
                 self._failed(asked)
             else:
                 answered = f"{self._name(asked.who)} was answered {asked.status}{_of(asked.request)}"
@@ -239,6 +249,16 @@ class _Keeper:
         else:
             self.people[asked.who].credits -= cost
             self.people[asked.who].movements.append(movement)
+
+    def _lost(self, asked: Asked) -> None:
+        """Enter a request that was lost on the way to the provider.
+
+        Ops-Center can't know in every case whether it was sent, so that it may count as a call or not. All systems have
+        to agree on it.
+        """
+        if asked.request in self.counted:
+            self._failed(asked)
+            self.people[asked.who].lost.add(asked.request)
 
     def _failed(self, asked: Asked) -> None:
         """Enter a request that the provider did not answer: it counts and costs nothing."""
@@ -275,7 +295,8 @@ class _Keeper:
 
     def close(self) -> Books:
         for who, person in self.people.items():
-            own = sum(call.own_key for call in person.calls)
+            sent = [call for call in person.calls if call.request not in person.lost]
+            own = sum(call.own_key for call in sent)
             counted = person.placed + len(person.calls)
             subscription = self.history.subscriptions.get(who, "")
             self._write(Account(who, CREDITS), person.credits)
@@ -288,7 +309,7 @@ class _Keeper:
                 self.books.absent.add(Account(who, COUNTER))
             self._write(Account(who, EVENTS), [Event(call.request, subscription) for call in person.calls])
             self._write(Account(who, OWN_KEY), own)
-            self._write(Account(who, PLATFORM_KEY), len(person.calls) - own + person.asked_past)
+            self._write(Account(who, PLATFORM_KEY), len(sent) - own + person.asked_past)
         for name, organization in self.organizations.items():
             self._write(Account(name, CREDITS), organization.credits)
             left = {who: given - organization.used[who] for who, given in organization.allocated.items()}
@@ -364,7 +385,10 @@ def judge(history: History, seen: Mapping[Account, Mapping[str, Value]]) -> Verd
         history: the operations of the scenario.
         seen: the value in each system by account; an account that no system shows can't be tested on that target.
     """
-    books, before = expected(history), expected(_until_the_first_request(history)).figures
+    values = [value for systems in seen.values() for value in systems.values() if isinstance(value, tuple)]
+    counted = {row.request for value in values for row in value if isinstance(row, Call)}
+    books = expected(history, counted)
+    before = expected(_until_the_first_request(history)).figures
     strange = sorted(seen.keys() - books.figures.keys())
     due = books.figures | {account: _nothing_of(seen[account]) for account in strange}
     lines = tuple(

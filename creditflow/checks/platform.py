@@ -49,6 +49,13 @@ def require_status(reply: Reply) -> None:
     )
 
 
+def require_reported_up(target: Target, service: str) -> None:
+    """Require that Ops-Center's status reports one service as up."""
+    reply = target.ops_center.status()
+    reported = reply.body.get("services", {})
+    agree([Finding(f"Ops-Center reports {service} as", reported.get(service.lower()), "up")])
+
+
 def require_offer(reply: Reply, prices: Mapping[str, int]) -> None:
     """Require that the models on offer are these and cost these credits for 100 tokens.
 

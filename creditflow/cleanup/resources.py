@@ -205,8 +205,25 @@ class Membership(Resource):
         target.grants.remove_member(self.email)
 
 
+@dataclass(frozen=True)
+class Outage(Resource):
+    """A service that a scenario took away."""
+
+    service: str
+    needs: ClassVar[str] = "OPS_CENTER_URL"
+    plural: ClassVar[str] = "services that are away"
+
+    def __str__(self) -> str:
+        return f"the outage of {self.service}"
+
+    def remove(self, target: Target, sign_in: SignIn) -> None:
+        """Bring the service back."""
+        target.outages.end(self.service)
+
+
 KINDS: tuple[type[Resource], ...] = (
-    Trouble, CreatedOrganization, Membership, Rows, RedisKeys, LagoCustomer, Calls, ProviderAccount, KeycloakUser,
+    Outage, Trouble, CreatedOrganization, Membership, Rows, RedisKeys, LagoCustomer, Calls, ProviderAccount,
+    KeycloakUser,
 )  # fmt: skip
 """All kinds, in the order in which a sweep removes them: users last, because the others are found with their help."""
 

@@ -63,6 +63,7 @@ class Session:
         add_finalizer(lambda: self.watch.everything(cast.people))
         add_finalizer(cleanup.carry_out)
         self.target.record.take()
+        self.target.outages.happened = False
         return cast, Accounts(self.target, cast)
 
     def audit(self, cast: Cast, green: bool) -> None:
@@ -74,7 +75,7 @@ class Session:
         """
         entries, seconds = self.target.record.take(), self.settings.poll_timeout_s if green else BRIEFLY_S
         reconciliation.audit(self.target, cast, entries, self.bystanders, seconds, self.watch.judged)
-        self.watch.logs(cast.people, green)
+        self.watch.logs(cast.people, green and not self.target.outages.happened)
 
 
 def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Callable[[str], None] = print) -> Session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from creditflow.core.errors import CannotRunError
+from creditflow.core.errors import CannotRunError, ExpectedError
 
 
 def start(add_finalizer: Callable[[Callable[[], object]], object], report: Callable[[str], None]) -> Mapping[str, str]:
@@ -48,3 +48,31 @@ def running() -> Mapping[str, str] | None:
         return described()
     except SandboxError as error:
         raise CannotRunError(str(error)) from None
+
+
+def kill(service: str) -> None:
+    """Kill a service of the running sandbox.
+
+    Raises:
+        ExpectedError: it can't be killed.
+    """
+    _act("kill", service)
+
+
+def restart(service: str) -> None:
+    """Restart a service of the running sandbox, and wait until it is healthy.
+
+    Raises:
+        ExpectedError: it does not come up.
+    """
+    _act("restart", service)
+
+
+def _act(function: str, service: str) -> None:
+    import sandbox  # noqa: PLC0415
+    from sandbox.errors import SandboxError  # noqa: PLC0415
+
+    try:
+        getattr(sandbox, function)(service)
+    except SandboxError as error:
+        raise ExpectedError(str(error)) from None

@@ -89,6 +89,17 @@ class Settings(BaseSettings):
     provider_price: int = Field(
         6, ge=1, le=100_000, description="US cents that 1,000 tokens are assumed to cost at a real provider"
     )
+    allow_chaos: str = Field("", description="hosts on which a run may take services away, separated by ','")
+    chaos_stop_keycloak: str = Field("", description="command that stops Keycloak, such as docker stop uchub-keycloak")
+    chaos_start_keycloak: str = Field("", description="command that starts Keycloak again")
+    chaos_stop_postgresql: str = Field("", description="command that stops PostgreSQL")
+    chaos_start_postgresql: str = Field("", description="command that starts PostgreSQL again")
+    chaos_stop_redis: str = Field("", description="command that stops Redis, such as docker stop unicorn-redis")
+    chaos_start_redis: str = Field("", description="command that starts Redis again")
+    chaos_stop_lago: str = Field("", description="command that stops Lago's API")
+    chaos_start_lago: str = Field("", description="command that starts Lago's API again")
+    chaos_stop_litellm: str = Field("", description="command that stops LiteLLM")
+    chaos_start_litellm: str = Field("", description="command that starts LiteLLM again")
     watch: Literal["exact", "bystanders"] = Field(
         "bystanders", description="exact: nobody else uses the target, so any other change is red"
     )

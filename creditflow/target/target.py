@@ -22,6 +22,7 @@ from creditflow.target.drivers.provider import Provider
 from creditflow.target.drivers.record import Record
 from creditflow.target.drivers.redis import Counters
 from creditflow.target.drivers.unicorn_db import UnicornDb
+from creditflow.target.outages import Outages
 from creditflow.target.settings import Settings
 
 _SHOWS = {
@@ -42,12 +43,14 @@ class Target:
         record: the operations on the target since the record was last taken.
         writable: the people and organisations whose rows may be written.
         ceiling: counts and limits the LLM requests.
+        outages: takes services away and brings them back.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.record, self.writable = Record(), WritableIds()
         self.ceiling = Ceiling(settings)
+        self.outages = Outages(settings, self.record.add)
 
     @cached_property
     def ops_center(self) -> OpsCenter:

@@ -27,6 +27,11 @@ def calls_used(context: CreditContext, who: str, used: int, limit: int) -> None:
     context.accounts.calls(context.cast.subject(who), used, limit)
 
 
+@then("soon {who} has/have used {number} of {number} calls")
+def calls_used_soon(context: CreditContext, who: str, used: int, limit: int) -> None:
+    context.session.soon(lambda: context.accounts.calls(context.cast.subject(who), used, limit))
+
+
 @then("{who} has/have used {number} calls, without a limit")
 def calls_used_without_limit(context: CreditContext, who: str, used: int) -> None:
     context.accounts.calls(context.cast.subject(who), used, None)

@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import Any
 from uuid import UUID
 
+from sandbox.ops_center import tiers
 from sandbox.ops_center.database import Connection, Database, Row
 from sandbox.ops_center.lago import Lago, LagoError
 from sandbox.ops_center.problems import UnavailableError
@@ -27,9 +28,10 @@ log = logging.getLogger("ops_center")
 async def keep(db: Connection, request_id: UUID) -> None:
     """Put the event of a finished call into the outbox, in the caller's transaction."""
     await db.execute(
-        """INSERT INTO lago_events (request_id, subscription_id, model, tokens, credits, byok, happened_at)
-           SELECT u.request_id, COALESCE(t.subscription_id, u.user_id::text), u.model, u.tokens, u.credits,
-                  u.byok, u.created_at
+        """INSERT INTO lago_events (request_id, user_id, subscription_id, model, tokens, credits, byok, happened_at)
+           SELECT u.request_id, u.user_id,
+                  CASE WHEN t.user_id IS NOT NULL THEN COALESCE(t.subscription_id, u.user_id::text) END,
+                  u.model, u.tokens, u.credits, u.byok, u.created_at
            FROM usage_tracking u LEFT JOIN known_tiers t USING (user_id)
            WHERE u.request_id = %s""",
         (request_id,),
@@ -94,12 +96,23 @@ class Outbox:
                 "SELECT * FROM lago_events WHERE due_at <= LOCALTIMESTAMP ORDER BY due_at LIMIT %s", (BATCH,)
             )
             rows = await found.fetchall()
+        for row in rows:
+            if row["subscription_id"] is None:
+                await self._find_subscription(row)
         if rows and await self._lago.send([event(row) for row in rows]):
             await self._forget(rows)
         else:
             for row in rows:
                 await self._send_alone(row)
         return len(rows) == BATCH
+
+    async def _find_subscription(self, row: Row) -> None:
+        """Find the subscription of a user who was not known when they sent the request, because Lago was away.
+
+        Raises `LagoError`.
+        """
+        found = tiers.best(await self._lago.active_subscriptions(row["user_id"]))
+        row["subscription_id"] = found.external_id if found else str(row["user_id"])
 
     async def _send_alone(self, row: Row) -> None:
         if await self._lago.send([event(row)]):

@@ -1,6 +1,6 @@
 -- Ends the calls of a process that stopped in the middle of them: nothing stays reserved.
-INSERT INTO lago_events (request_id, subscription_id, model, tokens, credits, byok, happened_at)
-    SELECT u.request_id, COALESCE(t.subscription_id, u.user_id::text), COALESCE(u.model, ''), 0, 0, u.byok, u.created_at
+INSERT INTO lago_events (request_id, user_id, subscription_id, model, tokens, credits, byok, happened_at)
+    SELECT u.request_id, u.user_id, CASE WHEN t.user_id IS NOT NULL THEN COALESCE(t.subscription_id, u.user_id::text) END, COALESCE(u.model, ''), 0, 0, u.byok, u.created_at
     FROM usage_tracking u LEFT JOIN known_tiers t USING (user_id)
     WHERE u.status = 102;
 UPDATE usage_tracking SET status = 500, tokens = 0 WHERE status = 102;

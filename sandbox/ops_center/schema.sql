@@ -122,7 +122,8 @@ CREATE TABLE IF NOT EXISTS known_tiers (
 -- The outbox: events that Lago has not accepted yet.
 CREATE TABLE IF NOT EXISTS lago_events (
     request_id uuid PRIMARY KEY,
-    subscription_id varchar NOT NULL,
+    user_id uuid,
+    subscription_id varchar,                        -- null until it is known
     model varchar NOT NULL,
     tokens integer NOT NULL,
     credits integer NOT NULL,

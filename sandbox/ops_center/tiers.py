@@ -2,11 +2,14 @@
 
 import contextlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sandbox.ops_center.cache import CacheError
 from sandbox.ops_center.lago import LagoError, Subscription
-from sandbox.ops_center.services import Services
+
+if TYPE_CHECKING:
+    from sandbox.ops_center.services import Services
 
 QUOTAS: dict[str, int | None] = {
     "trial": 700,
@@ -35,7 +38,7 @@ def best(subscriptions: Sequence[Subscription]) -> Subscription | None:
     )
 
 
-async def tier_of(services: Services, user_id: UUID) -> str:
+async def tier_of(services: "Services", user_id: UUID) -> str:
     """Return a user's tier: from Redis, Lago, the last known one, or trial. Raises `UnavailableError`."""
     key = f"tier:{user_id}"
     try:
@@ -55,14 +58,14 @@ async def tier_of(services: Services, user_id: UUID) -> str:
     return tier
 
 
-async def _last_known(services: Services, user_id: UUID) -> str:
+async def _last_known(services: "Services", user_id: UUID) -> str:
     async with services.database.connection() as db:
         found = await db.execute("SELECT tier FROM known_tiers WHERE user_id = %s", (user_id,))
         row = await found.fetchone()
     return row["tier"] if row else DEFAULT
 
 
-async def _remember(services: Services, user_id: UUID, tier: str, subscription: Subscription | None) -> None:
+async def _remember(services: "Services", user_id: UUID, tier: str, subscription: Subscription | None) -> None:
     async with services.database.connection() as db:
         await db.execute(
             """INSERT INTO known_tiers (user_id, tier, subscription_id) VALUES (%s, %s, %s)

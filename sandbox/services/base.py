@@ -50,6 +50,8 @@ class Service(ABC):
     """Seconds that it may take to become healthy."""
     stop_signal: ClassVar[int] = signal.SIGTERM
     """The signal that stops it and keeps its state for the next start."""
+    crash_signal: ClassVar[int] = signal.SIGKILL
+    """Ends it as a crash does."""
     end_signal: ClassVar[int] = signal.SIGTERM
     """The signal that stops it when its state is not needed any more."""
     log_shows_errors: ClassVar[bool] = True
@@ -169,6 +171,11 @@ class Running:
         # Its exit status after a signal does not matter.
         with suppress(ProcessFinishedWithError, TimeoutExpired):
             self.process.stop(self.service.end_signal if for_good else self.service.stop_signal)
+
+    def crash(self) -> None:
+        """End the process group as a crash does, and wait for its end."""
+        with suppress(ProcessFinishedWithError, TimeoutExpired):
+            self.process.kill(sig=self.service.crash_signal)
 
     def _failure(self, why: str) -> SandboxError:
         lines = last_lines(self.service.log)

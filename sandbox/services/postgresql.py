@@ -35,6 +35,7 @@ class PostgreSQL(Service):
     version = "18.4"
     log_shows_errors = False
     stop_signal: ClassVar[int] = signal.SIGINT  # does not wait for connected clients
+    crash_signal: ClassVar[int] = signal.SIGINT  # it commits asynchronously: a kill would lose what it has confirmed
     end_signal: ClassVar[int] = signal.SIGQUIT  # at once, but it releases its shared memory
     cure = (
         "read the log; when the data folder is at fault, remove the folder `postgresql` in the sandbox's "

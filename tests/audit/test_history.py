@@ -316,3 +316,18 @@ def test_what_was_done_stays_as_it_was_done(kept: object, field: str) -> None:
 def test_a_request_is_by_default_whole_on_the_platforms_key_and_in_no_trouble() -> None:
     asked = Asked("a", "r1", MODEL, 1, 200)
     assert (asked.whole, asked.left_early, asked.own_key, asked.troubled) == (True, False, False, False)
+
+
+def test_a_request_knows_the_services_that_were_away_and_redis_loses_every_counter() -> None:
+    def service(what: str, name: str) -> RecordedRequest:
+        return RecordedRequest(f"service_{what}", None, {"service": name}, None)
+
+    request = RecordedRequest("chat", ANN, {"body": {}, "headers": {}}, Reply(502, {}, "{}", 1))
+    done = operations(
+        service("away", "Lago"), request, service("away", "Redis"), request, service("back", "Lago"), request
+    )
+    lost = [CounterLost(who) for who in sorted(NAMES.by_name.values())]
+    assert [each for each in done if isinstance(each, CounterLost)] == lost
+    away = [set(each.away) for each in done if isinstance(each, Asked)]
+    assert away == [{"Lago"}, {"Lago", "Redis"}, {"Redis"}]
+    assert operations(service("back", "Redis")) == tuple(lost)

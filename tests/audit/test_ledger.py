@@ -615,3 +615,41 @@ def test_a_verdict_without_accounts_is_yes_only_when_nothing_is_unknown() -> Non
 def test_what_the_ledger_said_stays_as_it_said_it(said: object, field: str) -> None:
     with pytest.raises(FrozenInstanceError):
         setattr(said, field, getattr(said, field))
+
+
+LOST = {"status": 502, "code": "provider_error", "away": frozenset({"LiteLLM"})}
+
+
+@pytest.mark.parametrize("own_key", [False, True])
+def test_a_request_lost_on_the_way_may_count_or_not_and_was_never_at_the_provider(own_key: bool) -> None:
+    lost = history(Granted(ANN, 500), asked("r1", own_key=own_key, **LOST))
+    kept = of(ANN, expected(lost))
+    assert kept == nothing_kept(credits=500, movements=(Movement("grant", 500, ANN),))
+    call = Call("r1", SMALL, 0, 0, own_key, answered=False)
+    assert of(ANN, expected(lost, {"r1"})) == kept | {
+        "calls of this month": 1,
+        "counted calls": (call,),
+        "counter": 1,
+        "events in Lago": (Event("r1", "ann-subscription"),),
+    }
+
+
+@pytest.mark.parametrize(("counts", "agrees"), [((0, 0), "YES"), ((1, 1), "YES"), ((1, 0), "NO"), ((0, 1), "NO")])
+def test_all_systems_agree_whether_a_lost_request_counts(counts: tuple[int, int], agrees: str) -> None:
+    lost = history(asked("r1", **LOST))
+    counted = (Call("r1", SMALL, 0, 0, own_key=False, answered=False),)
+    rows, figure = counts
+    seen: dict[Account, dict[str, Value]] = {
+        Account(ANN, "counted calls"): {"usage_tracking": counted if rows else ()},
+        Account(ANN, "calls of this month"): {"the API": figure},
+    }
+    assert judge(lost, seen).agreement.name == agrees
+
+
+def test_what_postgresql_could_not_take_did_not_happen_only_while_it_is_away() -> None:
+    refused: dict[str, Any] = {"status": 503, "code": "service_unavailable"}
+    without = asked("r1", **refused, away=frozenset({"PostgreSQL"}))
+    assert of(ANN, books(without)) == nothing_kept()
+    for away in (frozenset[str](), frozenset({"Redis", "LiteLLM"})):
+        _, unknown = problems(asked("r1", **refused, away=away))
+        assert len(unknown) == 1
