@@ -100,6 +100,16 @@ class Benchmarks:
         )
         return answer.reply.milliseconds
 
+    def reading_history(self, person: Person) -> Measurement:
+        """Measure a page of a person's past calls (EP8)."""
+
+        def read() -> float:
+            reply = self._target.ops_center.history(person.token)
+            holds(reply.status == 200, f"the history of {person.alias} was answered {reply.status}, expected 200")
+            return reply.milliseconds
+
+        return self._stopwatch.alone("Reading the history", "a page of the history", read)
+
     def reading_keys(self, person: Person) -> float:
         """Read which keys a person has stored, the cheapest request that signs in; returns its milliseconds."""
         reply = self._target.ops_center.keys(person.token)
