@@ -1,4 +1,7 @@
-"""Faults of the speed: each makes one operation of the plan's benchmarks slow.
+"""Faults of the speed: each makes one operation slow.
+
+Those of N2 keep the plan's limits, so only the figures of earlier runs show them; `python -m sandbox.faults` measures
+such runs first.
 
 Signing in (B1) has none, because Keycloak is the real server and no code of the sandbox is on its way.
 """
@@ -6,7 +9,7 @@ Signing in (B1) has none, because Keycloak is the real server and no code of the
 import asyncio
 
 from sandbox.faults import fault, rewrite
-from sandbox.ops_center import byok, chat, credit_accounts, credits, quota
+from sandbox.ops_center import byok, chat, credit_accounts, credits, quota, usage
 
 _SETTLED = "await settle(services, order, tokens, JSON, "
 
@@ -80,4 +83,25 @@ def looking_for_a_stored_key_takes_60_ms() -> None:
         byok.key_for,
         "    provider = provider_for(model, keys)\n",
         "    await asyncio.sleep(0.06)\n    provider = provider_for(model, keys)\n",
+    )
+
+
+@fault("N2", "Deducting credits: the platform's own share of a request with a charge takes", "times as long as before")
+def deduction_takes_60_ms_longer() -> None:
+    """Take 60 ms longer to deduct credits before each answer, so that all requests are slower than before."""
+    rewrite(
+        chat.settle,
+        "    async with services.database.transaction() as db:\n",
+        "    await asyncio.sleep(0.06)\n    async with services.database.transaction() as db:\n",
+    )
+
+
+@fault("N2", "Reading the history takes", "times as long as before")
+def history_is_scanned() -> None:
+    """Read all calls of a user for a page of the history, so that the page of a good customer takes ever longer."""
+    _waiting(usage)
+    rewrite(
+        usage.calls,
+        "    found = await db.execute(\n",
+        "    await asyncio.sleep(await number_of_calls(db, user_id) / 100_000)\n    found = await db.execute(\n",
     )
