@@ -254,7 +254,10 @@ def figures_of(measurement: Measurement, ops_center: str) -> list[Figures]:
             now,
             RUN,
             operation,
-            *(max(each, 0.001) for each in (samples.median, samples.p95, probe.median, probe.p95)),
+            median=_positive(samples.median),
+            p95=_positive(samples.p95),
+            probe_median=_positive(probe.median),
+            probe_p95=_positive(probe.p95),
             samples=len(samples.milliseconds),
             suite=_suite(),
             ops_center=ops_center,
@@ -279,6 +282,11 @@ def _suite() -> str:
         return metadata.version("credit-flow-acceptance")
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _positive(milliseconds: float) -> float:
+    """Return a time that can be compared by its logarithm; the difference of two times may be below zero."""
+    return max(milliseconds, 0.001)
 
 
 def _one_line(text: str) -> str:

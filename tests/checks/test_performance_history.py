@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +32,7 @@ from creditflow.checks.performance_history import (
     read,
 )
 from creditflow.core.naming import RUN
+from creditflow.reporting import evidence
 
 FIGURES = Figures("2026-11-26T05:00:00.000Z", "cf-aaaaaa", "Signing in", 30, 40, 1, 2, 40, "0.1.0", "", "2 cores, X")
 QUIET = Samples("the probe", (1.0,) * 40)
@@ -126,7 +129,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(performance_history.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(PerformanceHistoryError, match=r"No space left on device"):
         add(path, [replace(FIGURES, run="cf-bbbbbb")])
     assert read(path).figures == (FIGURES,)
@@ -281,7 +284,7 @@ def test_an_otava_that_is_broken_or_can_not_be_installed_is_one_sentence(
     (tmp_path / "installed").write_text(change_points._pinned())
     with pytest.raises(NoChangePointsError, match=r"^Apache Otava failed: remove "):
         change_points.last_changes({"a": [1.0]}, tmp_path)
-    monkeypatch.setattr(change_points.sys, "prefix", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "nowhere"))
     with pytest.raises(NoChangePointsError, match=r"^Apache Otava needs uv, which is not at .*: run make setup\.$"):
         change_points.install(tmp_path / "new")
 
@@ -297,7 +300,7 @@ class ShamTarget:
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(performance_history, "run_figures", RunFigures())
-    monkeypatch.setattr(performance_history.change_points, "is_installed", lambda *_: False)
+    monkeypatch.setattr(change_points, "is_installed", lambda *_: False)
     return ShamTarget(tmp_path)
 
 
@@ -307,7 +310,7 @@ def measured(milliseconds: float) -> Measurement:
 
 def test_the_first_run_is_kept_and_read_back(target: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     tables: list[Any] = []
-    monkeypatch.setattr(performance_history.evidence, "attach_table", lambda *table: tables.append(table))
+    monkeypatch.setattr(evidence, "attach_table", lambda *table: tables.append(table))
     first = measured(30.0)
     for _ in range(2):
         performance_history.require_no_loss(target, [first])
@@ -328,7 +331,7 @@ def test_a_loss_is_red_and_without_otava_the_table_says_what_to_do(
     target: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tables: list[Any] = []
-    monkeypatch.setattr(performance_history.evidence, "attach_table", lambda *table: tables.append(table))
+    monkeypatch.setattr(evidence, "attach_table", lambda *table: tables.append(table))
     path = path_of(target.settings.journal_dir, target.settings.ops_center_url)
     earlier = [replace(each, machine=performance_history.machine()) for each in history([30.0] * 12)]
     add(path, earlier)

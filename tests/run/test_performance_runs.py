@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 
+from creditflow.checks import change_points
 from creditflow.checks.change_points import NoChangePointsError
 from creditflow.checks.performance_history import Figures, add, path_of
 from creditflow.run import performance_runs
@@ -45,8 +47,8 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     def not_installed() -> None:
         raise NoChangePointsError("Apache Otava could not be installed: no network.")
 
-    monkeypatch.setattr(performance_runs.subprocess, "run", run)
-    monkeypatch.setattr(performance_runs.change_points, "install", not_installed)
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(change_points, "install", not_installed)
     monkeypatch.setattr(performance_runs, "redact_output", lambda: None)
     settings = SimpleNamespace(journal_dir=tmp_path, ops_center_url="")
     monkeypatch.setattr(performance_runs, "load", lambda: settings)
