@@ -20,7 +20,7 @@ def main() -> None:
         changes, _ = compute_change_points(values, max_pvalue=question["max_pvalue"])
         if changes:
             found[name] = int(changes[-1].index)
-    json.dump(found, sys.stdout)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
