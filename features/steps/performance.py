@@ -119,10 +119,7 @@ def _measure(context: CreditContext, key: str, measure: Callable[[Benchmarks], M
 
 def _require(context: CreditContext, benchmark: Benchmark) -> None:
     memory = context.memory
-    measurement = performance.measured(memory.measurement, memory.measure_again, benchmark.limit)
-    if measurement is not memory.measurement:
-        run_figures.replace(memory.measurement, measurement)
-        memory.measurement = measurement
-    if not measurement.noisy(benchmark.limit):
-        run_figures.write(context.target, measurement)
-    performance.require(benchmark, measurement)
+    first = memory.measurement
+    memory.measurement = performance.measured(first, memory.measure_again, benchmark.limit)
+    run_figures.settle(context.target, first, memory.measurement, benchmark.limit)
+    performance.require(benchmark, memory.measurement)

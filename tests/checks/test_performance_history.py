@@ -31,6 +31,7 @@ from creditflow.checks.performance_history import (
     path_of,
     read,
 )
+from creditflow.core.errors import TooBusyError
 from creditflow.core.naming import RUN
 from creditflow.reporting import evidence
 
@@ -325,6 +326,30 @@ def test_a_run_that_measured_nothing_or_kept_nothing_is_red(target: Any, monkeyp
     monkeypatch.setattr(performance_history, "add", lambda *_: None)
     with pytest.raises(AssertionError, match=r"127\.0\.0\.1\.csv has no figures of this run for Signing in"):
         performance_history.require_no_loss(target, [measured(30.0)])
+
+
+def test_a_loss_on_a_machine_that_is_much_busier_than_usual_is_not_judged(target: Any) -> None:
+    path = path_of(target.settings.journal_dir, target.settings.ops_center_url)
+    add(path, [replace(each, machine=performance_history.machine()) for each in history([30.0] * 5)])
+    busy = Measurement("Signing in", Samples("it", (900.0,) * 40), Samples("the probe", (2.1,) * 40))
+    with pytest.raises(TooBusyError, match=r"^Too busy to measure: Signing in takes 428\.6 ms .* more than 2 times as"):
+        performance_history.require_no_loss(target, [busy])
+
+
+def test_a_measurement_on_a_busy_machine_is_not_written_and_is_made_again(target: Any) -> None:
+    figures, first = RunFigures(), measured(30.0)
+    busy = Measurement("Signing in", Samples("it", (30.0,) * 40), Samples("the probe", (50.0,) * 40))
+    path = path_of(target.settings.journal_dir, target.settings.ops_center_url)
+    figures.keep("signing in", first)
+    figures.settle(target, first, busy, 100)
+    assert figures.measured("signing in") is None
+    assert read(path).figures == ()
+
+    figures.keep("signing in", busy)
+    figures.settle(target, busy, first, 100)
+    figures.settle(target, first, first, 100)
+    assert figures.measured("signing in") is first
+    assert [each.median for each in read(path).figures] == [30.0]
 
 
 def test_a_loss_is_red_and_without_otava_the_table_says_what_to_do(
