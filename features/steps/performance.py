@@ -8,8 +8,9 @@ from creditflow.actors.llm_requests import LlmRequest
 from creditflow.checks import performance
 from creditflow.checks.benchmarks import Benchmarks
 from creditflow.checks.performance import Benchmark, Measurement
-from creditflow.checks.performance_history import require_no_loss, run_figures
+from creditflow.checks.performance_history import run_figures
 from creditflow.checks.refusals import Refusal
+from creditflow.checks.speed_over_time import require_no_loss
 from features.memory import CreditContext
 
 

@@ -14,23 +14,20 @@ from typing import Any
 
 import pytest
 
-from creditflow.checks import change_points, performance_history
+from creditflow.checks import change_points, performance_history, speed_over_time
 from creditflow.checks.change_points import NoChangePointsError
 from creditflow.checks.performance import Measurement, Samples
 from creditflow.checks.performance_history import (
     COLUMNS,
-    FEWEST_FOR_OTAVA,
-    NO_EARLIER_RUNS,
-    Comparison,
     Figures,
     PerformanceHistoryError,
     RunFigures,
     add,
-    compare,
     figures_of,
     path_of,
     read,
 )
+from creditflow.checks.speed_over_time import FEWEST_FOR_OTAVA, NO_EARLIER_RUNS, Comparison, compare
 from creditflow.core.errors import TooBusyError
 from creditflow.core.naming import RUN
 from creditflow.reporting import evidence
@@ -261,7 +258,7 @@ def compare_all(histories: list[list[Figures]], kept: list[Figures]) -> list[lis
     """Judge the last run of each history, with one call of Otava."""
     last = [runs[-1] for runs in histories]
     series = {
-        runs[-1].operation: performance_history.corrected(runs) for runs in histories if len(runs) >= FEWEST_FOR_OTAVA
+        runs[-1].operation: speed_over_time.corrected(runs) for runs in histories if len(runs) >= FEWEST_FOR_OTAVA
     }
     changes = change_points.last_changes(series)
     return [
@@ -300,7 +297,7 @@ class ShamTarget:
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(performance_history, "run_figures", RunFigures())
+    monkeypatch.setattr(speed_over_time, "run_figures", RunFigures())
     monkeypatch.setattr(change_points, "is_installed", lambda *_: False)
     return ShamTarget(tmp_path)
 
@@ -314,7 +311,7 @@ def test_the_first_run_is_kept_and_read_back(target: Any, monkeypatch: pytest.Mo
     monkeypatch.setattr(evidence, "attach_table", lambda *table: tables.append(table))
     first = measured(30.0)
     for _ in range(2):
-        performance_history.require_no_loss(target, [first])
+        speed_over_time.require_no_loss(target, [first])
     (kept,) = read(path_of(target.settings.journal_dir, target.settings.ops_center_url)).figures
     assert (kept.run, kept.median, kept.ops_center) == (RUN, 30.0, "1.2")
     assert tables[0][2] == [("Signing in", "", "30.0 ms", "", 0, NO_EARLIER_RUNS)]
@@ -322,10 +319,10 @@ def test_the_first_run_is_kept_and_read_back(target: Any, monkeypatch: pytest.Mo
 
 def test_a_run_that_measured_nothing_or_kept_nothing_is_red(target: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssertionError, match=r"has no figures of this run for any operation"):
-        performance_history.require_no_loss(target, [])
+        speed_over_time.require_no_loss(target, [])
     monkeypatch.setattr(performance_history, "add", lambda *_: None)
     with pytest.raises(AssertionError, match=r"127\.0\.0\.1\.csv has no figures of this run for Signing in"):
-        performance_history.require_no_loss(target, [measured(30.0)])
+        speed_over_time.require_no_loss(target, [measured(30.0)])
 
 
 def test_a_loss_on_a_machine_that_is_much_busier_than_usual_is_not_judged(target: Any) -> None:
@@ -333,7 +330,7 @@ def test_a_loss_on_a_machine_that_is_much_busier_than_usual_is_not_judged(target
     add(path, [replace(each, machine=performance_history.machine()) for each in history([30.0] * 5)])
     busy = Measurement("Signing in", Samples("it", (900.0,) * 40), Samples("the probe", (2.1,) * 40))
     with pytest.raises(TooBusyError, match=r"^Too busy to measure: Signing in takes 428\.6 ms .* more than 2 times as"):
-        performance_history.require_no_loss(target, [busy])
+        speed_over_time.require_no_loss(target, [busy])
 
 
 def test_a_measurement_on_a_busy_machine_is_not_written_and_is_made_again(target: Any) -> None:
@@ -361,7 +358,7 @@ def test_a_loss_is_red_and_without_otava_the_table_says_what_to_do(
     earlier = [replace(each, machine=performance_history.machine()) for each in history([30.0] * 12)]
     add(path, earlier)
     with pytest.raises(AssertionError, match=r"^Signing in takes 92\.0 ms .*, 3\.1 times as long as before"):
-        performance_history.require_no_loss(target, [measured(92.0)])
+        speed_over_time.require_no_loss(target, [measured(92.0)])
     name, _, rows, marked = tables[0]
     assert name == (
         "The speed of this run beside earlier runs. Apache Otava is not installed: run "
