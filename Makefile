@@ -30,6 +30,7 @@ test-without-sandbox:
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not sandbox" --ignore=tests/fuzz/test_reference.py -p no:schemathesis
 
 test: setup-tests lint ## all tests of the suite itself
+	$(BIN)/python -m creditflow.checks.change_points
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 bench: setup-tests ## benchmark the suite's own work, as ratios of two times
