@@ -105,13 +105,14 @@ class Comparison:
             f"{self.how}"
         )
 
-    def row(self) -> tuple[str, str, str, str, int, str]:
+    def row(self) -> tuple[str, str, str, str, str, int, str]:
         """Return the cells for the reader's table."""
         none = not self.earlier
         return (
             self.now.operation,
-            "" if none else f"{self.before:,.1f} ms",
+            f"{self.now.median:,.1f} ms",
             f"{self.corrected[-1]:,.1f} ms",
+            "" if none else f"{self.before:,.1f} ms",
             "" if none else f"{self.ratio:.2f}",
             len(self.earlier),
             self.how,
@@ -212,7 +213,7 @@ def require_no_loss(target: Target, measurements: Sequence[Measurement]) -> None
     lost = [each for each in found if each.slower_since is not None]
     evidence.attach_table(
         " ".join(["The speed of this run beside earlier runs.", *filter(None, notes)]),
-        ("operation", "before", "now", "ratio", "earlier runs", "compared by"),
+        ("operation", "measured", "corrected", "before, corrected", "ratio", "earlier runs", "compared by"),
         [each.row() for each in found],
         [index for index, each in enumerate(found) if each in lost],
     )

@@ -150,7 +150,7 @@ def test_fewer_than_three_earlier_runs_are_not_compared(earlier: int) -> None:
     found = judged([30.0] * earlier + [900.0])
     assert found.how == NO_EARLIER_RUNS
     assert found.slower_since is None
-    assert len(found.row()) == 6
+    assert len(found.row()) == 7
 
 
 def test_runs_of_another_machine_or_operation_and_this_run_itself_are_no_earlier_runs() -> None:
@@ -314,7 +314,7 @@ def test_the_first_run_is_kept_and_read_back(target: Any, monkeypatch: pytest.Mo
         speed_over_time.require_no_loss(target, [first])
     (kept,) = read(path_of(target.settings.journal_dir, target.settings.ops_center_url)).figures
     assert (kept.run, kept.median, kept.ops_center) == (RUN, 30.0, "1.2")
-    assert tables[0][2] == [("Signing in", "", "30.0 ms", "", 0, NO_EARLIER_RUNS)]
+    assert tables[0][2] == [("Signing in", "30.0 ms", "30.0 ms", "", "", 0, NO_EARLIER_RUNS)]
 
 
 def test_a_run_that_measured_nothing_or_kept_nothing_is_red(target: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,5 +364,5 @@ def test_a_loss_is_red_and_without_otava_the_table_says_what_to_do(
         "The speed of this run beside earlier runs. Apache Otava is not installed: run "
         "`python -m creditflow.checks.change_points`. Until then only the ratio to the earlier runs is judged."
     )
-    assert rows == [("Signing in", "30.0 ms", "92.0 ms", "3.07", 12, "the ratio to the earlier runs")]
+    assert rows == [("Signing in", "92.0 ms", "92.0 ms", "30.0 ms", "3.07", 12, "the ratio to the earlier runs")]
     assert marked == [0]
