@@ -86,13 +86,13 @@ def looking_for_a_stored_key_takes_60_ms() -> None:
     )
 
 
-@fault("N2", "Deducting credits: the platform's own share of a request with a charge takes", "times as long as before")
-def deduction_takes_60_ms_longer() -> None:
-    """Take 60 ms longer to deduct credits before each answer, so that all requests are slower than before."""
+@fault("N2", "the platform's own share of", "times as long as before")
+def deduction_takes_200_ms_longer() -> None:
+    """Take 200 ms longer to deduct credits before each answer, so that all requests are slower than before."""
     rewrite(
         chat.settle,
         "    async with services.database.transaction() as db:\n",
-        "    await asyncio.sleep(0.06)\n    async with services.database.transaction() as db:\n",
+        "    await asyncio.sleep(0.2)\n    async with services.database.transaction() as db:\n",
     )
 
 
