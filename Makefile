@@ -15,8 +15,9 @@ FULL ?=
 DRY_RUN ?=
 # Tests wait half of the time, so a small machine has room for more workers than cores.
 WORKERS ?= 4
+RUNS ?= 1
 
-.PHONY: acceptance check test-without-sandbox test bench away mutation faults setup setup-tests lint sandbox sandbox-stop report doctor sweep pins clean
+.PHONY: acceptance check test-without-sandbox test bench performance away mutation faults setup setup-tests lint sandbox sandbox-stop report doctor sweep pins clean
 
 acceptance: ## install what is missing, start a sandbox or use the named deployment, run all features, draw the report
 	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
@@ -29,10 +30,14 @@ test-without-sandbox:
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not sandbox" --ignore=tests/fuzz/test_reference.py -p no:schemathesis
 
 test: setup-tests lint ## all tests of the suite itself
+	$(BIN)/python -m creditflow.checks.change_points
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 bench: setup-tests ## benchmark the suite's own work, as ratios of two times
 	$(BIN)/python tests/bench.py
+
+performance: setup ## run the performance features (RUNS=n: so often), and print the medians with their spread
+	@$(BIN)/python -m creditflow.run.performance_runs $(RUNS)
 
 away: setup-tests ## a table of runs with each of the seven services failing in each of seven ways, before and during a run
 	AWAY=all $(BIN)/python -m pytest tests/away

@@ -20,7 +20,7 @@ from creditflow.run.session import Session
 
 
 class Memory:
-    """What earlier steps of a scenario leave for later ones; nothing is set at the beginning."""
+    """What earlier steps of a scenario leave for later ones; only what has a value here is set at the beginning."""
 
     answers: list[Answer]
     first_answer: Answer
@@ -43,7 +43,9 @@ class Memory:
     scenarios: Scenarios
     tag: str
     measurement: Measurement
+    measurements: tuple[Measurement, ...] = ()
     measure_again: Callable[[], Measurement]
+    reuses_measurements = False
 
     @property
     def answer(self) -> Answer:

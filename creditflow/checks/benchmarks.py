@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from creditflow.actors.llm_requests import Answer, LlmRequest, send
@@ -42,14 +42,13 @@ class Benchmarks:
             return answers[-1].reply.milliseconds
 
         measurement = self._stopwatch.alone(f"A {model} request", "the whole request", request, LANES)
-        if not self._target.has("PROVIDER_URL"):
-            return measurement
-        took = {call.request: call.milliseconds for call in self._target.provider.calls(person.name)}
-        own = tuple(a.reply.milliseconds - took[a.request.mark] for a in answers if a.request.mark in took)
-        return replace(measurement, beside=(Samples("the platform's own share of it", own),))
+        return replace(measurement, beside=self._own_share(person, answers[1:], "the platform's own share of it"))
 
     def deduction(self, person: Person, model: str, tokens: int, credits: int) -> Measurement:
         """Measure from an answer's last byte until the person's balance shows the charge (B3, F1.M2).
+
+        Where a provider's journal exists, the platform's own share of the request stands beside it: the charge is in
+        the answer, so a platform may deduct before it answers.
 
         Args:
             person: who sends the requests, one after the other.
@@ -57,10 +56,10 @@ class Benchmarks:
             tokens: that each request uses.
             credits: that each request costs by the feature.
         """
-        before, charged = self._credits(person), itertools.count(credits, credits)
+        before, charged, answers = self._credits(person), itertools.count(credits, credits), list[Answer]()
 
         def deduct() -> float:
-            self._answered(person, LlmRequest(model, tokens))
+            answers.append(self._answered(person, LlmRequest(model, tokens)))
             ended, expected = time.perf_counter(), before - next(charged)
             while (found := self._credits(person)) != expected:
                 passed = time.perf_counter() - ended
@@ -70,7 +69,9 @@ class Benchmarks:
                 )
             return (time.perf_counter() - ended) * 1000
 
-        return self._stopwatch.alone("Deducting credits", "the time until the balance shows the charge", deduct)
+        measurement = self._stopwatch.alone("Deducting credits", "the time until the balance shows the charge", deduct)
+        own = self._own_share(person, answers[1:], "the platform's own share of a request with a charge")
+        return replace(measurement, beside=own)
 
     def refusal(
         self, person: Person, refusal: Refusal, request: LlmRequest, cheaper: Callable[[], float]
@@ -100,11 +101,29 @@ class Benchmarks:
         )
         return answer.reply.milliseconds
 
+    def reading_history(self, person: Person) -> Measurement:
+        """Measure a page of a person's past calls (EP8)."""
+
+        def read() -> float:
+            reply = self._target.ops_center.history(person.token)
+            holds(reply.status == 200, f"the history of {person.alias} was answered {reply.status}, expected 200")
+            return reply.milliseconds
+
+        return self._stopwatch.alone("Reading the history", "a page of the history", read)
+
     def reading_keys(self, person: Person) -> float:
         """Read which keys a person has stored, the cheapest request that signs in; returns its milliseconds."""
         reply = self._target.ops_center.keys(person.token)
         holds(reply.status == 200, f"the stored keys of {person.alias} were answered {reply.status}, expected 200")
         return reply.milliseconds
+
+    def _own_share(self, person: Person, answers: Sequence[Answer], name: str) -> tuple[Samples, ...]:
+        """Return what requests took less the provider's time, or nothing without a provider's journal."""
+        if not self._target.has("PROVIDER_URL"):
+            return ()
+        took = {call.request: call.milliseconds for call in self._target.provider.calls(person.name)}
+        own = tuple(a.reply.milliseconds - took[a.request.mark] for a in answers if a.request.mark in took)
+        return (Samples(name, own),) if own else ()
 
     def _answered(self, person: Person, request: LlmRequest) -> Answer:
         answer = send(self._target.ops_center, person, request)

@@ -37,6 +37,7 @@ from behave.model_type import Status
 from creditflow.core.redaction import redactor
 from creditflow.reporting.characters import writable
 from creditflow.reporting.environment import environment
+from creditflow.reporting.metrics import metrics
 from creditflow.reporting.outcome import (
     OUTCOME_LABEL,
     PLACE_LABEL,
@@ -150,6 +151,7 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
             for problem in self._run.problems:
                 self.listener.write_outside(problem)
             environment.write(self._folder)
+            metrics.write(self._folder)
             unmark(self._folder)
         super().close()
 

@@ -20,7 +20,14 @@ from creditflow.reporting.characters import writable
 FORMATTER = "creditflow.reporting.allure:Formatter"
 """The formatter that writes the results, as in `behave.ini`."""
 
-_WRITTEN = ("*-result.json", "*-container.json", "*-globals.json", "*-attachment.*", "environment.properties")
+_WRITTEN = (
+    "*-result.json",
+    "*-container.json",
+    "*-globals.json",
+    "*-attachment.*",
+    "*-perf.json",
+    "environment.properties",
+)
 _MARK = ".run-without-verdict"
 
 

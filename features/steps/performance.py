@@ -8,7 +8,9 @@ from creditflow.actors.llm_requests import LlmRequest
 from creditflow.checks import performance
 from creditflow.checks.benchmarks import Benchmarks
 from creditflow.checks.performance import Benchmark, Measurement
+from creditflow.checks.performance_history import run_figures
 from creditflow.checks.refusals import Refusal
+from creditflow.checks.speed_over_time import require_no_loss
 from features.memory import CreditContext
 
 
@@ -19,22 +21,35 @@ def provider_takes(context: CreditContext, who: str, milliseconds: int) -> None:
         context.cast.trouble(context.cast.subject(who), "slow", milliseconds / 1000)
 
 
+@given("what this run has measured is not measured again")
+def reuse_measurements(context: CreditContext) -> None:
+    context.memory.reuses_measurements = True
+
+
 @when("signing in as {who} is measured")
 def measure_sign_in(context: CreditContext, who: str) -> None:
     person = context.cast.subject(who)
-    _measure(context, lambda benchmarks: benchmarks.signing_in(person))
+    _measure(context, "signing in", lambda benchmarks: benchmarks.signing_in(person))
 
 
 @when("{whose} {model} request that uses {number} tokens is measured")
 def measure_request(context: CreditContext, who: str, model: str, tokens: int) -> None:
     person = context.cast.subject(who)
-    _measure(context, lambda benchmarks: benchmarks.llm_request(person, model, tokens))
+    key = f"a {model} request of {tokens} tokens"
+    _measure(context, key, lambda benchmarks: benchmarks.llm_request(person, model, tokens))
 
 
 @when("the deduction of {number} credits for {whose} {model} request that uses {number} tokens is measured")
 def measure_deduction(context: CreditContext, credits: int, who: str, model: str, tokens: int) -> None:
     person = context.cast.subject(who)
-    _measure(context, lambda benchmarks: benchmarks.deduction(person, model, tokens, credits))
+    key = f"the deduction of {credits} credits"
+    _measure(context, key, lambda benchmarks: benchmarks.deduction(person, model, tokens, credits))
+
+
+@when("reading the history of {who} is measured")
+def measure_history(context: CreditContext, who: str) -> None:
+    person = context.cast.subject(who)
+    _measure(context, "reading the history", lambda benchmarks: benchmarks.reading_history(person))
 
 
 @when("the refusal with {refusal} of {whose} {model} request that uses {number} tokens is measured")
@@ -42,6 +57,7 @@ def measure_refusal(context: CreditContext, refusal: Refusal, who: str, model: s
     person, request = context.cast.subject(who), LlmRequest(model, tokens)
     _measure(
         context,
+        f"a refusal with {refusal.status} {refusal.words}",
         lambda benchmarks: benchmarks.refusal(person, refusal, request, lambda: benchmarks.reading_keys(person)),
     )
 
@@ -51,6 +67,7 @@ def measure_refusal_of_own_key(context: CreditContext, refusal: Refusal, who: st
     person, request = context.cast.subject(who), LlmRequest(model, 100, own_key=True)
     _measure(
         context,
+        f"a refusal with {refusal.status} {refusal.words}",
         lambda benchmarks: benchmarks.refusal(person, refusal, request, lambda: benchmarks.reading_keys(person)),
     )
 
@@ -66,6 +83,7 @@ def measure_two_refusals(
     request = LlmRequest(model, tokens)
     _measure(
         context,
+        f"a refusal with {refusal.status} {refusal.words}",
         lambda benchmarks: benchmarks.refusal(
             person, refusal, request, lambda: benchmarks.refused(neighbour, cheaper, LlmRequest(model, tokens))
         ),
@@ -82,15 +100,27 @@ def keeps_range(context: CreditContext, percent: int, limit: int, expected: int,
     _require(context, Benchmark(percent, limit, expected, fastest))
 
 
-def _measure(context: CreditContext, measure: Callable[[Benchmarks], Measurement]) -> None:
+@then("no operation is slower than in earlier runs")
+def no_slower(context: CreditContext) -> None:
+    """Compare with earlier runs where there are at least three; the attached table says how."""
+    require_no_loss(context.target, context.memory.measurements)
+
+
+def _measure(context: CreditContext, key: str, measure: Callable[[Benchmarks], Measurement]) -> None:
     def again() -> Measurement:
         with performance.stopwatch() as watch:
             return measure(Benchmarks(context.target, watch))
 
-    context.memory.measure_again, context.memory.measurement = again, again()
+    memory = context.memory
+    known = run_figures.measured(key) if memory.reuses_measurements else None
+    memory.measure_again, memory.measurement = again, known or again()
+    memory.measurements += (memory.measurement,)
+    run_figures.keep(key, memory.measurement)
 
 
 def _require(context: CreditContext, benchmark: Benchmark) -> None:
     memory = context.memory
-    memory.measurement = performance.measured(memory.measurement, memory.measure_again, benchmark.limit)
+    first = memory.measurement
+    memory.measurement = performance.measured(first, memory.measure_again, benchmark.limit)
+    run_figures.settle(context.target, first, memory.measurement, benchmark.limit)
     performance.require(benchmark, memory.measurement)

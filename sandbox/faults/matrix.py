@@ -7,6 +7,7 @@ import os
 import queue
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,10 @@ LONGEST_RUN = 900
 """The most seconds of the features with one fault switched on."""
 POLL_TIMEOUT = 1.5
 """Seconds that a run with a fault waits for late results, most of which never come."""
+SPEED = "N2"
+"""The plan item that compares the figures of a run with those of earlier ones."""
+EARLIER_RUNS = 3
+"""How many runs without a fault a fault of that item is compared with."""
 _ALLURE = "creditflow.reporting.allure:Formatter"
 _RED = ("failed", "broken")
 
@@ -104,6 +109,7 @@ class FaultRunner:
     def __init__(self, box: Sandbox, folder: Path) -> None:
         self._box, self.folder = box, folder
         self._faulty = ""
+        self._journals = Path(tempfile.mkdtemp(dir=folder, prefix="journals-"))
 
     def clean(self, faults: Iterable[Fault] = ()) -> Trial:
         """Run the scenarios of some faults, or all features, without a fault."""
@@ -120,8 +126,12 @@ class FaultRunner:
             report: make the report page.
         """
         began = time.monotonic()
-        if self._faulty not in ("", fault.service):
+        measures = SPEED in fault.breaks and not self._earlier.exists()
+        if self._faulty and (measures or self._faulty != fault.service):
             self._box.restart(self._faulty)
+        if measures:
+            for _ in range(EARLIER_RUNS):
+                self._behave(None, _selecting([SPEED]), began, self._earlier)
         self._faulty = fault.service if fault.service != SUITE else ""
         try:
             if self._faulty:
@@ -134,7 +144,20 @@ class FaultRunner:
 
     def close(self) -> None:
         """End the sandbox."""
+        shutil.rmtree(self._journals, ignore_errors=True)
         self._box.stop()
+
+    @property
+    def _earlier(self) -> Path:
+        """The journals of the runs without a fault that a fault of the speed is compared with."""
+        return self._journals / "earlier"
+
+    def _journal(self, fault: Fault | None) -> Path:
+        """Return the folder of a run's journals, in which a fault of the speed finds the figures of earlier runs."""
+        folder = self._journals / (fault.name if fault else "clean")
+        if fault and SPEED in fault.breaks:
+            shutil.copytree(self._earlier, folder, dirs_exist_ok=True)
+        return folder
 
     def _empty(self) -> None:
         """Empty unicorn_db and Redis, in which the last fault may have left wrong data."""
@@ -145,12 +168,14 @@ class FaultRunner:
         with redis.Redis.from_url(self._box.settings["REDIS_URL"], socket_timeout=10) as cache:
             cache.flushdb()
 
-    def _behave(self, fault: Fault | None, chosen: Sequence[str], began: float) -> Trial:
+    def _behave(self, fault: Fault | None, chosen: Sequence[str], began: float, journals: Path | None = None) -> Trial:
         results = self.folder / (fault.name if fault else "clean")
         shutil.rmtree(results, ignore_errors=True)
         results.mkdir(parents=True)
         arguments = ["-f", _ALLURE, "-o", str(results), *chosen]
-        more = {"POLL_TIMEOUT_S": str(POLL_TIMEOUT)} if fault else {}
+        more = {"JOURNAL_DIR": str(journals or self._journal(fault))}
+        if fault:
+            more["POLL_TIMEOUT_S"] = str(POLL_TIMEOUT)
         if fault and fault.service == SUITE:
             more[VARIABLE] = fault.name
         try:
