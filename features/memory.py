@@ -11,6 +11,7 @@ from behave.model import Table
 from creditflow.actors import Reply, Target
 from creditflow.actors.cast import Cast
 from creditflow.actors.llm_requests import Answer
+from creditflow.actors.load.plan import Load, User
 from creditflow.actors.people import Person
 from creditflow.checks import about, diagnosis
 from creditflow.checks.accounts import Accounts
@@ -44,6 +45,8 @@ class Memory:
     tag: str
     measurement: Measurement
     measure_again: Callable[[], Measurement]
+    users: tuple[User, ...]
+    load: Load
 
     @property
     def answer(self) -> Answer:
