@@ -177,7 +177,7 @@ def _carry_out(
                 probes.append(probe())
             if time.monotonic() > until:
                 raise LoadFailedError(
-                    f"Locust did not end within {deadline:,.0f} s{_last_words(folder)}: look whether this machine, or "
+                    f"Locust did not end within {deadline:,.0f} s{_reason(folder)}: look whether this machine, or "
                     f"the workers elsewhere, have too much to do."
                 )
             if time.monotonic() > renewed + RENEW_S:
@@ -185,8 +185,7 @@ def _carry_out(
                 renewed = time.monotonic()
     if leading.returncode:
         raise LoadFailedError(
-            f"Locust ended with status {leading.returncode}{_last_words(folder)}: run `make setup`, and see "
-            f"docs/load.md."
+            f"Locust ended with status {leading.returncode}{_reason(folder)}: run `make setup`, and see docs/load.md."
         )
     return probes
 
@@ -241,12 +240,14 @@ def _free_port() -> int:
         return port
 
 
-def _last_words(folder: Path) -> str:
-    """Return the last line that the leading process wrote, in words that follow a sentence's beginning."""
-    log = folder / "leading.log"
-    lines = log.read_text("utf-8", "replace").split("\n") if log.is_file() else []
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f" ({redactor.clean(last)[:300]})" if last else ""
+def _reason(folder: Path) -> str:
+    """Return why Locust failed, in words that follow a sentence's beginning: its own error, or its last line."""
+    for name in ("failed.txt", "leading.log"):
+        file = folder / name
+        lines = file.read_text("utf-8", "replace").split("\n") if file.is_file() else []
+        if last := next((line.strip() for line in reversed(lines) if line.strip()), ""):
+            return f" ({redactor.clean(last)[:300]})"
+    return ""
 
 
 def _read(folder: Path, plan: Plan) -> tuple[Sent, ...]:

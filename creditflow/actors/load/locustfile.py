@@ -109,7 +109,8 @@ class SomeUser(FastHttpUser):  # type: ignore[misc] # it has untyped parts
                     allow_redirects=False,
                 ) as answer,
             ):
-                row |= {"status": answer.status_code, "error": str(answer.error or ""), "text": answer.text or ""}
+                row |= {"status": answer.status_code, "text": answer.text or ""}
+                row["error"] = str(getattr(answer, "error", None) or "")
                 if row["status"]:
                     row["headers"] = {k: v for k, v in answer.headers.items() if k.lower() in person["kept"]}
                 if 400 <= row["status"] < 500:
@@ -211,6 +212,11 @@ def collect(client_id: str, data: dict[str, Any], **_: Any) -> None:
 
 @events.quitting.add_listener
 def finish(environment: Environment, **_: Any) -> None:
-    """Write the rest."""
-    if isinstance(environment.runner, LocalRunner):
+    """Write the rest; end with an error if a user failed by itself."""
+    runner = environment.runner
+    if isinstance(runner, LocalRunner):
         write()
+    if isinstance(runner, LocalRunner | MasterRunner) and runner.exceptions:
+        first = next(iter(runner.exceptions.values()))
+        (folder / "failed.txt").write_text(f"{first['msg']}", "utf-8")
+        environment.process_exit_code = 4

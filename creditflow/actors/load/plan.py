@@ -127,7 +127,3 @@ class Load:
     def of(self, system: str, users: int) -> list[Sent]:
         """Return the requests to one system while so many users were there."""
         return [one for one in self.sent if one.stage.system == system and one.stage.users == users]
-
-    def seconds(self, system: str, users: int) -> float:
-        """Return for how long so many users used one system."""
-        return sum(s.end - s.start for s in self.plan.stages if s.system == system and s.users == users)
