@@ -165,7 +165,7 @@ def _carry_out(
 ) -> list[float]:
     """Run Locust until it ends; return what the probe measured meanwhile, in ms."""
     probes: list[float] = []
-    deadline = START_S + BEFORE_S + plan.seconds + settings.http_timeout_s * STREAM
+    deadline = START_S + _longest_s(plan, settings)
     with _processes(folder, plan, workers, settings) as leading:
         until = time.monotonic() + deadline + (START_S if workers.elsewhere else 0)
         renewed = time.monotonic()
@@ -190,14 +190,18 @@ def _carry_out(
     return probes
 
 
+def _longest_s(plan: Plan, settings: Settings) -> float:
+    """Return how long the users are there at most, in seconds; they go as soon as all have done everything."""
+    return BEFORE_S + plan.seconds + settings.http_timeout_s * STREAM + plan.pause_s
+
+
 @contextmanager
 def _processes(folder: Path, plan: Plan, workers: Workers, settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """Start Locust's processes, give the leading one, and end all that are left."""
     lead = [
         *("--headless", "--host", settings.ops_center_url, "--html", str(folder / "report.html")),
         *("--users", str(len(plan.users)), "--spawn-rate", str(len(plan.users))),
-        *("--run-time", f"{round(BEFORE_S + plan.seconds + 1)}s"),
-        *("--stop-timeout", f"{math.ceil(settings.http_timeout_s * STREAM)}s"),
+        *("--run-time", f"{math.ceil(_longest_s(plan, settings))}s"),
         *("--exit-code-on-error", "0", "--only-summary"),
     ]  # fmt: skip
     with ExitStack() as started:

@@ -20,7 +20,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
-PERSON, TOKENS, WANTED = "person", "tokens", "person wanted"
+PERSON, TOKENS, WANTED, SENT, DONE = "person", "tokens", "person wanted", "sent", "done"
 """The messages between the first process and the workers."""
 
 WATCH_S = 0.5
@@ -37,7 +37,10 @@ class Crowd:
         began: when the test started, on this process's clock.
         coming: the people for the next users.
         tokens: access tokens by user name.
-        sent: requests that were not reported yet.
+        sent: requests that are not in the file yet.
+        waiting: the people that no user is yet.
+        busy: how many users have not done everything yet.
+        changed: when the file of the tokens was changed.
     """
 
     def __init__(self) -> None:
@@ -46,6 +49,7 @@ class Crowd:
         self.tokens: dict[str, str] = {}
         self.sent: list[dict[str, Any]] = []
         self.waiting: list[dict[str, Any]] = []
+        self.busy = 0
         self.changed = 0.0
 
 
@@ -62,11 +66,20 @@ class SomeUser(FastHttpUser):  # type: ignore[misc] # it has untyped parts
         """Get the person that this user is."""
         self.environment.runner.send_message(WANTED)
         self.person = crowd.coming.get(timeout=30)
-        self.requests = 0
+        self.requests, self.begun = 0, False
 
     @task
     def send_requests(self) -> None:
-        """Take part in each stage of this user."""
+        """Take part in each stage of this user, once."""
+        if not self.begun:
+            self.begun = True
+            try:
+                self._take_part()
+            finally:
+                self.environment.runner.send_message(DONE)
+        raise StopUser
+
+    def _take_part(self) -> None:
         for number, stage in enumerate(self.person["stages"]):
             if self.person["number"] < stage["users"]:
                 # They begin one after the other, as people do.
@@ -74,7 +87,6 @@ class SomeUser(FastHttpUser):  # type: ignore[misc] # it has untyped parts
                 while time.monotonic() - crowd.began < stage["end"]:
                     self._send(number, stage)
                     gevent.sleep(self.person["pause"])
-        raise StopUser
 
     def _wait_until(self, moment: float) -> None:
         gevent.sleep(max(0.0, crowd.began + moment - time.monotonic()))
@@ -122,7 +134,7 @@ class SomeUser(FastHttpUser):  # type: ignore[misc] # it has untyped parts
                 exception=late, context={},
             )  # fmt: skip
         row["milliseconds"] = (time.monotonic() - began) * 1000
-        crowd.sent.append(row)
+        self.environment.runner.send_message(SENT, row)
 
 
 @events.init.add_listener
@@ -136,9 +148,11 @@ def prepare(environment: Environment, **_: Any) -> None:
         runner.register_message(TOKENS, lambda environment, msg, **_: crowd.tokens.update(msg.data))
     if isinstance(runner, LocalRunner | MasterRunner):
         runner.register_message(WANTED, give_person)
+        runner.register_message(SENT, lambda environment, msg, **_: crowd.sent.append(msg.data))
+        runner.register_message(DONE, count_done)
         crowd.waiting = people(json.loads((folder / "plan.json").read_text("utf-8")))
+        crowd.busy = len(crowd.waiting)
         gevent.spawn(watch_tokens, runner)
-    if isinstance(runner, LocalRunner):
         gevent.spawn(write_again_and_again)
 
 
@@ -155,6 +169,13 @@ def give_person(environment: Environment, msg: Any, **_: Any) -> None:
         runner = environment.runner
         runner.send_message(TOKENS, {person["name"]: crowd.tokens[person["name"]]}, client_id=msg.node_id)
         runner.send_message(PERSON, person, client_id=msg.node_id)
+
+
+def count_done(environment: Environment, **_: Any) -> None:
+    """End the test when every user has done everything."""
+    crowd.busy -= 1
+    if not crowd.busy:
+        gevent.spawn(environment.runner.quit)
 
 
 def watch_tokens(runner: Any) -> None:
@@ -197,26 +218,14 @@ def start(**_: Any) -> None:
     crowd.began = time.monotonic()
 
 
-@events.report_to_master.add_listener
-def report(client_id: str, data: dict[str, Any], **_: Any) -> None:
-    """Send what this worker sent to the first process."""
-    data["sent"], crowd.sent = crowd.sent, []
-
-
-@events.worker_report.add_listener
-def collect(client_id: str, data: dict[str, Any], **_: Any) -> None:
-    """Write what a worker sent."""
-    crowd.sent += data["sent"]
-    write()
-
-
 @events.quitting.add_listener
 def finish(environment: Environment, **_: Any) -> None:
     """Write the rest; end with an error if a user failed by itself."""
     runner = environment.runner
-    if isinstance(runner, LocalRunner):
-        write()
-    if isinstance(runner, LocalRunner | MasterRunner) and runner.exceptions:
+    if isinstance(runner, WorkerRunner):
+        return
+    write()
+    if runner.exceptions:
         first = next(iter(runner.exceptions.values()))
         (folder / "failed.txt").write_text(f"{first['msg']}", "utf-8")
         environment.process_exit_code = 4
