@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -192,9 +193,10 @@ def watch_tokens(runner: Any) -> None:
 
 
 def end_with_the_parent() -> None:
-    """End this process when the one that started it has ended."""
+    """End this process when the one that started it has ended, and remove the folder that it left."""
     while os.getppid() == parent:
         gevent.sleep(WATCH_S)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(3)
 
 

@@ -116,12 +116,14 @@ class Load:
         plan: that was carried out.
         sent: each request, in the order of the answers.
         probe: milliseconds of an echo on this machine, asked all the while.
+        idle: how many cores of this machine had nothing to do just before the load, and just after it.
         page: Locust's report, in HTML.
     """
 
     plan: Plan
     sent: tuple[Sent, ...]
     probe: tuple[float, ...]
+    idle: tuple[float, float]
     page: str
 
     def of(self, system: str, users: int) -> list[Sent]:
