@@ -3,9 +3,9 @@ Feature: Load: 100 users at the same time are answered, and each charge is right
   Many people use the platform at the same time. Each of them sends a request, reads the answer, pauses and sends the
   next request. Nobody may get a server error, wait much longer than alone, or pay for the answer of another.
 
-  The users first come in a small number. Then all use the platform and LiteLLM in turn, so that the ratios compare
-  figures of the same minute. If an echo on the suite's own machine takes too long meanwhile, the scenario says that the
-  machine is too busy. After the load the ledger is compared with every system for every single user.
+  First a few users are there. Then all are there, and use the platform and LiteLLM in turn, so that the ratios compare
+  figures of the same minute. A machine that is too busy with other programs gets no verdict on times. After the load
+  the ledger is compared with every system for every single user.
 
   Background:
     Given an organisation with 100,000 credits

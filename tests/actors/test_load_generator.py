@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from creditflow.actors.cast import Cast
 from creditflow.actors.load import crowd, generator
@@ -75,7 +76,7 @@ def served() -> Iterator[tuple[str, list[tuple[str, str, dict[str, Any]]]]]:
 def target_at(url: str, **more: Any) -> Target:
     return Target(
         Settings(
-            _env_file=None, ops_center_url=url, litellm_url=url, litellm_master_key="sk-of-litellm",
+            _env_file=None, ops_center_url=url, litellm_url=url, litellm_master_key=SecretStr("sk-of-litellm"),
             **({"allow_load": "127.0.0.1", "provider_url": url} | more),
         )  # type: ignore[call-arg]
     )  # fmt: skip

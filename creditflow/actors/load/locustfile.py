@@ -57,7 +57,7 @@ class Crowd:
 crowd = Crowd()
 
 
-class SomeUser(FastHttpUser):  # type: ignore[misc] # it has untyped parts
+class SomeUser(FastHttpUser):
     """One user; they stop after the last stage."""
 
     insecure = False
@@ -141,7 +141,7 @@ class SomeUser(FastHttpUser):  # type: ignore[misc] # it has untyped parts
 @events.init.add_listener
 def prepare(environment: Environment, **_: Any) -> None:
     """Register the messages, and watch what this process depends on."""
-    runner = environment.runner
+    runner: Any = environment.runner
     if parent:
         gevent.spawn(end_with_the_parent)
     if isinstance(runner, LocalRunner | WorkerRunner):
@@ -167,16 +167,17 @@ def give_person(environment: Environment, msg: Any, **_: Any) -> None:
     """Send the next person to the process that wants one."""
     if crowd.waiting:
         person = crowd.waiting.pop(0)
-        runner = environment.runner
+        runner: Any = environment.runner
         runner.send_message(TOKENS, {person["name"]: crowd.tokens[person["name"]]}, client_id=msg.node_id)
         runner.send_message(PERSON, person, client_id=msg.node_id)
 
 
 def count_done(environment: Environment, **_: Any) -> None:
     """End the test when every user has done everything."""
+    runner: Any = environment.runner
     crowd.busy -= 1
     if not crowd.busy:
-        gevent.spawn(environment.runner.quit)
+        gevent.spawn(runner.quit)
 
 
 def watch_tokens(runner: Any) -> None:
@@ -223,7 +224,7 @@ def start(**_: Any) -> None:
 @events.quitting.add_listener
 def finish(environment: Environment, **_: Any) -> None:
     """Write the rest; end with an error if a user failed by itself."""
-    runner = environment.runner
+    runner: Any = environment.runner
     if isinstance(runner, WorkerRunner):
         return
     write()
