@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -128,6 +129,20 @@ def test_every_request_is_sent_as_its_person_and_recorded_with_its_answer(worker
     assert {entry.operation for entry in recorded if entry not in asked} == {"chat_past_ops_center"}
     assert {e.values["headers"].get("X-Use-BYOK") for e in asked if "nobody-3" in e.token} == {"true"}  # type: ignore[operator]
     assert all(entry.reply and entry.reply.headers["x-request-id"] for entry in asked)
+
+
+def test_a_request_without_an_answer_ends_at_the_deadline_and_one_to_nobody_at_once() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        done = generator.run(target_at(address, http_timeout_s=0.5), plan(Stage(1, OPS_CENTER, 0, 0.5)), lambda: 1.0)
+    assert {(one.reply, one.error) for one in done.sent} == {(None, "did not answer within 0.5 s")}
+
+    target = target_at(address)
+    done = generator.run(target, plan(Stage(1, OPS_CENTER, 0, 0.5)), lambda: 1.0)
+    assert all(one.reply is None and "refused" in one.error for one in done.sent)
+    assert [entry.reply for entry in target.record.take()] == [None] * len(done.sent)
 
 
 def test_a_load_that_nobody_allowed_or_that_is_too_large_is_not_begun() -> None:
