@@ -109,6 +109,7 @@ class SomeUser(FastHttpUser):
             "status": 0,
             "headers": {},
             "text": "",
+            "error": "",
         }
         name, began = f"{stage['system']}, {stage['users']} users", time.monotonic()
         # Locust counts a timeout as a failure of the request; one that comes later is of no interest.

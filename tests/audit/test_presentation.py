@@ -1,0 +1,19 @@
+"""The sentence of a mismatch stays readable."""
+
+from __future__ import annotations
+
+from creditflow.actors.cast import Cast
+from creditflow.audit import presentation
+from creditflow.audit.ledger import Verdict
+from creditflow.audit.parties import Parties
+from creditflow.cleanup.cleanup import Cleanup
+from creditflow.target.settings import Settings
+from creditflow.target.target import Target
+
+
+def test_a_sentence_has_the_first_differences_and_the_number_of_the_others() -> None:
+    parties = Parties.of(Cast(Target(Settings()), Cleanup(), lambda secret: None), None)
+    wrong = tuple(f"difference {number}" for number in range(1, 43))
+    whole = presentation.sentence(parties, Verdict((), wrong[:40], ()))
+    assert whole.endswith("; difference 40")
+    assert presentation.sentence(parties, Verdict((), wrong, ())) == f"{whole}; and 2 more, which the table shows"
