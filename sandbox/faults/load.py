@@ -10,8 +10,8 @@ _COMPLETE = "completion = await services.litellm.complete(order.body())"
 
 @fault("R5", "the median answer takes 100 users", "expected 200% at most")
 def only_some_requests_at_a_time_are_passed_on() -> None:
-    """Pass on 15 requests at a time, so that more users than that wait for each other."""
-    vars(chat)["_places"] = asyncio.Semaphore(15)
+    """Pass on 12 requests at a time, so that more users than that wait for each other."""
+    vars(chat)["_places"] = asyncio.Semaphore(12)
     rewrite(chat._whole, _COMPLETE, f"async with _places:\n        {_COMPLETE}")
 
 
