@@ -12,12 +12,14 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 FAULT ?=
 FULL ?=
+USERS ?=
+TIME ?=
 DRY_RUN ?=
 # Tests wait half of the time, so a small machine has room for more workers than cores.
 WORKERS ?= 4
 RUNS ?= 1
 
-.PHONY: acceptance check test-without-sandbox test bench performance away mutation faults setup setup-tests lint sandbox sandbox-stop report doctor sweep pins clean
+.PHONY: acceptance check test-without-sandbox test bench performance load away mutation faults setup setup-tests lint sandbox sandbox-stop report doctor sweep pins clean
 
 acceptance: ## install what is missing, start a sandbox or use the named deployment, run all features, draw the report
 	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
@@ -75,6 +77,12 @@ sweep: setup ## remove what earlier runs left on the target (DRY_RUN=yes: only s
 
 faults: setup ## run with each deliberate fault (FAULT=name: only this one; FULL=yes: all features with each)
 	@$(BIN)/python -m sandbox.faults run $(FAULT) $(if $(FULL),--full)
+
+load: setup ## a load test by hand: USERS=500 TIME=5m WORKERS=4
+	$(BIN)/behave -D opt_in=yes -D report=yes -D load_users=$(or $(USERS),100) -D load_time=$(or $(TIME),30s) \
+		-D load_workers=$(if $(filter command line,$(origin WORKERS)),$(WORKERS),1) \
+		-D step_timeout_s=86400 -D scenario_timeout_s=86400 -D run_timeout_s=86400 \
+		--tags="@N3 and @opt-in" features/qualities/2_load.feature
 
 pins: ## pin all dependencies again, after a change of a requirements file
 	: > constraints.txt # the requirements refer to it

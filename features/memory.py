@@ -11,6 +11,7 @@ from behave.model import Table
 from creditflow.actors import Reply, Target
 from creditflow.actors.cast import Cast
 from creditflow.actors.llm_requests import Answer
+from creditflow.actors.load.plan import Load, User
 from creditflow.actors.people import Person
 from creditflow.checks import about, diagnosis
 from creditflow.checks.accounts import Accounts
@@ -46,6 +47,8 @@ class Memory:
     measurements: tuple[Measurement, ...] = ()
     measure_again: Callable[[], Measurement]
     reuses_measurements = False
+    users: tuple[User, ...]
+    load: Load
 
     @property
     def answer(self) -> Answer:

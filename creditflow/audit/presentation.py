@@ -12,11 +12,16 @@ from creditflow.core.expect import counted, written
 from creditflow.reporting import evidence
 from creditflow.target.target import Target
 
+MOST = 40
+"""How many differences a sentence contains; the table has all."""
+
 
 def sentence(parties: Parties, verdict: Verdict) -> str:
     """Return what is wrong, the first difference first, without a full stop."""
     differences = [_difference(parties, line) for line in verdict.lines if line.differs]
-    return "The ledger disagrees: " + "; ".join([*verdict.wrong, *differences, *verdict.unknown])
+    wrong = [*verdict.wrong, *differences, *verdict.unknown]
+    more = [f"and {len(wrong) - MOST:,} more, which the table shows"] if len(wrong) > MOST else []
+    return "The ledger disagrees: " + "; ".join([*wrong[:MOST], *more])
 
 
 def recorded(target: Target, parties: Parties, verdict: Verdict) -> list[str]:

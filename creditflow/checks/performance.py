@@ -206,12 +206,12 @@ def histogram(samples: Samples, limit: int, bars: int = 20) -> bytes:
 class Stopwatch:
     """Measures operations one after the other, each beside the probe.
 
-    Args:
+    Attributes:
         probe: asks the echo on this machine; milliseconds.
     """
 
     def __init__(self, probe: Callable[[], float]) -> None:
-        self._probe = probe
+        self.probe = probe
 
     def alone(self, name: str, what: str, operation: Callable[[], float], lanes: int = 1) -> Measurement:
         """Measure one operation `SAMPLES` times, after one warm-up.
@@ -223,9 +223,9 @@ class Stopwatch:
             lanes: how many are under way at the same time; for operations that mostly wait.
         """
         operation()
-        self._probe()
+        self.probe()
         with ThreadPoolExecutor(lanes) as pool:
-            samples = list(pool.map(lambda _: (self._probe(), operation()), range(SAMPLES)))
+            samples = list(pool.map(lambda _: (self.probe(), operation()), range(SAMPLES)))
         probes, whole = zip(*samples, strict=True)
         return Measurement(name, Samples(what, whole), _of_the_probe(probes))
 
@@ -233,10 +233,10 @@ class Stopwatch:
         """Measure an operation and a cheaper one in pairs, `SAMPLES` times, after one warm-up of each."""
         operation()
         cheaper()
-        self._probe()
+        self.probe()
         probes, whole, difference = [], [], []
         for _ in range(SAMPLES):
-            probes.append(self._probe())
+            probes.append(self.probe())
             first = cheaper()
             whole.append(operation())
             difference.append(whole[-1] - first)

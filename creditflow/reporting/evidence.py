@@ -50,6 +50,11 @@ def attach_table(
     _attach(name, page, attachment_type.HTML)
 
 
+def attach_page(name: str, page: str) -> None:
+    """Attach a page in HTML that another tool wrote."""
+    _attach(name, page, attachment_type.HTML)
+
+
 def attach_picture(name: str, svg: bytes) -> None:
     """Attach a picture; it is drawn from figures and contains no secret."""
     allure.attach(svg, name=redactor.clean(name), attachment_type=attachment_type.SVG)

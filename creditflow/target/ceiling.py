@@ -66,25 +66,32 @@ class Ceiling:
         self.count_reply(body, reply)
         return reply
 
-    def count_request(self, body: Any) -> None:
-        """Count a request before it is sent.
+    def count_request(self, body: Any, times: int = 1) -> None:
+        """Count a request before it is sent, or several that announce the same.
 
         Raises:
-            CeilingReachedError: it would be one too many, or cost too much.
+            CeilingReachedError: there would be too many, or they would cost too much.
         """
-        tokens = announced(body) or 0
+        tokens = (announced(body) or 0) * times
         with self._lock:
             self.check()
-            if self._requests + 1 > self._most:
-                self._stop(f"its ceiling of {self._most:,} LLM requests", "MAX_REQUESTS")
+            if self._requests + times > self._most:
+                more = f", and the next {times:,} would be too many" if times > 1 else ""
+                self._stop(f"its ceiling of {self._most:,} LLM requests{more}", "MAX_REQUESTS")
             if (self._tokens + tokens) * self._price > self._budget * 1000:
                 self._stop(
                     f"its ceiling of {self._budget:,} US cents for a real provider ({self._tokens:,} tokens so far, "
                     f"at an assumed {self._price} cents per 1,000; the next request announces {tokens:,})",
                     "MAX_PROVIDER_COST",
                 )
-            self._requests += 1
+            self._requests += times
             self._tokens += tokens
+
+    def count_unsent(self, body: Any, times: int) -> None:
+        """Take back requests that were counted and not sent."""
+        with self._lock:
+            self._requests -= times
+            self._tokens -= (announced(body) or 0) * times
 
     def count_reply(self, body: Any, reply: Reply) -> None:
         """Count the reported tokens that are more than the request announced."""

@@ -22,6 +22,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 _LINE = re.compile(r"\s*(?:#|(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=)")
 
+_TIME = re.compile(r"([1-9]\d{0,4})([smh])")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600}
+
 _HOST = re.compile(r"[\w.:-]+")
 _HTTP_URLS = ("ops_center_url", "keycloak_url", "litellm_url", "lago_api_url", "provider_url")
 _DATABASE_URLS = ("unicorn_db_url", "unicorn_db_read_url", "lago_db_read_url")
@@ -78,6 +81,7 @@ class Settings(BaseSettings):
     allow_production: str = Field(
         "", description="hosts that look like production and that a run may write to all the same, separated by ','"
     )
+    allow_load: str = Field("", description="hosts that a run may put under load, separated by ','")
     production_patterns: str = Field(
         "*prod*,prd,live",
         description="patterns of words in production hosts, realms or databases, separated by ','; * is any text",
@@ -100,6 +104,13 @@ class Settings(BaseSettings):
     chaos_start_lago: str = Field("", description="command that starts Lago's API again")
     chaos_stop_litellm: str = Field("", description="command that stops LiteLLM")
     chaos_start_litellm: str = Field("", description="command that starts LiteLLM again")
+    load_users: int = Field(100, ge=10, le=10_000, description="users of the load test that is started by hand")
+    load_time: str = Field("30s", description="its time, such as 90s, 5m or 1h")
+    load_workers: int = Field(1, ge=1, le=64, description="Locust processes that it starts on this machine")
+    load_workers_elsewhere: int = Field(
+        0, ge=0, le=1_000, description="Locust workers that it waits for from other machines"
+    )
+    load_port: int = Field(5557, ge=1, le=65_535, description="port on which it waits for them")
     watch: Literal["exact", "bystanders"] = Field(
         "bystanders", description="exact: nobody else uses the target, so any other change is red"
     )
@@ -154,7 +165,14 @@ class Settings(BaseSettings):
     def _redis_address(cls, value: SecretStr) -> SecretStr:
         return _checked(value, ("redis", "rediss"), "redis://localhost:6379/0")
 
-    @field_validator("allowed_targets", "allow_production")
+    @field_validator("load_time")
+    @classmethod
+    def _time(cls, value: str) -> str:
+        if not _TIME.fullmatch(value):
+            raise ValueError("is not a time such as 90s, 5m or 1h")
+        return value
+
+    @field_validator("allowed_targets", "allow_production", "allow_load")
     @classmethod
     def _hosts(cls, value: str) -> str:
         if not all(_HOST.fullmatch(host) for host in listed(value)):
@@ -172,6 +190,12 @@ class Settings(BaseSettings):
     def names_a_target(self) -> bool:
         """Whether the settings name a deployment; without one a sandbox is started."""
         return bool(self.ops_center_url)
+
+    @property
+    def load_seconds(self) -> int:
+        """How long the load test takes that is started by hand."""
+        number, unit = _TIME.fullmatch(self.load_time).groups()  # type: ignore[union-attr] # it was validated
+        return int(number) * _SECONDS[unit]
 
     @property
     def log_files(self) -> tuple[Path, ...]:

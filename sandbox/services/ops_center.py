@@ -1,5 +1,6 @@
 """The reference Ops-Center."""
 
+from sandbox.ports import HOST
 from sandbox.services.keycloak import CLIENT, REALM
 from sandbox.services.modules import ModuleService
 from sandbox.services.postgresql import OWNER, PostgreSQL
@@ -33,5 +34,5 @@ class OpsCenter(ModuleService):
         }
 
     def target(self) -> dict[str, str]:
-        """Return its address."""
-        return {"OPS_CENTER_URL": self.url}
+        """Return its address, and that it may be put under load."""
+        return {"OPS_CENTER_URL": self.url, "ALLOW_LOAD": HOST}

@@ -71,6 +71,19 @@ def test_of_many_simultaneous_requests_exactly_those_that_fit_are_sent() -> None
         ceiling.check()
 
 
+@pytest.mark.usefixtures("no_settings")
+def test_requests_that_are_counted_together_fit_together_or_not_at_all() -> None:
+    ceiling = Ceiling(load({**NAMED, "MAX_REQUESTS": "100", "PROVIDER_PRICE": "10"}))
+    ceiling.count_request(HUNDRED, 60)
+    assert (ceiling.requests, ceiling.cost) == (60, 60)
+    ceiling.count_unsent(HUNDRED, 20)
+    assert (ceiling.requests, ceiling.cost) == (40, 40)
+    ceiling.count_request(HUNDRED, 60)
+    ceiling.count_unsent(HUNDRED, 1)
+    with pytest.raises(CeilingReachedError, match="of 100 LLM requests, and the next 2 would be too many, after 99"):
+        ceiling.count_request(HUNDRED, 2)
+
+
 def test_every_way_of_sending_an_llm_request_is_counted(service: tuple[str, list[str]], person: MakePerson) -> None:
     url, asked = service
     target = Target(load({**STAND_IN, "OPS_CENTER_URL": url, "LITELLM_URL": url, "MAX_REQUESTS": "3"}))

@@ -143,6 +143,16 @@ def test_an_invalid_deadline_is_reported(name: str, value: str) -> None:
     assert "correct it in the environment, in .env or with behave -D" in message
 
 
+@pytest.mark.parametrize(("value", "seconds"), [("90s", 90), ("5m", 300), ("1h", 3_600)])
+def test_the_time_of_a_load_test_has_a_unit(value: str, seconds: int) -> None:
+    assert load({"LOAD_TIME": value}).load_seconds == seconds
+
+
+@pytest.mark.parametrize("value", ["5", "0s", "m", "5 m", "-5m", "1h30m", "100000s"])
+def test_a_time_of_a_load_test_that_is_none_is_reported(value: str) -> None:
+    assert sentence_of({"LOAD_TIME": value}).startswith("LOAD_TIME is not a time such as 90s, 5m or 1h; correct it")
+
+
 def test_all_malformed_settings_are_reported_together() -> None:
     with pytest.raises(SettingsError) as refused:
         load({**NAMED, "REDIS_URL": "nowhere", "LAGO_API_URL": "nowhere"})

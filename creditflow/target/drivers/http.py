@@ -223,6 +223,13 @@ def _is_stream(response: requests.Response) -> bool:
     return response.headers.get("Content-Type", "").startswith(EVENT_STREAM)
 
 
+def reply_of(status: int, headers: Mapping[str, str], text: str, milliseconds: float) -> Reply:
+    """Return the reply that another client received."""
+    named = requests.structures.CaseInsensitiveDict(headers)
+    streamed = named.get("Content-Type", "").startswith(EVENT_STREAM)
+    return Reply(status, named, text, milliseconds, tuple(_events([text.encode()])) if streamed else ())
+
+
 def _text(content: bytes) -> str:
     return content.decode("utf-8", "replace")
 
