@@ -32,11 +32,12 @@ FEATURES = PROJECT / "features"
 PLAN = PROJECT / "plan"
 
 SEVERITIES = ("blocker", "critical", "normal", "minor", "trivial")
-OPT_IN = "opt-in"
+OPT_IN = {"opt-in", "qualities"}
+"""The tags of scenarios that a usual run leaves out."""
 LONGEST = 12
 """The most steps that a scenario may have of its own, its background not counted."""
 
-_OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|qualities|exclusive|allure\.label\.epic:\w+")
+_OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|exclusive|allure\.label\.epic:\w+")
 _KNOWN_TAGS = (
     "a plan id, a severity, @flow-1 to @flow-3, @edge-cases, @qualities, @exclusive, @allure.label.epic:NAME, "
     "@needs.NAME or @opt-in"
@@ -121,13 +122,13 @@ class Suite:
         """Return the number of scenarios of a usual run for each plan id that at least one carries."""
         ids = {item.id for item in self.items}
         tags = [set(tags_of(s)) for s in self.scenarios()]
-        found = [tag for of_one in tags if OPT_IN not in of_one for tag in of_one & ids]
+        found = [tag for of_one in tags if not OPT_IN & of_one for tag in of_one & ids]
         return {plan_id: found.count(plan_id) for plan_id in ids & set(found)}
 
     def coverage(self) -> str:
         """Return one line that says how much of the plan the scenarios carry."""
         ids, carried = {item.id for item in self.items}, self.carried()
-        carriers = sum(1 for s in self.scenarios() if ids & set(tags_of(s)) and OPT_IN not in tags_of(s))
+        carriers = sum(1 for s in self.scenarios() if ids & set(tags_of(s)) and not OPT_IN & set(tags_of(s)))
         return (
             f"{len(carried)} of {len(ids)} plan items are carried by {carriers} scenarios, "
             f"{len(self.later)} are for later"
@@ -197,7 +198,7 @@ def titles_are_unique(suite: Suite) -> Iterator[Violation]:
 
 def tags_are_known(suite: Suite) -> Iterator[Violation]:
     """Require that the suite knows every tag."""
-    known = {*SEVERITIES, OPT_IN, *NEEDS, *(item.id for item in suite.items)}
+    known = {*SEVERITIES, *OPT_IN, *NEEDS, *(item.id for item in suite.items)}
     for feature in suite.features:
         for tag in _tags_written(feature):
             if tag not in known and not _OTHER_TAGS.fullmatch(tag):

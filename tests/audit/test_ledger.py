@@ -617,7 +617,7 @@ def test_what_the_ledger_said_stays_as_it_said_it(said: object, field: str) -> N
         setattr(said, field, getattr(said, field))
 
 
-LOST = {"status": 502, "code": "provider_error", "away": frozenset({"LiteLLM"})}
+LOST: dict[str, Any] = {"status": 502, "code": "provider_error", "away": frozenset({"LiteLLM"})}
 
 
 @pytest.mark.parametrize("own_key", [False, True])
