@@ -24,6 +24,7 @@ from creditflow.cleanup.resources import (
     LagoCustomer,
     Membership,
     NotAResourceError,
+    Outage,
     ProviderAccount,
     RedisKeys,
     Resource,
@@ -38,6 +39,7 @@ EACH = (
     KeycloakUser("cf-abc123-1"), Rows("an-id", "cf-abc123-1"), RedisKeys("an-id", "cf-abc123-1"), Calls("cf-abc123-1"),
     Trouble("cf-abc123-1"), ProviderAccount("0123456789abcdef"), LagoCustomer("an-id", "cf-abc123-1"),
     CreatedOrganization("cf-abc123-1 organisation", "cf-abc123-1", "another-id"), Membership("cf-abc123-1@example.com"),
+    Outage("Redis"),
 )  # fmt: skip
 KILLED = f"""
 import os, signal, sys

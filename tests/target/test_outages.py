@@ -1,0 +1,97 @@
+"""Services are taken away by the commands of a deployment's owner, only where that is allowed, and come back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from creditflow.core.errors import NotTestableError
+from creditflow.target import sandbox_launcher
+from creditflow.target.outages import OutageError, Outages
+from creditflow.target.settings import load
+
+NAMED = {
+    "OPS_CENTER_URL": "http://ops.staging.example",
+    "KEYCLOAK_URL": "http://keycloak.staging.example",
+    "KEYCLOAK_CLIENT_SECRET": "a-secret-of-a-client",
+    "ALLOW_CHAOS": "ops.staging.example",
+}
+Done = list[tuple[str, str]]
+
+
+@pytest.fixture
+def done() -> Done:
+    """Return the recorded operations, each with its service."""
+    return []
+
+
+def outages(done: Done, **settings: str) -> Outages:
+    """Return the outages of a named deployment."""
+
+    def record(operation: str, token: str | None, reply: Any, **values: Any) -> None:
+        done.append((operation, values["service"]))
+
+    return Outages(load({**NAMED, **settings}), record)
+
+
+@pytest.fixture(autouse=True)
+def no_sandbox(monkeypatch: pytest.MonkeyPatch, no_settings: None) -> None:
+    monkeypatch.setattr(sandbox_launcher, "running", lambda: None)
+
+
+def test_the_commands_are_run_and_recorded_in_their_order(done: Done, tmp_path: Path) -> None:
+    mark = tmp_path / "redis is away"
+    away = outages(done, CHAOS_STOP_REDIS=f"touch '{mark}'", CHAOS_START_REDIS=f"rm '{mark}'")
+    assert not away.happened
+    away.begin("Redis")
+    assert mark.exists()
+    assert away.happened
+    away.end("Redis")
+    assert not mark.exists()
+    assert done == [("service_away", "Redis"), ("service_back", "Redis")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "cure"),
+    [
+        ({"ALLOW_CHAOS": "", "CHAOS_STOP_REDIS": "true"}, "set ALLOW_CHAOS=ops.staging.example"),
+        ({"ALLOW_CHAOS": "other.example", "CHAOS_STOP_REDIS": "true"}, "set ALLOW_CHAOS=ops.staging.example"),
+        ({}, "set CHAOS_STOP_REDIS"),
+    ],
+    ids=["not allowed", "allowed elsewhere", "no command"],
+)
+def test_what_is_not_allowed_or_not_named_is_not_testable(done: Done, settings: dict[str, str], cure: str) -> None:
+    away = outages(done, **settings)
+    with pytest.raises(NotTestableError, match=cure):
+        away.begin("Redis")
+    assert done == []
+    assert not away.happened
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("sh -c 'echo no such container >&2; exit 3'", "ended with status 3: no such container"),
+        ("false", "ended with status 1: it printed nothing"),
+        ("/no/such/program", "can't be run: .*No such file"),
+        ("sh -c 'unfinished", "can't be run: No closing quotation"),
+    ],
+)
+def test_a_command_that_fails_is_one_sentence_with_its_setting(done: Done, command: str, message: str) -> None:
+    with pytest.raises(OutageError, match=f"The command in CHAOS_STOP_LAGO {message}"):
+        outages(done, CHAOS_STOP_LAGO=command).begin("Lago")
+
+
+def test_in_the_sandbox_a_service_is_killed_and_restarted_once(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, str]] = []
+    monkeypatch.setattr(sandbox_launcher, "running", lambda: {"OPS_CENTER_URL": NAMED["OPS_CENTER_URL"]})
+    for name in ("kill", "restart"):
+        monkeypatch.setattr(sandbox_launcher, name, lambda service, name=name: calls.append((name, service)))
+    away = outages(done, ALLOW_CHAOS="")
+    away.begin("PostgreSQL")
+    away.end("PostgreSQL")
+    away.end("PostgreSQL")
+    assert calls == [("kill", "postgresql"), ("restart", "postgresql")]
+    assert done == [("service_away", "PostgreSQL"), ("service_back", "PostgreSQL")]
