@@ -145,6 +145,7 @@ class Cast:
 
     def take_away(self, service: str) -> None:
         """Take a service of the target away; it comes back when the scenario ends, if not before."""
+        self.target.outages.require_possible(service)
         self._add_finalizer(Outage(service), alone=True)
         self.target.outages.begin(service)
 

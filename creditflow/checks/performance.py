@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import pygal
-
 from creditflow.core import expect
 from creditflow.core.errors import TooBusyError
 from creditflow.reporting import evidence
@@ -191,6 +189,8 @@ def _attach(benchmark: Benchmark, measurement: Measurement, decides: Samples) ->
 
 def histogram(samples: Samples, limit: int, bars: int = 20) -> bytes:
     """Draw how often each time was measured, as SVG."""
+    import pygal  # noqa: PLC0415 - only a run that measures pays for loading it
+
     low, high = min(samples.milliseconds), max(samples.milliseconds)
     width = (high - low) / bars or 1.0
     counts = [0] * bars

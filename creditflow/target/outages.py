@@ -36,8 +36,18 @@ class Outages:
 
     def __init__(self, settings: Settings, record: Recorder) -> None:
         self._settings, self._record = settings, record
-        self._away: set[str] = set()
+        self._back: set[str] = set()
         self.happened = False
+
+    def require_possible(self, service: str) -> None:
+        """Require that a service can be taken away and brought back.
+
+        Raises:
+            NotTestableError: this target has no command for it, or does not allow it.
+        """
+        if not self._is_sandbox():
+            self._command("STOP", service)
+            self._command("START", service)
 
     def begin(self, service: str) -> None:
         """Take a service away, such as "Redis" or "PostgreSQL".
@@ -49,7 +59,7 @@ class Outages:
         on_sandbox = self._is_sandbox()
         command = "" if on_sandbox else self._command("STOP", service)
         self._record("service_away", None, None, service=service)
-        self._away.add(service)
+        self._back.discard(service)
         self.happened = True
         if on_sandbox:
             sandbox_launcher.kill(service.lower())
@@ -57,18 +67,18 @@ class Outages:
             _run(f"CHAOS_STOP_{service.upper()}", command)
 
     def end(self, service: str) -> None:
-        """Bring a service back, also one that another run took away.
+        """Bring a service back, also one that another run took away; a service that is back stays as it is.
 
         Raises:
             OutageError: the command failed, or the service does not come up.
         """
+        if service in self._back:
+            return
         if self._is_sandbox():
-            if service not in self._away:
-                return
             sandbox_launcher.restart(service.lower())
         else:
             _run(f"CHAOS_START_{service.upper()}", self._command("START", service))
-        self._away.discard(service)
+        self._back.add(service)
         self._record("service_back", None, None, service=service)
 
     def _is_sandbox(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from behave import given, then, when
 
 from creditflow.actors.llm_requests import LlmRequest
+from creditflow.actors.people import Person
 from creditflow.checks import performance
 from creditflow.checks.benchmarks import Benchmarks
 from creditflow.checks.performance import Benchmark, Measurement
@@ -55,21 +56,13 @@ def measure_history(context: CreditContext, who: str) -> None:
 @when("the refusal with {refusal} of {whose} {model} request that uses {number} tokens is measured")
 def measure_refusal(context: CreditContext, refusal: Refusal, who: str, model: str, tokens: int) -> None:
     person, request = context.cast.subject(who), LlmRequest(model, tokens)
-    _measure(
-        context,
-        f"a refusal with {refusal.status} {refusal.words}",
-        lambda benchmarks: benchmarks.refusal(person, refusal, request, lambda: benchmarks.reading_keys(person)),
-    )
+    _measure_refusal(context, refusal, person, request, lambda benchmarks: benchmarks.reading_keys(person))
 
 
 @when("the refusal with {refusal} of {whose} {model} request with their own key is measured")
 def measure_refusal_of_own_key(context: CreditContext, refusal: Refusal, who: str, model: str) -> None:
     person, request = context.cast.subject(who), LlmRequest(model, 100, own_key=True)
-    _measure(
-        context,
-        f"a refusal with {refusal.status} {refusal.words}",
-        lambda benchmarks: benchmarks.refusal(person, refusal, request, lambda: benchmarks.reading_keys(person)),
-    )
+    _measure_refusal(context, refusal, person, request, lambda benchmarks: benchmarks.reading_keys(person))
 
 
 @when(
@@ -81,12 +74,12 @@ def measure_two_refusals(
 ) -> None:
     neighbour, person = context.cast.subject(other), context.cast.subject(who)
     request = LlmRequest(model, tokens)
-    _measure(
+    _measure_refusal(
         context,
-        f"a refusal with {refusal.status} {refusal.words}",
-        lambda benchmarks: benchmarks.refusal(
-            person, refusal, request, lambda: benchmarks.refused(neighbour, cheaper, LlmRequest(model, tokens))
-        ),
+        refusal,
+        person,
+        request,
+        lambda benchmarks: benchmarks.refused(neighbour, cheaper, LlmRequest(model, tokens)),
     )
 
 
@@ -116,6 +109,20 @@ def _measure(context: CreditContext, key: str, measure: Callable[[Benchmarks], M
     memory.measure_again, memory.measurement = again, known or again()
     memory.measurements += (memory.measurement,)
     run_figures.keep(key, memory.measurement)
+
+
+def _measure_refusal(
+    context: CreditContext,
+    refusal: Refusal,
+    person: Person,
+    request: LlmRequest,
+    cheaper: Callable[[Benchmarks], float],
+) -> None:
+    _measure(
+        context,
+        f"a refusal with {refusal.status} {refusal.words}",
+        lambda benchmarks: benchmarks.refusal(person, refusal, request, lambda: cheaper(benchmarks)),
+    )
 
 
 def _require(context: CreditContext, benchmark: Benchmark) -> None:

@@ -95,3 +95,19 @@ def test_in_the_sandbox_a_service_is_killed_and_restarted_once(done: Done, monke
     away.end("PostgreSQL")
     assert calls == [("kill", "postgresql"), ("restart", "postgresql")]
     assert done == [("service_away", "PostgreSQL"), ("service_back", "PostgreSQL")]
+
+
+def test_what_another_process_took_away_is_brought_back(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    restarted: list[str] = []
+    monkeypatch.setattr(sandbox_launcher, "running", lambda: {"OPS_CENTER_URL": NAMED["OPS_CENTER_URL"]})
+    monkeypatch.setattr(sandbox_launcher, "restart", restarted.append)
+    outages(done).end("Redis")
+    assert restarted == ["redis"]
+
+
+@pytest.mark.parametrize("named", ["CHAOS_STOP_REDIS", "CHAOS_START_REDIS"])
+def test_a_service_needs_both_commands(done: Done, named: str) -> None:
+    missing = {"CHAOS_STOP_REDIS": "CHAOS_START_REDIS", "CHAOS_START_REDIS": "CHAOS_STOP_REDIS"}[named]
+    with pytest.raises(NotTestableError, match=f"set {missing}"):
+        outages(done, **{named: "true"}).require_possible("Redis")
+    outages(done, **{named: "true", missing: "true"}).require_possible("Redis")
