@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,7 +17,7 @@ from creditflow.reporting.outcome import Kind
 FILE = "credit-flow-run.json"
 """The file of the record, in the folder of the Allure results."""
 
-VERSION = 1
+VERSION: Final = 1
 """The version of the schema. A record of another version is refused."""
 
 
