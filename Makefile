@@ -35,8 +35,8 @@ test: setup-tests lint ## all tests of the suite itself
 	-$(BIN)/python -m creditflow.checks.change_points
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-qualities: setup ## performance, load, resilience and speed over time, on a machine that has nothing else to do
-	$(BIN)/behave -D qualities=yes -D report=yes --tags=@qualities
+qualities: setup ## only performance, load, resilience and speed over time
+	$(BIN)/behave -D report=yes --tags=@qualities
 
 bench: setup-tests ## benchmark the suite's own work, as ratios of two times
 	$(BIN)/python tests/bench.py
@@ -82,7 +82,7 @@ faults: setup ## run with each deliberate fault (FAULT=name: only this one; FULL
 	@$(BIN)/python -m sandbox.faults run $(FAULT) $(if $(FULL),--full)
 
 load: setup ## a load test by hand: USERS=500 TIME=5m WORKERS=4
-	$(BIN)/behave -D qualities=yes -D opt_in=yes -D report=yes -D load_users=$(or $(USERS),100) -D load_time=$(or $(TIME),30s) \
+	$(BIN)/behave -D opt_in=yes -D report=yes -D load_users=$(or $(USERS),100) -D load_time=$(or $(TIME),30s) \
 		-D load_workers=$(if $(filter command line,$(origin WORKERS)),$(WORKERS),1) \
 		-D step_timeout_s=86400 -D scenario_timeout_s=86400 -D run_timeout_s=86400 \
 		--tags="@N3 and @opt-in" features/qualities/2_load.feature

@@ -26,9 +26,6 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
     if "opt-in" in scenario.effective_tags and not context.config.userdata.getbool("opt_in"):
         scenario.skip("an opt-in run of its own: behave -D opt_in=yes --tags=@opt-in")
         return
-    if "qualities" in scenario.effective_tags and not context.config.userdata.getbool("qualities"):
-        scenario.skip("needs a quiet machine: make qualities, or behave -D qualities=yes --tags=@qualities")
-        return
     context.target, context.memory = context.session.target, Memory()
     context.cast, context.accounts = context.session.scene(context.add_cleanup)
 

@@ -44,16 +44,21 @@ from creditflow.core.interruption import interruption
 from creditflow.core.redacted_output import RedactingStream, redact_output
 from creditflow.core.redaction import redactor
 from creditflow.core.run_limits import time_limits
+from creditflow.core.turns import NoTurnError, turns
 from creditflow.reporting import beginning, selection, waivers
 from creditflow.reporting.guarded_outputs import Guarded
 from creditflow.reporting.junit import replace_stock_junit
-from creditflow.reporting.outcome import Kind, Problem, Run, full_name, note, noted, trace
+from creditflow.reporting.outcome import Kind, Problem, Run, full_name, note, noted, tags_of, trace
 from creditflow.reporting.results import FORMATTER, folder_of, forget, unfinished
 from creditflow.reporting.steps import Steps
 from creditflow.reporting.summary import Summary
 
 _HIDDEN = frozenset({"ABORTED: By user."})
 """behave prints this also if `before_all` failed; the summary prints the real reason."""
+
+
+EXCLUSIVE = "exclusive"
+"""The tag of scenarios that change what others see; each runs alone, see :mod:`creditflow.core.turns`."""
 
 
 class Runner(StockRunner):
@@ -251,6 +256,14 @@ class Runner(StockRunner):
         run = scenario.run
 
         def timed(runner: StockRunner) -> bool:
+            try:
+                with turns.taken(EXCLUSIVE in tags_of(scenario)):
+                    return in_turn(runner)
+            except NoTurnError as error:
+                note(scenario, Problem.of(error, "before the scenario"))
+                return True
+
+        def in_turn(runner: StockRunner) -> bool:
             began = time.monotonic()
             time_limits.scenario_begins()
             if interruption.signal or self._is_late():

@@ -24,6 +24,7 @@ from behave.runner_util import exec_file, load_step_modules
 from creditflow.core.errors import CannotRunError
 from creditflow.reporting import waivers
 from creditflow.reporting.outcome import full_name, full_title, place, tags_of
+from creditflow.reporting.runner import EXCLUSIVE
 from creditflow.reporting.waivers import Waiver
 from creditflow.run.session import NEEDS
 from creditflow.target.settings import PROJECT
@@ -32,12 +33,12 @@ FEATURES = PROJECT / "features"
 PLAN = PROJECT / "plan"
 
 SEVERITIES = ("blocker", "critical", "normal", "minor", "trivial")
-OPT_IN = {"opt-in", "qualities"}
-"""The tags of scenarios that a usual run leaves out."""
+OPT_IN = "opt-in"
+"""The tag of scenarios that a usual run leaves out."""
 LONGEST = 12
 """The most steps that a scenario may have of its own, its background not counted."""
 
-_OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|exclusive|allure\.label\.epic:\w+")
+_OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|qualities|exclusive|allure\.label\.epic:\w+")
 _KNOWN_TAGS = (
     "a plan id, a severity, @flow-1 to @flow-3, @edge-cases, @qualities, @exclusive, @allure.label.epic:NAME, "
     "@needs.NAME or @opt-in"
@@ -45,6 +46,9 @@ _KNOWN_TAGS = (
 
 _LIKE_A_KEYWORD = re.compile(r"(?:Given|When|Then|And|But)\b|\*\s|(?:\w+ )?\w+:(?:\s|$)")
 """Text below a title that was probably meant as a step or a keyword; behave reads it as description."""
+
+EXCLUSIVE_STEPS = {"load.py", "outages.py", "performance.py"}
+"""The files with steps that need a scenario for themselves."""
 
 _JOURNAL = re.compile(r"\bthe provider (?:was|has answered|takes|answers|refuses|breaks)\b")
 """Steps that read the provider's journal or make it fail, which only a stand-in allows."""
@@ -122,13 +126,13 @@ class Suite:
         """Return the number of scenarios of a usual run for each plan id that at least one carries."""
         ids = {item.id for item in self.items}
         tags = [set(tags_of(s)) for s in self.scenarios()]
-        found = [tag for of_one in tags if not OPT_IN & of_one for tag in of_one & ids]
+        found = [tag for of_one in tags if OPT_IN not in of_one for tag in of_one & ids]
         return {plan_id: found.count(plan_id) for plan_id in ids & set(found)}
 
     def coverage(self) -> str:
         """Return one line that says how much of the plan the scenarios carry."""
         ids, carried = {item.id for item in self.items}, self.carried()
-        carriers = sum(1 for s in self.scenarios() if ids & set(tags_of(s)) and not OPT_IN & set(tags_of(s)))
+        carriers = sum(1 for s in self.scenarios() if ids & set(tags_of(s)) and OPT_IN not in tags_of(s))
         return (
             f"{len(carried)} of {len(ids)} plan items are carried by {carriers} scenarios, "
             f"{len(self.later)} are for later"
@@ -198,7 +202,7 @@ def titles_are_unique(suite: Suite) -> Iterator[Violation]:
 
 def tags_are_known(suite: Suite) -> Iterator[Violation]:
     """Require that the suite knows every tag."""
-    known = {*SEVERITIES, *OPT_IN, *NEEDS, *(item.id for item in suite.items)}
+    known = {*SEVERITIES, OPT_IN, *NEEDS, *(item.id for item in suite.items)}
     for feature in suite.features:
         for tag in _tags_written(feature):
             if tag not in known and not _OTHER_TAGS.fullmatch(tag):
@@ -351,6 +355,19 @@ def steps_are_defined_once(suite: Suite) -> Iterator[Violation]:
             )
 
 
+def exclusive_is_asked_for(suite: Suite) -> Iterator[Violation]:
+    """Require the tag @exclusive for scenarios with a step that changes what others see, or that measures a time."""
+    for scenario in suite.scenarios():
+        found = [suite.steps.find_step_definition(step) for step in scenario.all_steps]
+        files = {Path(definition.location.filename).name for definition in found if definition}
+        if files & EXCLUSIVE_STEPS and EXCLUSIVE not in tags_of(scenario):
+            yield Violation(
+                place(_written(scenario)),
+                f"'{_written(scenario).name}' changes what other scenarios see, or measures a time: tag it with "
+                f"@{EXCLUSIVE}",
+            )
+
+
 def journal_is_asked_for(suite: Suite) -> Iterator[Violation]:
     """Require the tag @needs.journal for scenarios whose steps need the provider's stand-in, and for no others."""
     for scenario in suite.scenarios():
@@ -368,6 +385,7 @@ def journal_is_asked_for(suite: Suite) -> Iterator[Violation]:
 RULES: tuple[Callable[[Suite], Iterator[Violation]], ...] = (
     titles_are_unique,
     tags_are_known,
+    exclusive_is_asked_for,
     severity_is_given_once,
     plan_is_carried,
     plan_is_well_kept,

@@ -60,9 +60,7 @@ def _run(console: Console, number: int, runs: int) -> int:
         except NoChangePointsError as error:
             console.print(f"{error} Without it only the ratio to the earlier runs is judged.", markup=False)
     console.print(f"Run {number} of {runs}")
-    return subprocess.run(
-        [str(Path(sys.prefix) / "bin" / "behave"), "-D", "qualities=yes", *FEATURES], cwd=PROJECT, check=False
-    ).returncode
+    return subprocess.run([str(Path(sys.prefix) / "bin" / "behave"), *FEATURES], cwd=PROJECT, check=False).returncode
 
 
 def table(figures: Sequence[Figures]) -> Table:

@@ -18,6 +18,7 @@ from creditflow.core.errors import CannotRunError, ServiceUnavailableError
 from creditflow.core.naming import PASSWORD, RUN
 from creditflow.core.redaction import redactor
 from creditflow.core.run_limits import time_limits
+from creditflow.core.turns import turns
 from creditflow.reporting.environment import environment
 from creditflow.run import endpoints
 from creditflow.target import guard, health, sandbox_launcher
@@ -116,6 +117,7 @@ def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Call
             report(f"Scenarios that need it will be red; --tags='not @{tag}' leaves them out.")
     journalled = Journal.begin(settings.journal_dir, settings.ops_center_url, on_sandbox)
     add_finalizer(lambda: journalled.end(report))
+    turns.begin(settings.journal_dir)
     bystanders = survey(target, add_finalizer, journalled, report)
     watch = Watch(target)
     watch.begin()

@@ -25,7 +25,7 @@ Feature: Performance: the platform is as fast as the plan says
     @A9 @normal
     Scenario: A GPT-4 request takes 3,000 ms at most
       Given an individual on the Professional plan with 3,000 credits
-      And a stand-in that answers the individual takes 2,400 ms
+      And a stand-in that answers the individual takes 2,000 ms
       When the individual's GPT-4 request that uses 100 tokens is measured
       Then 95% of the samples take 3,000 ms or less
 

@@ -21,7 +21,7 @@ Feature: Load: 100 users at the same time are answered, and each charge is right
         | 30    | member     | 1,000           | 6               |
         | 20    | BYOK user  | 0               | 4               |
       And a stand-in that answers these users takes 1,200 ms
-      When 10 and then 100 of them send GPT-3.5-turbo requests that use 100 tokens for 15 seconds, with pauses of 2,000 ms
+      When 10 and then 100 of them send GPT-3.5-turbo requests that use 100 tokens for 30 seconds, with pauses of 4,000 ms
       Then no request ends in a server error
       And every request is answered, or refused with 402 "insufficient credits" where the credits are used up
       And the median answer takes 100 users at most 200% of what it takes 10 users
@@ -36,6 +36,6 @@ Feature: Load: 100 users at the same time are answered, and each charge is right
         | 30    | member     | 100             | 6               |
         | 20    | BYOK user  | 0               | 4               |
       And a stand-in that answers these users takes 1,200 ms
-      When 10 and then all of them send GPT-3.5-turbo requests that use 100 tokens for the time of the settings, with pauses of 2,000 ms
+      When 10 and then all of them send GPT-3.5-turbo requests that use 100 tokens for the time of the settings, with pauses of 4,000 ms
       Then no request ends in a server error
       And every request is answered, or refused with 402 where the credits are used up

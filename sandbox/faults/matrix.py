@@ -172,7 +172,7 @@ class FaultRunner:
         results = self.folder / (fault.name if fault else "clean")
         shutil.rmtree(results, ignore_errors=True)
         results.mkdir(parents=True)
-        arguments = ["-f", _ALLURE, "-o", str(results), *(("-D", "qualities=yes") if chosen else ()), *chosen]
+        arguments = ["-f", _ALLURE, "-o", str(results), *(chosen or ["--tags=not @qualities"])]
         more = {"JOURNAL_DIR": str(journals or self._journal(fault))}
         if fault:
             more["POLL_TIMEOUT_S"] = str(POLL_TIMEOUT)

@@ -97,8 +97,8 @@ def test_the_features_of_the_suite_keep_every_rule() -> None:
 def test_the_coverage_line_counts_the_plan() -> None:
     suite = feature_lint.read()
 
-    assert suite.coverage().startswith("145 of 166 plan items are carried by ")
-    assert suite.coverage().endswith(" scenarios, 21 are for later")
+    assert suite.coverage().startswith("159 of 166 plan items are carried by ")
+    assert suite.coverage().endswith(" scenarios, 7 are for later")
 
 
 def test_a_good_feature_has_no_finding(lint: Lint) -> None:
@@ -322,6 +322,16 @@ def test_a_step_that_two_definitions_fit(lint: Lint) -> None:
     (found,) = lint(steps=(*STEPS, ("step", "they ask more")))
 
     assert found.startswith("features/small.feature:18: the step 'they ask more' fits tests/run/")
+
+
+def test_a_step_that_changes_what_others_see(lint: Lint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_lint, "EXCLUSIVE_STEPS", {Path(__file__).name})
+
+    assert (
+        "features/small.feature:11: 'A request is paid once' changes what other scenarios see, or measures a time: "
+        "tag it with @exclusive." in lint()
+    )
+    assert lint("@flow-1 @A1", "@flow-1 @exclusive @A1") == []
 
 
 def test_a_step_that_needs_the_journal_without_the_tag(lint: Lint) -> None:

@@ -61,7 +61,7 @@ def test_it_runs_as_often_as_asked_and_ends_with_the_worst_status(
     with pytest.raises(typer.Exit) as ended:
         performance_runs.main(3)
     assert ended.value.exit_code == 1
-    assert [command[1:] for command in started] == [["-D", "qualities=yes", *performance_runs.FEATURES]] * 3
+    assert [command[1:] for command in started] == [[*performance_runs.FEATURES]] * 3
     printed = capsys.readouterr().out
     assert "Apache Otava could not be installed: no network. Without it only the ratio" in printed
     assert "Signing in" in printed
