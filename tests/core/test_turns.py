@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,8 +53,13 @@ def start() -> Iterator[Start]:
 def tried(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Return an event that is set when a thread has found a lock taken."""
     found = threading.Event()
-    sleep = module.time.sleep
-    monkeypatch.setattr(module.time, "sleep", lambda seconds: (found.set(), sleep(0.001)))
+    pause = threading.Event()
+
+    def sleep(_: float) -> None:
+        found.set()
+        pause.wait(0.001)
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
     return found
 
 
