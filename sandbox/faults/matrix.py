@@ -35,6 +35,8 @@ SPEED = "N2"
 """The plan item that compares the figures of a run with those of earlier ones."""
 EARLIER_RUNS = 3
 """How many runs without a fault a fault of that item is compared with."""
+MEASURED = ("sandbox.faults.speed", "sandbox.faults.load")
+"""The modules of faults that a measured time shows; they run after the others, with one sandbox at a time."""
 _ALLURE = "creditflow.reporting.allure:Formatter"
 _RED = ("failed", "broken")
 
@@ -272,6 +274,8 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     selected = [] if everything or len(faults) == len(catalogue()) else faults
+    alone = [fault for fault in faults if fault.switch_on.__module__ in MEASURED]
+    beside = [fault for fault in faults if fault not in alone]
     never_red: dict[str, str] = {}
     known = threading.Event()
 
@@ -312,11 +316,11 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
                 never_red.pop(scenario.place, None)
 
     with locked(folder / "lock", 1, lambda: say("Another run of the faults is under way")):
-        more = map(try_remaining, faults if everything else ())
-        trials = Lanes(lanes, folder, say).run([clean, *map(try_fault, faults), *more])
-    if not trials or trials[0].fault is not None:
-        return 1
-    reference, *trials = trials[: 1 + len(faults)]
+        more = map(try_remaining, beside if everything else ())
+        trials = Lanes(lanes, folder, say).run([clean, *map(try_fault, beside), *more])[: 1 + len(beside)]
+        if not trials or trials[0].fault is not None:
+            return 1
+        reference, *trials = trials + (Lanes(1, folder, say).run([*map(try_fault, alone)]) if alone else [])
     written = folder / ("matrix-full.json" if everything else "matrix.json")
     written.write_text(json.dumps([_row(trial) for trial in trials], indent=1, ensure_ascii=False))
     say(f"The matrix is in {written.relative_to(PROJECT) if written.is_relative_to(PROJECT) else written}")

@@ -187,6 +187,22 @@ def test_when_every_fault_is_killed_the_matrix_is_green(monkeypatch: pytest.Monk
     assert said[-1] == "2 faults: 2 killed, 0 survived"
 
 
+def test_faults_that_a_measured_time_shows_run_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place, lanes = ShamRunner(), list[tuple[int, int]]()
+
+    def run(self: matrix.Lanes, jobs: Sequence[matrix.Job]) -> list[Trial]:
+        lanes.append((self._count, len(jobs)))
+        return [trial for trial in (job(place) for job in jobs) if trial]  # type: ignore[arg-type]
+
+    monkeypatch.setattr(matrix.Lanes, "run", run)
+    monkeypatch.setattr(place, "trial", lambda fault, **_: Trial(fault, 1, (Ran("x", "f:1", True, ""),), 1.0))
+    monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
+    known = catalogue("ops-center")
+    names = ("looking-for-a-stored-key-takes-60-ms", "charge-rounds-down", "only-some-requests-at-a-time-are-passed-on")
+    matrix.run([known[name] for name in names], lambda _: None, lanes=2)
+    assert lanes == [(2, 2), (1, 2)]
+
+
 def test_a_scenario_that_no_fault_turns_red_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     place, said = ShamRunner(), list[str]()
     monkeypatch.setattr(matrix.Lanes, "run", lambda _, jobs: [t for t in (job(place) for job in jobs) if t])
