@@ -12,11 +12,9 @@ from creditflow.checks.performance import NOISE, Samples
 from creditflow.checks.refusals import Refusal
 from creditflow.core.errors import TooBusyError
 from creditflow.core.expect import counted, holds, times
+from creditflow.core.machine import ROOM
 from creditflow.core.prices import PriceList
 from creditflow.reporting import evidence
-
-ROOM = 0.5
-"""Cores of this machine that must have nothing to do before and after the load, if a slow answer is to be judged."""
 
 
 def attach(load: Load) -> None:

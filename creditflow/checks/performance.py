@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from creditflow.core import expect
+from creditflow.core import expect, machine
 from creditflow.core.errors import TooBusyError
 from creditflow.reporting import evidence
 from creditflow.target.drivers.http import Http
@@ -129,11 +129,32 @@ class Measurement:
         return self.probe.p95 > limit * NOISE
 
 
-def measured(first: Measurement, again: Callable[[], Measurement], limit: int) -> Measurement:
+def too_busy(benchmark: Benchmark, measurement: Measurement) -> str:
+    """Return why the machine is too busy to judge a limit, or an empty text.
+
+    It is too busy if the probe alone uses up too much of the limit; or if the limit is not kept, and other programs
+    leave the machine no room.
+    """
+    limit = benchmark.limit
+    if measurement.noisy(limit):
+        return (
+            f"a request that needs no product takes {measurement.probe.p95:,.1f} ms on this machine (95 of 100), more "
+            f"than a fifth of the {limit:,} ms for {measurement.operation}"
+        )
+    decides = measurement.deciding(benchmark)
+    if benchmark.is_kept_by(decides) or (idle := machine.idle_cores()) >= machine.ROOM:
+        return ""
+    return (
+        f"only {decides.share(limit):.0%} of {len(decides.milliseconds)} samples of {decides.name} take {limit:,} ms "
+        f"or less, while other programs leave {idle:.1f} cores of this machine, fewer than {machine.ROOM}"
+    )
+
+
+def measured(first: Measurement, again: Callable[[], Measurement], benchmark: Benchmark) -> Measurement:
     """Return a measurement, repeated while the machine is too busy for a limit, `REPETITIONS` times at most."""
     measurement = first
     for _ in range(REPETITIONS):
-        if not measurement.noisy(limit):
+        if not too_busy(benchmark, measurement):
             break
         measurement = again()
     return measurement
@@ -148,12 +169,8 @@ def require(benchmark: Benchmark, measurement: Measurement) -> None:
     """
     decides, limit = measurement.deciding(benchmark), benchmark.limit
     _attach(benchmark, measurement, decides)
-    if measurement.noisy(limit):
-        raise TooBusyError(
-            f"Too busy to measure: a request that needs no product takes {measurement.probe.p95:,.1f} ms on this "
-            f"machine (95 of 100), more than a fifth of the {limit:,} ms for {measurement.operation}: run it again "
-            f"when the machine has less to do."
-        )
+    if why := too_busy(benchmark, measurement):
+        raise TooBusyError(f"Too busy to measure: {why}: run it again when the machine has less to do.")
     low, high = decides.interval(limit)
     expect.holds(
         benchmark.is_kept_by(decides),

@@ -128,6 +128,6 @@ def _measure_refusal(
 def _require(context: CreditContext, benchmark: Benchmark) -> None:
     memory = context.memory
     first = memory.measurement
-    memory.measurement = performance.measured(first, memory.measure_again, benchmark.limit)
+    memory.measurement = performance.measured(first, memory.measure_again, benchmark)
     run_figures.settle(context.target, first, memory.measurement, benchmark.limit)
     performance.require(benchmark, memory.measurement)

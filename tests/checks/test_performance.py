@@ -8,9 +8,17 @@ import pytest
 
 from creditflow.checks import performance
 from creditflow.checks.performance import SAMPLES, Benchmark, Measurement, Samples, Stopwatch
+from creditflow.core import machine
 from creditflow.core.errors import TooBusyError
 
 SIGN_IN = Benchmark(95, 500, 300, 100)
+
+
+@pytest.fixture(autouse=True)
+def room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "idle_cores", lambda: 2.0)
+
+
 QUIET = Samples("the probe", (1.0,) * 40)
 
 
@@ -69,9 +77,17 @@ def test_a_busy_machine_is_measured_again_twice_at_most(busy: int, measured: int
         again.append(next(coming))
         return again[-1]
 
-    last = performance.measured(next(coming), measure, 500)
+    last = performance.measured(next(coming), measure, SIGN_IN)
     assert len(again) == measured
     assert last is (loud if busy > 2 else quiet)
+
+
+def test_a_limit_that_is_not_kept_while_others_leave_no_room_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "idle_cores", lambda: 0.3)
+    slow = Measurement("Signing in", samples((40, 600.0)), QUIET)
+    with pytest.raises(TooBusyError, match=r"only 0% of 40 samples .* while other programs leave 0\.3 cores"):
+        performance.require(SIGN_IN, slow)
+    performance.require(SIGN_IN, performance.measured(slow, lambda: Measurement("Signing in", QUIET, QUIET), SIGN_IN))
 
 
 def test_the_sentence_says_which_figure_decides_and_that_faster_is_no_fault() -> None:

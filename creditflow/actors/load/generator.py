@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil
-
 from creditflow.actors.cast import SIDE_BY_SIDE
 from creditflow.actors.llm_requests import Answer
 from creditflow.actors.load.plan import LITELLM, OPS_CENTER, Load, Plan, Sent
+from creditflow.core import machine
 from creditflow.core.errors import ExpectedError, NotTestableError
 from creditflow.core.redaction import redactor
 from creditflow.target.drivers.http import STREAM, reply_of
@@ -45,9 +44,6 @@ RENEW_S = 30
 
 PROBE_S = 0.1
 """Seconds between two probes."""
-
-IDLE_S = 0.5
-"""Seconds in which it is measured how much this machine has to do."""
 
 _MARK = "LOAD-MARK"
 _KEPT = ("content-type", "x-request-id")
@@ -108,7 +104,7 @@ def run(target: Target, plan: Plan, probe: Callable[[], float], workers: Workers
             folder = Path(name)
             _write(folder / "plan.json", described)
             _renew(plan, folder)
-            before = _idle_cores()
+            before = machine.idle_cores()
             try:
                 probes = _carry_out(folder, plan, probe, workers or Workers(), target.settings)
             finally:
@@ -116,7 +112,7 @@ def run(target: Target, plan: Plan, probe: Callable[[], float], workers: Workers
                 _record(target, sent)
             page = folder / "report.html"
             text = page.read_text("utf-8") if page.is_file() else ""
-            return Load(plan, sent, tuple(probes), (before, _idle_cores()), text)
+            return Load(plan, sent, tuple(probes), (before, machine.idle_cores()), text)
     finally:
         target.ceiling.count_unsent(body, max(0, plan.most_requests - len(sent)))
 
@@ -150,11 +146,6 @@ def _described(target: Target, plan: Plan) -> dict[str, Any]:
         "kept": _KEPT,
         "people": people,
     }
-
-
-def _idle_cores() -> float:
-    """Return how many cores of this machine have nothing to do, measured for `IDLE_S`."""
-    return (100 - psutil.cpu_percent(IDLE_S)) / 100 * (psutil.cpu_count() or 1)
 
 
 def _renew(plan: Plan, folder: Path) -> None:
