@@ -15,6 +15,7 @@ FULL ?=
 USERS ?=
 TIME ?=
 DRY_RUN ?=
+FORMAT ?=
 # Tests wait half of the time, so a small machine has room for more workers than cores.
 WORKERS ?= 4
 RUNS ?= 1
@@ -69,8 +70,8 @@ sandbox: setup ## start the sandbox and keep it running
 sandbox-stop: ## stop the sandbox
 	$(BIN)/python -m sandbox down
 
-report: setup ## draw the report of the last run
-	$(BIN)/python -m creditflow.reporting.html
+report: setup ## draw the report of the last run (FORMAT=json, markdown or github: print it)
+	@$(BIN)/python -m creditflow.reporting.report $(FORMAT)
 
 doctor: setup ## show every service of the target: address, state, version, what to try next
 	@$(BIN)/python -m creditflow doctor

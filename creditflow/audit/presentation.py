@@ -9,7 +9,8 @@ from creditflow.audit.ledger import Account, Line, Value, Verdict
 from creditflow.audit.parties import Parties
 from creditflow.checks import diagnosis
 from creditflow.core.expect import counted, written
-from creditflow.reporting import evidence
+from creditflow.reporting import evidence, record
+from creditflow.reporting.recorder import recorder
 from creditflow.target.target import Target
 
 MOST = 40
@@ -32,30 +33,47 @@ def recorded(target: Target, parties: Parties, verdict: Verdict) -> list[str]:
     return people + organizations
 
 
-def attach_table(parties: Parties, verdict: Verdict) -> None:
-    """Attach the table of all accounts to the report; bystanders that did not change are one row."""
-    ours = {p.id for p in parties.cast.people} | {o.id for o in parties.cast.organizations}
-    others = [line for line in verdict.lines if not ours & {line.account.owner, line.account.organization}]
-    shown = [line for line in verdict.lines if line.differs or (line not in others and _has_figures(line))]
-    rows: list[tuple[Any, ...]] = [
-        (
-            _name(parties, line.account),
-            line.account.what,
-            _cell(line.before),
-            _after(line),
-            _cell(line.expected),
-            _where(line),
-        )
-        for line in shown
-    ]
-    if others:
-        rows.append(("the bystanders", "everything", "", "", "as before", _changed(others)))
+def show(parties: Parties, verdict: Verdict) -> None:
+    """Attach the table of all accounts to the report, and add its rows to the record of the run."""
+    rows = accounts(parties, verdict)
+    recorder.current.accounts = rows
     evidence.attach_table(
         "Ledger: who, before, after, expected, where it differs",
         ("who", "what", "before", "after", "expected", "where it differs"),
-        rows,
-        [index for index, line in enumerate(shown) if line.differs],
+        [(row.who, row.what, row.before, row.after, row.expected, _where(row)) for row in rows],
+        [index for index, row in enumerate(rows) if row.differs],
     )
+
+
+def accounts(parties: Parties, verdict: Verdict) -> tuple[record.Account, ...]:
+    """Return the rows of the table: the accounts with figures; what did not change for bystanders is one row."""
+    ours = {p.id for p in parties.cast.people} | {o.id for o in parties.cast.organizations}
+    others = [line for line in verdict.lines if not ours & {line.account.owner, line.account.organization}]
+    shown = [line for line in verdict.lines if line.differs or (line not in others and _has_figures(line))]
+    rows = [
+        record.Account(
+            who=_name(parties, line.account),
+            what=line.account.what,
+            before=_cell(line.before),
+            after=_after(line),
+            expected=_cell(line.expected),
+            systems=tuple(line.seen),
+            differs={system: _cell(line.seen[system]) for system in line.differs},
+        )
+        for line in shown
+    ]
+    if unchanged := [line for line in others if not line.differs]:
+        rows.append(
+            record.Account(
+                who="the bystanders",
+                what="everything" if unchanged == others else "everything else",
+                before=None,
+                after="as before",
+                expected="as before",
+                systems=tuple(sorted({system for line in unchanged for system in line.seen})),
+            )
+        )
+    return tuple(rows)
 
 
 def _difference(parties: Parties, line: Line) -> str:
@@ -82,24 +100,21 @@ def _name(parties: Parties, account: Account) -> str:
     return " in ".join(names.get(part, part) for part in (account.owner, account.organization) if part)
 
 
-def _changed(lines: list[Line]) -> str:
-    changed = [line for line in lines if line.differs]
-    return f"in {counted(len(changed), 'account')} above" if changed else "nowhere"
-
-
 def _has_figures(line: Line) -> bool:
     return bool(line.before or line.expected or line.account.what == ledger.CREDITS)
 
 
 def _after(line: Line) -> int | str | None:
-    """Return the present value, in a system that differs if one does."""
-    return _cell(line.seen[next(iter(line.differs or line.seen))]) if line.seen else "not testable here"
+    """Return the present value, in a system that differs if one does; None if no system shows it."""
+    return _cell(line.seen[next(iter(line.differs or line.seen))]) if line.seen else None
 
 
-def _where(line: Line) -> str:
-    if not line.differs:
-        return f"nowhere: {', '.join(line.seen)}" if line.seen else ""
-    return "; ".join(f"{system}: {_cell(line.seen[system])}" for system in line.differs)
+def _where(row: record.Account) -> str:
+    if not row.systems:
+        return "not testable here"
+    if not row.differs:
+        return f"nowhere: {', '.join(row.systems)}"
+    return "; ".join(f"{system}: {value}" for system, value in row.differs.items())
 
 
 def _cell(value: Value) -> int | str | None:

@@ -68,7 +68,7 @@ def audit(
             raise LedgerMismatchError("; ".join([str(mismatch), *recorded]) + ".") from None
         finally:
             if comparison.made:
-                presentation.attach_table(parties, comparison.verdict)
+                presentation.show(parties, comparison.verdict)
                 judged(_events(comparison.verdict))
         if comparison.verdict.agreement is Agreement.UNKNOWN:
             raise LedgerMismatchError(f"The ledger can't tell: {'; '.join(comparison.verdict.unknown)}.")

@@ -19,7 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from creditflow.core import expect, machine
 from creditflow.core.errors import TooBusyError
-from creditflow.reporting import evidence
+from creditflow.reporting import evidence, record
+from creditflow.reporting.recorder import recorder
 from creditflow.target.drivers.http import Http
 
 SAMPLES = 40
@@ -166,7 +167,7 @@ def measured(first: Measurement, again: Callable[[], Measurement], benchmark: Be
 
 
 def require(benchmark: Benchmark, measurement: Measurement) -> None:
-    """Require that enough samples keep the limit, and attach the figures.
+    """Require that enough samples keep the limit; attach the figures, and record them if the limit can be judged.
 
     Raises:
         AssertionError: too few keep it; the sentence has the figures.
@@ -176,6 +177,7 @@ def require(benchmark: Benchmark, measurement: Measurement) -> None:
     _attach(benchmark, measurement, decides)
     if why := too_busy(benchmark, measurement):
         raise TooBusyError(f"Too busy to measure: {why}: run it again when the machine has less to do.")
+    recorder.current.benchmarks.append(_record(benchmark, measurement.operation, decides))
     low, high = decides.interval(limit)
     expect.holds(
         benchmark.is_kept_by(decides),
@@ -194,6 +196,19 @@ def summary(benchmark: Benchmark, measurement: Measurement) -> str:
     return (
         f"{measurement.operation}: {decides.median:,.1f} ms (median of {decides.name}, {kind}){faster}{plan}; "
         f"the limit is {benchmark.limit:,} ms."
+    )
+
+
+def _record(benchmark: Benchmark, operation: str, decides: Samples) -> record.Benchmark:
+    return record.Benchmark(
+        operation=operation,
+        percent=benchmark.percent,
+        limit=benchmark.limit,
+        expected=benchmark.expected,
+        median=decides.median,
+        p95=decides.p95,
+        within=decides.share(benchmark.limit),
+        kept=benchmark.is_kept_by(decides),
     )
 
 

@@ -269,11 +269,13 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             start=now(),
             stop=now(),
         )
+        self.run.outside_results.append((part, problem, result.uuid))
         allure_commons.plugin_manager.hook.report_result(result=result)
 
     def _finish(self, scenario: Scenario) -> None:
         outcome = self.run.outcome(scenario)
         result = self.logger.get_test(self.current_scenario_uuid)
+        self.run.results[id(scenario)] = result
         result.stop = now()
         result.status = _STATUS.get(outcome.kind, AllureStatus.BROKEN)
         result.labels = [label for label in result.labels if label.name not in _OF_TESTOPS]

@@ -172,6 +172,8 @@ class Run:
         selected: the scenarios that the command line selected.
         problems: the problems outside of features.
         seconds: the duration of each scenario, by `id`.
+        results: the Allure result of each scenario, by `id`.
+        outside_results: the problems outside of scenarios that have an Allure result: the part, the problem, its uuid.
         waivers: the waivers of the suite.
         host: the host of the target, which a waiver has to name.
     """
@@ -180,6 +182,8 @@ class Run:
     selected: list[Scenario] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     seconds: dict[int, float] = field(default_factory=dict)
+    results: dict[int, Any] = field(default_factory=dict)
+    outside_results: list[tuple[Feature | Rule | None, Problem, str]] = field(default_factory=list)
     waivers: tuple[Waiver, ...] = ()
     host: str = ""
 

@@ -1,18 +1,25 @@
 """The record of a run: one JSON file beside the Allure results, from which every other report is made.
 
-Its schema is in `docs/record.schema.json`. All texts have passed the redactor. Times are in milliseconds, moments in
-UTC.
+Its schema is in `docs/record.schema.json`; `python -m creditflow.reporting.record` prints it. All texts have passed the
+redactor. Times are in milliseconds, moments in UTC.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from creditflow.reporting.outcome import Kind
+from creditflow.core.expect import counted
+from creditflow.core.redaction import redactor
+from creditflow.reporting.characters import writable
+from creditflow.reporting.outcome import OUTCOME_LABEL, Kind
+from creditflow.reporting.results import unfinished
 
 FILE = "credit-flow-run.json"
 """The file of the record, in the folder of the Allure results."""
@@ -20,9 +27,12 @@ FILE = "credit-flow-run.json"
 VERSION: Final = 1
 """The version of the schema. A record of another version is refused."""
 
+PLAN = Path(__file__).resolve().parents[2] / "plan" / "items.tsv"
+"""The items of the plan, with their ids in the first column."""
+
 
 class RecordError(Exception):
-    """A record is missing, damaged or of another version; the message says what to do."""
+    """A folder does not have the complete results of one run; the message says why and what to do."""
 
 
 class _Part(BaseModel):
@@ -44,7 +54,7 @@ class Account(_Part):
         who: the alias of a person or an organisation.
         what: such as "credits" or "counter".
         before: the value before the scenario; a text for rows, None if there was none.
-        after: the value after it.
+        after: the value after it; None if no system of the target shows it.
         expected: the value that the ledger expects.
         systems: the compared systems, by name.
         differs: the systems that disagree, each with its value.
@@ -135,8 +145,16 @@ class Scenario(_Part):
 
 
 class Outside(_Part):
-    """A problem outside of scenarios: where (such as "before_all of the run"), its kind and its message."""
+    """A problem outside of scenarios.
 
+    Attributes:
+        uuid: the name of its Allure result; empty if it came too late for one.
+        where: such as "before_all of the run".
+        outcome: its kind.
+        message: what is wrong.
+    """
+
+    uuid: str = ""
     where: str
     outcome: Kind
     message: str
@@ -203,22 +221,157 @@ class RunRecord(_Part):
     exit_status: int
 
 
-def read(folder: Path) -> RunRecord:
-    """Read the record in a folder of results.
+@dataclass(frozen=True)
+class Reading:
+    """What a folder of results says about its run.
+
+    Attributes:
+        record: the record; None if there is none that can be used.
+        doubt: why these are not the complete results of one run, and what to do; empty if they are.
+    """
+
+    record: RunRecord | None
+    doubt: str
+
+
+def read(folder: Path, plan: Path = PLAN) -> RunRecord:
+    """Return the record of a folder that has the complete results of one run; see :func:`examine`.
 
     Raises:
-        RecordError: there is none, it can't be read, or it is of another version.
+        RecordError: it has not.
     """
-    path = folder / FILE
+    reading = examine(folder, plan)
+    if reading.record is None or reading.doubt:
+        raise RecordError(reading.doubt)
+    return reading.record
+
+
+def examine(folder: Path, plan: Path = PLAN) -> Reading:
+    """Read the record of a folder of results, and compare it with the other results and with the plan.
+
+    Args:
+        folder: the Allure results.
+        plan: the file with the items of the plan.
+    """
+    if last := unfinished(folder):
+        return Reading(None, f"{last.sentence()} Run behave again.")
     try:
-        return RunRecord.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise RecordError(f"There is no record of a run in {path}: run behave first.") from None
+        record = _loaded(folder)
+    except RecordError as error:
+        return Reading(None, str(error))
     except OSError as error:
-        raise RecordError(f"{path} can't be read: {error.strerror}.") from None
+        return Reading(None, f"{folder / FILE} can't be read: {error.strerror}.")
+    doubts = (*_unlike_the_results(record, folder), *_unlike_the_plan(record, plan))
+    return Reading(record, next(iter(doubts), ""))
+
+
+def save(record: RunRecord, folder: Path) -> None:
+    """Write the record through the redactor; a reader finds the whole file or none.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    text = json.dumps(_cleaned(record.model_dump(mode="json")), ensure_ascii=False, indent=1)
+    part = folder / f".{FILE}.part"
+    part.write_text(f"{text}\n", encoding="utf-8")
+    part.replace(folder / FILE)
+
+
+def plan_ids(path: Path) -> frozenset[str]:
+    """Return the ids of the plan items; without the file there are none."""
+    if not path.is_file():
+        return frozenset()
+    return frozenset(line.partition("\t")[0] for line in path.read_text("utf-8").splitlines()[1:] if line)
+
+
+def schema() -> str:
+    """Return the JSON schema of a record."""
+    described = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **RunRecord.model_json_schema(mode="serialization"),
+    }
+    return json.dumps(described, ensure_ascii=False, indent=2) + "\n"
+
+
+def _loaded(folder: Path) -> RunRecord:
+    path = folder / FILE
+    if not path.exists():
+        if any(folder.glob("*-result.json")):
+            raise RecordError(
+                f"The results in {folder} have no record of their run ({FILE}), so they may be incomplete: an older "
+                f"version of the suite or another runner wrote them; run behave again."
+            )
+        raise RecordError(f"There are no results in {folder}: run behave first.")
+    text = path.read_bytes()
+    try:
+        version = json.loads(text)["version"]
+    except (ValueError, KeyError, TypeError):
+        raise RecordError(f"{path} is damaged: run behave again.") from None
+    if version != VERSION:
+        raise RecordError(
+            f"{path} has version {version}, and this suite reads version {VERSION}: use the suite that wrote it, or "
+            f"run behave again."
+        )
+    try:
+        return RunRecord.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise RecordError(
-            f"{path} is damaged or of another version of the suite ({where}: {first['msg']}): run behave again."
-        ) from None
+        where = ".".join(map(str, first["loc"]))
+        raise RecordError(f"{path} is damaged ({where}: {first['msg']}): run behave again.") from None
+
+
+def _unlike_the_results(record: RunRecord, folder: Path) -> Iterator[str]:
+    """Yield a sentence for each way in which the results are not those of the record."""
+    recorded = {each.uuid: each.outcome for each in (*record.scenarios, *record.outside) if each.uuid}
+    written: dict[str, str] = {}
+    for path in folder.glob("*-result.json"):
+        try:
+            result = json.loads(path.read_bytes())
+            labels = {label["name"]: label["value"] for label in result["labels"]}
+            written[result["uuid"]] = labels.get(OUTCOME_LABEL, "")
+        except (OSError, ValueError, KeyError, TypeError):
+            yield f"{path} is cut off or damaged, so the results are incomplete: run behave again."
+    if more := len(written.keys() - recorded.keys()):
+        yield (
+            f"{folder} has the results of more than one run: {counted(more, 'result')} of {len(written)} "
+            f"{_is(more)} not in the record of run {record.run}; run behave again, without "
+            f"keep_results."
+        )
+    lacking = len(recorded.keys() - written.keys()) + sum(not scenario.uuid for scenario in record.scenarios)
+    if lacking:
+        yield f"{counted(lacking, 'result')} of run {record.run} {_is(lacking)} missing in {folder}: run behave again."
+    other = [uuid for uuid, outcome in recorded.items() if written.get(uuid, outcome) != outcome]
+    if other:
+        yield (
+            f"{counted(len(other), 'result')} in {folder} {'has' if len(other) == 1 else 'have'} another outcome than "
+            f"in the record of run {record.run}: run behave again."
+        )
+
+
+def _unlike_the_plan(record: RunRecord, plan: Path) -> Iterator[str]:
+    """Yield a sentence if the record names items that the plan does not have."""
+    carried = {item for scenario in record.scenarios for item in scenario.items}
+    if unknown := sorted(carried - plan_ids(plan)):
+        yield (
+            f"The record of run {record.run} names {', '.join(unknown)}, which {plan.parent.name}/{plan.name} does not "
+            f"have: the plan has changed since then; run behave again."
+        )
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _cleaned(part: Any) -> Any:
+    """Return a copy of a part of the record with every text cleaned."""
+    if isinstance(part, str):
+        return writable(redactor.clean(part))
+    if isinstance(part, list):
+        return [_cleaned(each) for each in part]
+    if isinstance(part, dict):
+        return {_cleaned(name): _cleaned(value) for name, value in part.items()}
+    return part
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

@@ -27,6 +27,7 @@ _WRITTEN = (
     "*-attachment.*",
     "*-perf.json",
     "environment.properties",
+    "credit-flow-run.json",
 )
 _MARK = ".run-without-verdict"
 

@@ -10,6 +10,7 @@
   makes the run fail.
 - Code that would end the process (`sys.exit`, `os._exit`, any error that is not an `Exception`) is an error of the
   scenario or the run. So is an error that ends a thread.
+- The record of the run (:mod:`creditflow.reporting.record`) is written at the end, before reports are made of it.
 - A run that can't begin removes the results of the last run, prints why in its last line, and ends with status 2.
 - An error of `before_all` with an `exit_status` (wrong settings: 2) ends the run with this status and its message.
 - SIGINT and SIGTERM stop the current scenario. The clean-up and the reports follow, and the status is 130 or 143. A
@@ -45,13 +46,15 @@ from creditflow.core.redacted_output import RedactingStream, redact_output
 from creditflow.core.redaction import redactor
 from creditflow.core.run_limits import time_limits
 from creditflow.core.turns import NoTurnError, turns
-from creditflow.reporting import beginning, selection, waivers
+from creditflow.reporting import beginning, record, selection, waivers
 from creditflow.reporting.guarded_outputs import Guarded
 from creditflow.reporting.junit import replace_stock_junit
-from creditflow.reporting.outcome import Kind, Problem, Run, full_name, note, noted, tags_of, trace
+from creditflow.reporting.outcome import Kind, Problem, Run, full_name, note, noted, sentence, tags_of, trace
+from creditflow.reporting.record import RunRecord
+from creditflow.reporting.recorder import Selection, recorder
 from creditflow.reporting.results import FORMATTER, folder_of, forget, unfinished
 from creditflow.reporting.steps import Steps
-from creditflow.reporting.summary import Summary
+from creditflow.reporting.summary import Summary, Verdict
 
 _HIDDEN = frozenset({"ABORTED: By user."})
 """behave prints this also if `before_all` failed; the summary prints the real reason."""
@@ -71,6 +74,7 @@ class Runner(StockRunner):
         config.outputs = [_RedactingOpener(o.name, o.stream, o.encoding) for o in config.outputs]
         self.report = Run()
         self._running = self._finished = False
+        self._recorded: RunRecord | None = None
         self._scenario: Scenario | None = None
         self._older_threads: set[threading.Thread] = set()
         self.summary = Summary(self.report, config)
@@ -96,12 +100,39 @@ class Runner(StockRunner):
             failed = self._begun()
             if self.config.dry_run:
                 return failed
-            status = self.summary.show(failed)
-        if interruption.signal:
-            _end_at_once(128 + interruption.signal)
+            status = self._concluded(failed)
         if status > 1 or time_limits.left_something:
             _end_at_once(status)
         return status != 0
+
+    def _concluded(self, failed: bool) -> int:
+        """Write the record, show the summary, and return the exit status.
+
+        Reports are made of the record, so it is written before them, and again if they change the verdict.
+        """
+        verdict = self.summary.judge(failed)
+        unwritten = self._write_record(verdict.line, _status(verdict))
+        verdict = self.summary.show(verdict.but(unwritten))
+        if not unwritten:
+            self._write_record(verdict.line, _status(verdict))
+        return _status(verdict)
+
+    def _write_record(self, verdict: str, status: int) -> str:
+        """Write the record, unless it is written with this verdict; return why that failed, if it did."""
+        folder, line = folder_of(self.config), " ".join(verdict.split())
+        made = self._recorded
+        if folder is None or (made and (made.verdict, made.exit_status) == (line, status)):
+            return ""
+        try:
+            if made is None:
+                whole = Selection(self.config, self.report)
+                made = recorder.record(self.report, whole, line, status)
+            self._recorded = made.model_copy(update={"verdict": line, "exit_status": status})
+            record.save(self._recorded, folder)
+        except Exception as error:
+            why = f"{error.strerror}." if isinstance(error, OSError) else sentence(error)
+            return f"The record of the run could not be written to {folder}: {why}"
+        return ""
 
     def _begun(self) -> bool:
         """Run as behave does, and return whether that failed.
@@ -207,7 +238,10 @@ class Runner(StockRunner):
         if not isinstance(error, Exception):
             problem = Problem(Kind.ERROR, where, message_of(error, "The thread"), error)
         if self._finished:
-            print(redactor.clean(f"After the end of the run, in {where}: {problem.message}"))
+            late = f"After the end of the run, in {where}: {problem.message}"
+            print(redactor.clean(late))
+            if self._recorded:
+                self._write_record(late, 1)
             atexit.register(_end_as_failed)
         elif self._scenario and died.thread in self._older_threads:
             self.report.problems.append(problem)
@@ -266,6 +300,7 @@ class Runner(StockRunner):
         def in_turn(runner: StockRunner) -> bool:
             began = time.monotonic()
             time_limits.scenario_begins()
+            recorder.begin_scenario(scenario)
             if interruption.signal or self._is_late():
                 self.aborted = True
             self._scenario, self._older_threads = scenario, set(threading.enumerate())
@@ -421,6 +456,11 @@ def _interruptible(hook: str) -> AbstractContextManager[None]:
 def _timed(hook: str) -> AbstractContextManager[None]:
     """Give a hook the time limit of a step; an after hook has it also if the scenario's limit has passed."""
     return time_limits.step(hook) if hook.startswith("before_") else time_limits.afterwards(hook)
+
+
+def _status(verdict: Verdict) -> int:
+    """Return the exit status of the process: that of a signal, if one came."""
+    return 128 + interruption.signal if interruption.signal else verdict.status
 
 
 def _end_at_once(status: int) -> NoReturn:

@@ -26,6 +26,18 @@ def parsed(folder: Path, language: str | None = None) -> list[Feature]:
     return features
 
 
+def readable(folder: Path, language: str | None = None) -> tuple[list[Feature], list[str]]:
+    """Return the features of a folder that behave can read, and the names of the files that it can't."""
+    features: list[Feature] = []
+    unreadable: list[str] = []
+    for location in collect_feature_locations([str(folder)]):
+        try:
+            features += parse_features([location], language=language)
+        except Exception:
+            unreadable.append(str(location.filename))
+    return features, unreadable
+
+
 def tags_in(features: Iterable[Feature]) -> set[str]:
     """Return all tags of the features' scenarios, own and inherited."""
     scenarios = (scenario for feature in features for scenario in feature.walk_scenarios())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import indent
 
@@ -20,6 +21,30 @@ from creditflow.reporting.results import folder_of
 
 SLOWEST = 10
 """The number of scenarios in the list of the slowest."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict of a run.
+
+    Attributes:
+        counts: the lines that count the outcomes; empty if the run could not begin.
+        reason: why the run as a whole is red; empty if it is not.
+        status: the exit status.
+    """
+
+    counts: tuple[str, ...]
+    reason: str
+    status: int
+
+    @property
+    def line(self) -> str:
+        """The last line of the run."""
+        return self.reason or self.counts[-1]
+
+    def but(self, reason: str) -> Verdict:
+        """Return the verdict with a reason for red that came later; unchanged if there is none."""
+        return replace(self, reason=reason, status=max(self.status, 1)) if reason else self
 
 
 class Summary:
@@ -40,31 +65,36 @@ class Summary:
         self._set_up = time.time() - started if started else seconds
         self._began = time.monotonic()
 
-    def show(self, behave_failed: bool) -> int:
-        """Print the summary.
-
-        Returns:
-            The exit status: 0 if all passed, 1 if not, or the `exit_status` of an error in `before_all`.
-        """
-        took = time.monotonic() - self._began
-        outcomes = {id(s): self._report.outcome(s) for s in self._report.selected}
-        counts = Counter(outcome.kind for outcome in outcomes.values())
+    def judge(self, behave_failed: bool) -> Verdict:
+        """Return the verdict; its exit status is that of an error in `before_all`, if there was one."""
+        outcomes = [self._report.outcome(scenario) for scenario in self._report.selected]
+        counts = Counter(outcome.kind for outcome in outcomes)
         outside = self._report.outside()
         for problem in self._report.problems:
             if problem.ends_the_run:
-                print(problem.message)
-                return int(getattr(problem.error, "exit_status", 1))
+                return Verdict((), problem.message, int(getattr(problem.error, "exit_status", 1)))
         red = sum(number for kind, number in counts.items() if kind.is_red) + len(outside)
-        page_error = self._show_details(outcomes, took)
         rest = [f"{counts[kind]} {kind}" for kind in Kind if kind not in (Kind.PASSED, Kind.FAILED) and counts[kind]]
         rest += [f"{len(outside)} failed outside of scenarios"] if outside else []
-        if rest:
-            print(", ".join(rest))
-        print(f"{counts[Kind.PASSED]} passed, {red} failed")
-        reason = page_error or self._no_verdict(counts, red, behave_failed) or _not_judged(outcomes.values())
-        if reason:
-            print(reason)
-        return 1 if red or reason or behave_failed else 0
+        lines = [", ".join(rest)] if rest else []
+        reason = self._no_verdict(counts, red, behave_failed) or _not_judged(outcomes)
+        return Verdict(
+            (*lines, f"{counts[Kind.PASSED]} passed, {red} failed"), reason, int(bool(red or reason or behave_failed))
+        )
+
+    def show(self, verdict: Verdict) -> Verdict:
+        """Draw the page if it is asked for, and print the summary.
+
+        Returns:
+            The verdict, which is red if the page can't be drawn.
+        """
+        if verdict.counts:
+            took = time.monotonic() - self._began
+            verdict = verdict.but(self._show_details(took))
+        for line in (*verdict.counts, verdict.reason):
+            if line:
+                print(line)
+        return verdict
 
     def _no_verdict(self, counts: Counter[Kind], red: int, behave_failed: bool) -> str:
         """Return why the run has no verdict; empty if it has one."""
@@ -85,9 +115,10 @@ class Summary:
             return "behave reports a failed run, although no scenario failed: see its messages above."
         return ""
 
-    def _show_details(self, outcomes: dict[int, Outcome], took: float) -> str:
+    def _show_details(self, took: float) -> str:
         """Print failures, slow scenarios and the report's path; return why there is no report, if there is none."""
         report = self._report
+        outcomes = {id(s): report.outcome(s) for s in report.selected}
         print()
         red = [s for s in report.selected if outcomes[id(s)].kind.is_red]
         outside = report.outside()

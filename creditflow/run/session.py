@@ -20,6 +20,8 @@ from creditflow.core.redaction import redactor
 from creditflow.core.run_limits import time_limits
 from creditflow.core.turns import turns
 from creditflow.reporting.environment import environment
+from creditflow.reporting.record import Service
+from creditflow.reporting.recorder import recorder
 from creditflow.run import endpoints
 from creditflow.target import guard, health, sandbox_launcher
 from creditflow.target.settings import Settings, load, readable_by_others
@@ -74,6 +76,7 @@ class Session:
             cast: the cast of the scenario.
             green: whether the scenario passed so far; if not, the audit polls only for :data:`BRIEFLY_S`.
         """
+        recorder.current.prices = dict(cast.prices.credits)
         entries, seconds = self.target.record.take(), self.settings.poll_timeout_s if green else BRIEFLY_S
         reconciliation.audit(self.target, cast, entries, self.bystanders, seconds, self.watch.judged)
         self.watch.logs(cast.people, green and not self.target.outages.happened)
@@ -102,6 +105,7 @@ def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Call
     guard.require_allowed(settings)
     target = Target(settings)
     add_finalizer(target.close)
+    recorder.target, recorder.on_sandbox = settings.ops_center_url, on_sandbox
     report(f"Target {settings.ops_center_url}, run {RUN}")
     if proxy := health.proxy(settings):
         report(proxy)
@@ -110,6 +114,7 @@ def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Call
     check(target, report)
     for line in guard.announcement(settings, RUN):
         report(line)
+    recorder.not_testable += target.limits()
     for limit in target.limits():
         report(f"Not testable here: {limit}")
     for tag, setting in NEEDS.items():
@@ -140,6 +145,7 @@ def survey(
     if found.missing and (organizations := bystanders.cast.organizations):
         found = found.confirmed(target, organizations[0].admin.token, organizations[0].id)
     target.ops_center.missing = found.missing
+    recorder.not_testable += found.sentences
     for sentence in [*found.sentences, *messages]:
         report(sentence)
     if found.missing:
@@ -155,6 +161,10 @@ def check(target: Target, report: Callable[[str], None]) -> None:
         CannotRunError: with the list of everything that is missing.
     """
     found = health.services(target)
+    recorder.services = [
+        Service(name=h.service, address=h.address, version=h.message if h.state == "up" else "", state=h.state)
+        for h in found
+    ]
     wrong = [h.message for h in found if h.state == "down"]
     if not any(h.state == "down" and h.service == "PostgreSQL" for h in found):
         try:

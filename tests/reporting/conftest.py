@@ -1,4 +1,4 @@
-"""Runs small features, one for each outcome, with behave, and reads all four outputs."""
+"""Runs small features, one for each outcome, with behave, and reads all five outputs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from creditflow.reporting import record
+from creditflow.reporting.record import RunRecord
 from sandbox import program
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -40,6 +42,17 @@ class RunOutput:
         """Allure's results by name."""
         files = (self.folder / "allure-results").glob("*-result.json")
         return {result["name"]: result for result in (json.loads(f.read_text("utf-8")) for f in files)}
+
+    @functools.cached_property
+    def record(self) -> RunRecord:
+        """The record of the run, which agrees with Allure's results."""
+        return record.read(self.folder / "allure-results", self.folder / "plan" / "items.tsv")
+
+    @functools.cached_property
+    def recorded(self) -> dict[str, str]:
+        """The outcomes of the record, by title, or by the place of an error outside of scenarios."""
+        outside = {problem.where: str(problem.outcome) for problem in self.record.outside}
+        return {scenario.title: str(scenario.outcome) for scenario in self.record.scenarios} | outside
 
     @functools.cached_property
     def all_cases(self) -> list[ElementTree.Element]:

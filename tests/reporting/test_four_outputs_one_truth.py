@@ -1,4 +1,4 @@
-"""The console, Allure, JUnit and the exit status agree about every outcome."""
+"""The console, Allure, JUnit, the record and the exit status agree about every outcome."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from creditflow.reporting import report_tool
 from creditflow.reporting.outcome import Kind
+from creditflow.reporting.record import RecordError
 
 if TYPE_CHECKING:
     from tests.reporting.conftest import Behave, RunOutput
@@ -120,6 +121,8 @@ def test_console_allure_and_junit_report_the_same_outcome(everything: RunOutput,
     expected = {"passed": set(), "failed": {"failure"}, "skipped": {"skipped"}, "untested": {"skipped"}}
     assert output == expected.get(kind, {"error"})
 
+    assert everything.recorded[title] == kind
+
 
 @pytest.mark.parametrize(("name", "kind"), OUTSIDE.items())
 def test_an_error_outside_of_scenarios_is_in_every_output(everything: RunOutput, name: str, kind: str) -> None:
@@ -129,10 +132,11 @@ def test_an_error_outside_of_scenarios_is_in_every_output(everything: RunOutput,
     assert everything.results[name]["statusDetails"]["message"].startswith("RuntimeError: the ")
     assert everything.cases[name].find("error") is not None
     assert everything.cases[name].attrib["status"] == kind
+    assert everything.recorded[name] == kind
 
 
 def test_nothing_else_is_reported(everything: RunOutput) -> None:
-    assert set(everything.results) == {*SCENARIOS, *RENAMED, *OUTSIDE}
+    assert set(everything.results) == set(everything.recorded) == {*SCENARIOS, *RENAMED, *OUTSIDE}
     assert len(everything.all_cases) == len(everything.cases) == len(SCENARIOS) + len(RENAMED) + len(OUTSIDE)
     assert "left out by the command line" not in everything.console
 
@@ -145,7 +149,8 @@ def test_the_last_lines_and_the_exit_status_agree_with_the_other_outputs(everyth
     inside = Counter([*SCENARIOS.values(), *(kind for _, kind in RENAMED.values())])
     output = [f"{inside[kind]} {kind}" for kind in Kind if kind not in ("passed", "failed") and inside[kind]]
     assert before == ", ".join([*output, f"{len(OUTSIDE)} failed outside of scenarios"])
-    assert everything.status == 1
+    assert everything.status == everything.record.exit_status == 1
+    assert everything.record.verdict == last
 
 
 def test_a_failure_reads_as_its_sentence_first(everything: RunOutput) -> None:
@@ -313,6 +318,11 @@ def test_the_exit_status_and_the_last_line_are_honest(
     assert output.status == status, output.console
     assert output.last_line.startswith(last_line), output.console
     assert "ABORTED: By user" not in output.console
+    if status == 2 and "raise=settings" not in arguments:
+        with pytest.raises(RecordError, match=r"^The last run could not begin|^There are no results"):
+            output.record  # noqa: B018 - it is read here
+    else:
+        assert (output.record.exit_status, output.record.verdict) == (status, output.last_line)
 
 
 @pytest.mark.parametrize("hook", ["before_all", "after_all"])

@@ -1,4 +1,4 @@
-"""All four outputs of each outcome side by side; `pytest -s tests/reporting/test_outcome_table.py` prints them."""
+"""All five outputs of each outcome side by side; `pytest -s tests/reporting/test_outcome_table.py` prints them."""
 
 from __future__ import annotations
 
@@ -190,22 +190,24 @@ IN_JUNIT = {"passed": "", "failed": "failure", "skipped": "skipped", "waived": "
 
 @dataclass(frozen=True)
 class Row:
-    """The four outputs of a case."""
+    """The five outputs of a case."""
 
     case: Case
     console: str
     allure: tuple[str, str]
     junit: tuple[str, str]
+    record: str
     status: int
 
     @property
     def agree(self) -> bool:
-        """Whether all four outputs are right, and so agree."""
+        """Whether all five outputs are right, and so agree."""
         kind = self.case.kind
         return (
             self.console == kind
             and self.allure == (IN_ALLURE.get(kind, "broken"), kind)
             and self.junit == (IN_JUNIT.get(kind, "error"), kind)
+            and self.record == kind
             and self.status == self.case.status
         )
 
@@ -215,6 +217,7 @@ class Row:
             f"{self.console:<22}",
             f"{_both(*self.allure):<32}",
             f"{_both(*self.junit):<32}",
+            f"{self.record:<22}",
             f"{self.status:^6}",
             "yes" if self.agree else "NO",
         )
@@ -223,7 +226,8 @@ class Row:
 
 HEADING = (
     f"| {'what happened':<46} | {'console':<22} | {'Allure: status (outcome)':<32} | {'JUnit: element (status)':<32} "
-    f"| {'exit':<6} | agree |\n|{'-' * 48}|{'-' * 24}|{'-' * 34}|{'-' * 34}|{'-' * 8}|-------|"
+    f"| {'record':<22} | {'exit':<6} | agree |\n"
+    f"|{'-' * 48}|{'-' * 24}|{'-' * 34}|{'-' * 34}|{'-' * 24}|{'-' * 8}|-------|"
 )
 
 
@@ -241,18 +245,17 @@ def rows(run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory) -> Ite
     found = [_row(case, outputs[case.command, case.waiver]) for case in CASES]
     yield {row.case.what: row for row in found}
     print("", HEADING, *found, sep="\n")
-    print(f"{len(found)} outcomes, {sum(row.agree for row in found)} with four outputs that agree")
+    print(f"{len(found)} outcomes, {sum(row.agree for row in found)} with five outputs that agree")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
-def test_console_allure_junit_and_exit_status_agree(rows: dict[str, Row], case: Case) -> None:
+def test_console_allure_junit_record_and_exit_status_agree(rows: dict[str, Row], case: Case) -> None:
     assert rows[case.what].agree, f"{HEADING}\n{rows[case.what]}"
 
 
 def _run(run_behave: RunBehave, folder: Path, command: tuple[str, ...], waiver: str) -> RunOutput:
     if waiver:
         shutil.copytree(FEATURES.parent, folder)
-        (folder / "plan").mkdir()
         (folder / "plan" / "waivers.tsv").write_text(f"scenario\ttarget\tuntil\treason\n{waiver}\n", "utf-8")
     return run_behave(folder, *command, "--junit")
 
@@ -265,6 +268,7 @@ def _row(case: Case, output: RunOutput) -> Row:
         _on_console(output, case.name),
         (result["status"], ", ".join(output.label(case.name, "outcome"))) if result else ("not reported", ""),
         (", ".join(elements), junit.attrib["status"]) if junit is not None else ("not reported", ""),
+        output.recorded.get(case.name, "not reported"),
         output.status,
     )
 

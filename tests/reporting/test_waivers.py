@@ -38,7 +38,6 @@ def run(behave: Behave, tmp_path: Path) -> WithWaivers:
     def with_waivers(rows: list[str], *arguments: str, heading: str = HEADING) -> RunOutput:
         plan = tmp_path / "project" / "plan"
         shutil.copytree(OUTCOMES, plan.parent)
-        plan.mkdir()
         (plan / "waivers.tsv").write_text("\n".join(["# what it is for", heading, *rows, ""]), "utf-8")
         return behave(*arguments)
 

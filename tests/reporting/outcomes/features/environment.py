@@ -16,6 +16,8 @@ from creditflow.core.errors import NotTestableError
 from creditflow.core.redaction import redactor
 from creditflow.reporting import evidence
 from creditflow.reporting.environment import environment
+from creditflow.reporting.record import Account, Service
+from creditflow.reporting.recorder import recorder
 
 CANARY = "canary-7Hx2/qP+9"
 
@@ -38,6 +40,8 @@ def audit(asked: str) -> None:
         raise AssertionError("Acme has a row too many.")
     with evidence.section(AuditError.title):
         evidence.attach_table("Books", ("who", "found", "expected"), [("Acme", 10000, 9991)])
+        books = Account(who="Acme", what=f"key {CANARY}", before=10000, after=10000, expected=9991, systems=("API",))
+        recorder.current.accounts = (books,)
         print("the audit looked")
         if asked == "differs":
             raise AuditError("Acme has 10,000 credits, expected 9,991.")
@@ -80,6 +84,9 @@ def before_all(context: Context) -> None:
     url = context.config.userdata.get("target", "http://sut.example:8084")
     context.session = SimpleNamespace(settings=SimpleNamespace(ops_center_url=url))
     redactor.learn(CANARY)
+    recorder.target = f"http://ops:{CANARY}@sut.example:8084"
+    recorder.services = [Service(name="Keycloak", address=f"http://{CANARY}", version="26.7.4", state="up")]
+    recorder.not_testable = [f"what a provider with the key {CANARY} was asked"]
     evidence.attach_text("welcome", "before anything ran")
     environment.add({"Ops-Center": f"http://ops:{CANARY}@127.0.0.1:8084, version 1.0", "Keycloak": "26.7.4"})
     for layer in context.config.userdata.get("cleanup", "").split():

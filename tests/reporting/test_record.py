@@ -1,0 +1,341 @@
+"""The record of a run is complete, or a sentence says why it is not; what is made of it never looks whole otherwise."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from creditflow.core.redaction import redactor
+from creditflow.reporting import record, recorder, report, results
+from creditflow.reporting.outcome import Kind
+from creditflow.reporting.record import Outside, RecordError, RunRecord, Scenario
+from creditflow.reporting.results import Unfinished
+
+if TYPE_CHECKING:
+    from tests.reporting.conftest import Behave, RunOutput
+
+PROJECT = Path(__file__).resolve().parents[2]
+NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
+CANARY = "canary-7Hx2/qP+9"
+BROKEN = "Feature: a\n  Scenario: b\n    Given c\n      | d |\n      | e | f |\n"
+
+
+def scenario(uuid: str, **changes: Any) -> Scenario:
+    """Make a scenario of the record."""
+    made = {
+        "uuid": uuid,
+        "name": f"Checks: {uuid}",
+        "title": uuid,
+        "feature": "Checks",
+        "rule": "",
+        "place": "features/a.feature:7",
+        "items": ("F1.S5",),
+        "tags": ("flow-1", "F1.S5"),
+        "severity": "critical",
+        "outcome": Kind.PASSED,
+    }
+    return Scenario.model_validate(made | changes)
+
+
+def made(*scenarios: Scenario, **changes: Any) -> RunRecord:
+    """Make a record."""
+    of_run = {
+        "run": "cf-abc123",
+        "began": NOON,
+        "ended": NOON + timedelta(seconds=62),
+        "suite": "0.1.0",
+        "commit": "1acb7eebc530c1d46e4bc03e444419b669714cef",
+        "target": "http://sut.example:8084",
+        "on_sandbox": False,
+        "scenarios_in_suite": len(scenarios),
+        "scenarios": scenarios,
+        "verdict": "2 passed, 0 failed",
+        "exit_status": 0,
+    }
+    return RunRecord.model_validate(of_run | changes)
+
+
+def write_result(folder: Path, uuid: str, outcome: str = "passed") -> Path:
+    """Write an Allure result, as far as the record is compared with it."""
+    path = folder / f"{uuid}-result.json"
+    path.write_text(json.dumps({"uuid": uuid, "labels": [{"name": "outcome", "value": outcome}]}), "utf-8")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a folder with the complete results of one run."""
+    folder = tmp_path / "allure-results"
+    folder.mkdir()
+    record.save(made(scenario("one"), scenario("two")), folder)
+    write_result(folder, "one")
+    write_result(folder, "two")
+    return folder
+
+
+def without_results(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def without_a_record(folder: Path) -> None:
+    (folder / record.FILE).unlink()
+
+
+def of_another_version(folder: Path) -> None:
+    change_record(folder, version=2)
+
+
+def without_a_part(folder: Path) -> None:
+    change_record(folder, scenarios=None)
+
+
+def change_record(folder: Path, **changes: Any) -> None:
+    path = folder / record.FILE
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
+
+
+def cut_record(folder: Path) -> None:
+    path = folder / record.FILE
+    path.write_text(path.read_text("utf-8")[:200], "utf-8")
+
+
+def kill(folder: Path) -> None:
+    results.mark(folder, Unfinished(scenario="“a scenario” (features/a.feature:7)"))
+
+
+def refuse_to_begin(folder: Path) -> None:
+    results.mark(folder, Unfinished(reason="The run can't begin: a `-D` has no name: write `-D NAME=VALUE`."))
+
+
+def cut_a_result(folder: Path) -> None:
+    (folder / "two-result.json").write_text('{"uuid": "tw', "utf-8")
+
+
+def add_another_run(folder: Path) -> None:
+    write_result(folder, "three")
+
+
+def remove_a_result(folder: Path) -> None:
+    (folder / "two-result.json").unlink()
+
+
+def change_an_outcome(folder: Path) -> None:
+    write_result(folder, "two", "failed")
+
+
+def rename_an_item(folder: Path) -> None:
+    record.save(made(scenario("one", items=("F1.S99",)), scenario("two")), folder)
+
+
+DOUBTS = [
+    (without_results, "There are no results in {folder}: run behave first."),
+    (
+        without_a_record,
+        "The results in {folder} have no record of their run (credit-flow-run.json), so they may be incomplete: an "
+        "older version of the suite or another runner wrote them; run behave again.",
+    ),
+    (
+        of_another_version,
+        "{folder}/credit-flow-run.json has version 2, and this suite reads version 1: use the suite that wrote it, or "
+        "run behave again.",
+    ),
+    (
+        without_a_part,
+        "{folder}/credit-flow-run.json is damaged (scenarios: Input should be a valid array): run behave again.",
+    ),
+    (cut_record, "{folder}/credit-flow-run.json is damaged: run behave again."),
+    (
+        kill,
+        "The last run ended without a verdict, in the scenario “a scenario” (features/a.feature:7): its results are "
+        "incomplete. Run behave again.",
+    ),
+    (refuse_to_begin, "The last run could not begin: a `-D` has no name: write `-D NAME=VALUE`. Run behave again."),
+    (
+        cut_a_result,
+        "{folder}/two-result.json is cut off or damaged, so the results are incomplete: run behave again.",
+    ),
+    (
+        add_another_run,
+        "{folder} has the results of more than one run: 1 result of 3 is not in the record of run cf-abc123; run "
+        "behave again, without keep_results.",
+    ),
+    (remove_a_result, "1 result of run cf-abc123 is missing in {folder}: run behave again."),
+    (
+        change_an_outcome,
+        "1 result in {folder} has another outcome than in the record of run cf-abc123: run behave again.",
+    ),
+    (
+        rename_an_item,
+        "The record of run cf-abc123 names F1.S99, which plan/items.tsv does not have: the plan has changed since "
+        "then; run behave again.",
+    ),
+]
+
+
+def test_the_results_of_one_whole_run_leave_no_doubt(folder: Path) -> None:
+    reading = record.examine(folder)
+    assert reading.doubt == ""
+    assert record.read(folder) == reading.record == made(scenario("one"), scenario("two"))
+
+
+@pytest.mark.parametrize(("change", "sentence"), DOUBTS, ids=[change.__name__ for change, _ in DOUBTS])
+def test_what_is_not_the_whole_of_one_run_is_refused_in_a_sentence(
+    folder: Path,
+    change: Callable[[Path], None],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    change(folder)
+    doubt = sentence.format(folder=folder)
+    assert record.examine(folder).doubt == doubt
+    with pytest.raises(RecordError) as refused:
+        record.read(folder)
+    assert str(refused.value) == doubt
+    for text_format in ("json", "markdown"):
+        assert report.main([text_format], folder) == 2
+        assert capsys.readouterr() == ("", f"{doubt}\n")
+    assert report.main(["github"], folder) == 2
+    output = capsys.readouterr()
+    assert output.out.startswith("::error title=Credit flow acceptance::")
+    assert output.out.count("\n") == 1
+    assert output.err == f"{doubt}\n"
+
+
+def test_the_schema_in_the_docs_is_that_of_the_record() -> None:
+    written = (PROJECT / "docs" / "record.schema.json").read_text("utf-8")
+    assert written == record.schema(), "run `python -m creditflow.reporting.record > docs/record.schema.json`"
+
+
+def test_the_next_run_removes_the_record() -> None:
+    assert record.FILE in results._WRITTEN
+
+
+def test_every_text_of_the_record_passes_the_redactor(tmp_path: Path) -> None:
+    redactor.learn(CANARY)
+    with_secrets = made(
+        scenario("one", message=f"found {CANARY}", prices={CANARY: 9}),
+        outside=(Outside(where=CANARY, outcome=Kind.ERROR, message="Bearer abcdefgh12345678"),),
+        verdict=f"with {CANARY}",
+    )
+    record.save(with_secrets, tmp_path)
+    written = (tmp_path / record.FILE).read_text("utf-8")
+    assert CANARY not in written
+    assert "abcdefgh12345678" not in written
+    assert json.loads(written)["scenarios"][0]["message"].startswith("found ‹secret ")  # noqa: RUF001
+    assert [path.name for path in tmp_path.iterdir()] == [record.FILE]
+
+
+def test_the_commit_is_empty_where_there_is_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert recorder.commit(tmp_path) == ""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert recorder.commit(PROJECT) == ""
+
+
+def test_a_scenario_is_recorded_with_its_steps_and_what_it_carries(everything: RunOutput) -> None:
+    of = {one.title: one for one in everything.record.scenarios}
+    failed = of["failed"]
+    assert [(step.text, step.state, step.message) for step in failed.steps] == [
+        ("Given all is well", "passed", ""),
+        ("Then the balance is 8, expected 9", "failed", "The individual user has 8 credits, expected 9."),
+        ("And all is well", "not run", ""),
+    ]
+    assert failed.message == "The individual user has 8 credits, expected 9."
+    assert (failed.feature, failed.rule, failed.place) == ("Checks", "", "features/a_checks.feature:11")
+    assert (of["outline (GPT-4, 48, 48)"].items, of["failed"].items) == (("F1.S5",), ())
+    under_a_rule = of["passed under a rule"]
+    assert (under_a_rule.rule, under_a_rule.items) == ("Scenarios under a rule are reported too", ("K1",))
+    assert under_a_rule.name.split(": ")[1] == under_a_rule.rule
+    assert of["never reached in the feature"].began is None
+    assert of["never reached in the feature"].message.startswith("It did not run, because before_feature failed")
+    assert of["skipped"].message == "the deployment has no journal"
+
+
+def test_what_the_run_found_out_is_recorded(everything: RunOutput) -> None:
+    recorded = everything.record
+    assert recorded.target.startswith("http://ops:‹secret ")  # noqa: RUF001
+    assert [(service.name, service.version) for service in recorded.services] == [("Keycloak", "26.7.4")]
+    (differs,) = (one for one in recorded.scenarios if one.title == "audit differs")
+    (account,) = differs.accounts
+    assert (account.who, account.before, account.after, account.expected) == ("Acme", 10000, 10000, 9991)
+    assert differs.steps[-1].text == "The books agree"
+    assert [one.title for one in recorded.scenarios if one.accounts] == [
+        "audit agrees", "audit differs", "check and audit differ", "audit not possible here", "audit broke",
+    ]  # fmt: skip
+    began = [one.began for one in recorded.scenarios if one.began]
+    assert began == sorted(began)
+    assert recorded.began <= began[0] <= began[-1] <= recorded.ended
+
+
+def test_what_was_selected_is_recorded_and_what_was_not(everything: RunOutput) -> None:
+    recorded = everything.record
+    assert recorded.selection == ("--tags=not @not-chosen and not @ends and not @endings and not @twins",)
+    assert "Checks: left out by the command line" in recorded.not_selected
+    assert "Checks: passed" not in recorded.not_selected
+    assert recorded.scenarios_in_suite == len(recorded.scenarios) + len(recorded.not_selected)
+
+
+def test_a_usual_run_selects_nothing_and_a_file_is_a_selection(behave: Behave) -> None:
+    written = "features/f_no_steps.feature"
+    output = behave(written)
+    assert output.record.selection == (written,)
+    features = output.folder / "features"
+    for other in features.glob("*.feature"):
+        if other.name != "f_no_steps.feature":
+            other.unlink()
+    whole = behave().record
+    assert (whole.selection, whole.not_selected, whole.scenarios_in_suite) == ((), (), 1)
+    (features / "z.feature").write_text(
+        "Feature: a\n  Scenario: b\n    Given c\n      | d |\n      | e | f |\n", "utf-8"
+    )
+    beside = behave(written).record
+    assert (beside.not_selected, beside.scenarios_in_suite) == (("features/z.feature",), 2)
+
+
+def test_two_runs_in_one_folder_are_noticed(behave: Behave) -> None:
+    behave("--tags=@critical")
+    output = behave("--tags=@K1", "-D", "keep_results=yes")
+    assert len(output.results) == 2
+    reading = record.examine(output.folder / "allure-results")
+    assert "has the results of more than one run: 1 result of 2 is not in the record" in reading.doubt
+
+
+@pytest.mark.parametrize("keep", ["yes", "no"])
+def test_a_killed_run_has_no_record_and_that_of_an_earlier_run_is_not_taken_for_it(behave: Behave, keep: str) -> None:
+    behave("--tags=@critical")
+    killed = behave("--tags=@killed or @critical", "-D", f"keep_results={keep}")
+    assert killed.status == -9
+    reading = record.examine(killed.folder / "allure-results")
+    assert reading.record is None
+    assert reading.doubt.startswith("The last run ended without a verdict, in the scenario “killed” (features/h_ends")
+
+
+def test_a_record_that_can_not_be_written_makes_the_run_red(behave: Behave) -> None:
+    folder = behave("--tags=@critical").folder
+    (folder / "allure-results" / f".{record.FILE}.part").mkdir()
+    output = behave("--tags=@critical")
+    assert output.status == 1
+    assert output.last_line == "The record of the run could not be written to allure-results: Is a directory."
+    assert record.examine(output.folder / "allure-results").doubt.startswith("The results in ")
+
+
+def test_a_folder_that_can_not_be_written_is_named_before_the_run(behave: Behave) -> None:
+    folder = behave("--tags=@critical").folder
+    shutil.rmtree(folder / "allure-results")
+    (folder / "allure-results").write_text("a file", "utf-8")
+    output = behave("--tags=@critical")
+    assert output.status == 2
+    assert output.last_line.startswith("The run can't begin: ")
+    assert "allure-results" in output.last_line
+
+
+def test_a_dry_run_leaves_the_record_alone(behave: Behave) -> None:
+    before = behave("--tags=@critical").record
+    assert behave("--dry-run").record == before
