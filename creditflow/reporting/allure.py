@@ -54,7 +54,7 @@ from creditflow.reporting.outcome import (
     rule_of,
     tags_of,
 )
-from creditflow.reporting.results import Unfinished, forget, mark, unmark
+from creditflow.reporting.results import Unfinished, forget, mark, unmark, writing
 
 _STATUS = {
     Kind.PASSED: AllureStatus.PASSED,
@@ -86,9 +86,11 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
         self._folder = Path(stream_opener.name or "allure-results")
         forget(self._folder, config)
         self.listener = Listener(config, self._run)
-        self.file_logger = RedactingLogger(self._folder)
+        with writing(self._folder):
+            self.file_logger = RedactingLogger(self._folder)
+            if not self._silent:
+                mark(self._folder, Unfinished())
         if not self._silent:
-            mark(self._folder, Unfinished())
             allure_commons.plugin_manager.register(self.listener)
             allure_commons.plugin_manager.register(self.file_logger)
 

@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,8 +52,9 @@ def give_up(config: Any, reason: str) -> None:
     reason = redactor.clean(reason)
     results = folder_of(config)
     if results and not config.dry_run:
-        forget(results, config)
-        mark(results, Unfinished(reason=reason))
+        with suppress(CannotRunError, OSError):  # then there is no folder to write to
+            forget(results, config)
+            mark(results, Unfinished(reason=reason))
     print(reason)
 
 

@@ -39,14 +39,6 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Figure(_Part):
-    """A value with its name and unit, such as "median" 1,234.5 "ms"."""
-
-    name: str
-    value: int | float | str
-    unit: str = ""
-
-
 class Account(_Part):
     """One row of the ledger: what someone had before and after a scenario, and what they must have.
 
@@ -144,6 +136,20 @@ class Scenario(_Part):
     prices: dict[str, int] = Field(default_factory=dict)
 
 
+class Unselected(_Part):
+    """A scenario that was not selected; its attributes are those of a selected one.
+
+    A feature file that can't be read is one too: its name is that of the file.
+    """
+
+    name: str
+    title: str
+    feature: str = ""
+    place: str
+    items: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
 class Outside(_Part):
     """A problem outside of scenarios.
 
@@ -193,7 +199,7 @@ class RunRecord(_Part):
         not_testable: what the target can't show, announced at the beginning.
         selection: the tags, names and places of the command line; empty for a usual run.
         scenarios_in_suite: how many scenarios the features have, selected or not.
-        not_selected: the names of the scenarios that were not selected.
+        not_selected: the scenarios that were not selected.
         scenarios: the selected scenarios, in their order.
         outside: the problems outside of scenarios.
         waits: how long the run waited for each system.
@@ -213,7 +219,7 @@ class RunRecord(_Part):
     not_testable: tuple[str, ...] = ()
     selection: tuple[str, ...] = ()
     scenarios_in_suite: int
-    not_selected: tuple[str, ...] = ()
+    not_selected: tuple[Unselected, ...] = ()
     scenarios: tuple[Scenario, ...]
     outside: tuple[Outside, ...] = ()
     waits: tuple[Wait, ...] = ()
@@ -350,7 +356,7 @@ def _unlike_the_results(record: RunRecord, folder: Path) -> Iterator[str]:
 
 def _unlike_the_plan(record: RunRecord, plan: Path) -> Iterator[str]:
     """Yield a sentence if the record names items that the plan does not have."""
-    carried = {item for scenario in record.scenarios for item in scenario.items}
+    carried = {item for scenario in (*record.scenarios, *record.not_selected) for item in scenario.items}
     if unknown := sorted(carried - plan_ids(plan)):
         yield (
             f"The record of run {record.run} names {', '.join(unknown)}, which {plan.parent.name}/{plan.name} does not "

@@ -22,7 +22,17 @@ from creditflow.core.naming import RUN
 from creditflow.core.wait_statistics import waits
 from creditflow.reporting import record
 from creditflow.reporting.outcome import Kind, Run, full_name, full_title, rule_of, tags_of
-from creditflow.reporting.record import Account, Benchmark, Outside, RunRecord, Scenario, Service, Step, Wait
+from creditflow.reporting.record import (
+    Account,
+    Benchmark,
+    Outside,
+    RunRecord,
+    Scenario,
+    Service,
+    Step,
+    Unselected,
+    Wait,
+)
 from creditflow.reporting.selection import readable
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -104,7 +114,7 @@ class Recorder:
             feature=scenario.feature.name,
             rule=rule.name if rule else "",
             place=selection.place(scenario),
-            items=tuple(tag for tag in tags if tag in selection.plan),
+            items=selection.items(tags),
             tags=tuple(tags),
             severity=str(labels.get("severity", "")),
             outcome=outcome.kind,
@@ -129,7 +139,7 @@ class Selection:
         words: the tags, names and places of the command line.
         plan: the ids of the plan items.
         in_suite: how many scenarios the suite has.
-        not_selected: the names of those that were not selected, and of files that can't be read.
+        not_selected: those that were not selected.
     """
 
     def __init__(self, config: Configuration, run: Run) -> None:
@@ -139,20 +149,39 @@ class Selection:
         suite, unreadable = readable(self._features, config.lang)
         scenarios = {self.place(one): one for feature in suite for one in feature.walk_scenarios()}
         selected = {self.place(one) for one in run.selected}
-        left_out = [full_name(one) for place, one in scenarios.items() if place not in selected]
-        self.not_selected = (*left_out, *(self._below(file) for file in unreadable))
+        left_out = [self._unselected(one) for place, one in scenarios.items() if place not in selected]
+        self.not_selected = (*left_out, *map(self._unread, unreadable))
         self.in_suite = len(selected) + len(self.not_selected)
 
     def place(self, scenario: BehaveScenario) -> str:
         """Return file and line, relative to the folder that contains the features."""
         return f"{self._below(scenario.filename)}:{scenario.line}"
 
+    def items(self, tags: Iterable[str]) -> tuple[str, ...]:
+        """Return the tags that are ids of the plan."""
+        return tuple(tag for tag in tags if tag in self.plan)
+
+    def _unselected(self, scenario: BehaveScenario) -> Unselected:
+        tags = tags_of(scenario)
+        return Unselected(
+            name=full_name(scenario),
+            title=full_title(scenario),
+            feature=scenario.feature.name,
+            place=self.place(scenario),
+            items=self.items(tags),
+            tags=tuple(tags),
+        )
+
+    def _unread(self, file: str) -> Unselected:
+        name = self._below(file)
+        return Unselected(name=name, title=f"{name}, which can't be read", place=f"{name}:1")
+
     def _below(self, file: str) -> str:
         return os.path.relpath(file, self._features.parent)
 
     def _words(self, config: Configuration) -> Iterable[str]:
         tags = [config.tags] if isinstance(config.tags, str) else config.tags or ()
-        yield from (f"--tags={tag}" for tag in tags)
+        yield from (f"--tags={tag}" for tag in tags if tag)
         yield from (f"--name={name}" for name in config.name or ())
         yield from (f"--include={config.include_re.pattern}",) if config.include_re else ()
         yield from (f"--exclude={config.exclude_re.pattern}",) if config.exclude_re else ()

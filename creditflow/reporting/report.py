@@ -147,9 +147,9 @@ def _red(run: RunRecord) -> Iterator[Scenario | Outside]:
 
 
 def _of_red(one: Scenario | Outside) -> str:
-    title, place = (one.title, f" ({one.place})") if isinstance(one, Scenario) else (one.where, "")
+    title, place = (one.title, f" ({_plain(one.place)})") if isinstance(one, Scenario) else (one.where, "")
     first = re.split(r"(?<=[.;])\s|\n", one.message, maxsplit=1)[0].rstrip(".;")
-    return f"✗ {_short(title)}{_plain(place)}: {one.outcome}{f', {_short(first)}' if first else ''}"
+    return f"✗ {_short(title)}{place}: {one.outcome}{f', {_short(first)}' if first else ''}"
 
 
 def _shares(groups: dict[str, list[Scenario]]) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from behave.configuration import Configuration
 
+from creditflow.core.errors import CannotRunError
 from creditflow.core.redaction import redactor
 from creditflow.reporting.characters import writable
 
@@ -69,11 +70,29 @@ def forget(folder: Path, config: Configuration) -> None:
 
     JUnit files and the HTML page are removed too if this run writes them. `-D keep_results=yes` keeps everything, for
     several runs with one report. A dry run removes nothing.
+
+    Raises:
+        CannotRunError: one can't be removed.
     """
     if config.dry_run or config.userdata.getbool("keep_results", False):
         return
-    for left in _left_in(folder, config):
-        left.unlink(missing_ok=True)
+    with writing(folder):
+        for left in _left_in(folder, config):
+            left.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Refuse a run whose results can't be written.
+
+    Raises:
+        CannotRunError: this block raised an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = f"the results can't be written to {folder} ({error.strerror}): check who owns it"
+        raise CannotRunError(f"The run can't begin: {reason}, or name another folder with -o.") from error
 
 
 def _left_in(folder: Path, config: Configuration) -> Iterator[Path]:

@@ -91,11 +91,6 @@ class Runner(StockRunner):
             SystemExit: with the `exit_status` of an error in `before_all`; 2 if the run can't begin; 128 plus the
                 number of the signal after a signal.
         """
-        results = folder_of(self.config)
-        if results and not self.config.dry_run:
-            if (last := unfinished(results)) and not last.reason:
-                print(last.sentence())
-            forget(results, self.config)
         with interruption.handled(), without_exit(), self._watching_threads():
             failed = self._begun()
             if self.config.dry_run:
@@ -140,7 +135,12 @@ class Runner(StockRunner):
         Raises:
             SystemExit: the run can't begin.
         """
+        results = folder_of(self.config)
         try:
+            if results and not self.config.dry_run:
+                if (last := unfinished(results)) and not last.reason:
+                    print(last.sentence())
+                forget(results, self.config)
             beginning.require_usable(self.config)
             with contained("Loading the hooks or the steps"):
                 return bool(super().run())
