@@ -328,7 +328,8 @@ def _loaded(folder: Path) -> RunRecord:
 
 def _unlike_the_results(record: RunRecord, folder: Path) -> Iterator[str]:
     """Yield a sentence for each way in which the results are not those of the record."""
-    recorded = {each.uuid: each.outcome for each in (*record.scenarios, *record.outside) if each.uuid}
+    recorded = {scenario.uuid: scenario.outcome for scenario in record.scenarios if scenario.uuid}
+    recorded |= {problem.uuid: problem.outcome for problem in record.outside if problem.uuid}
     written: dict[str, str] = {}
     for path in folder.glob("*-result.json"):
         try:
@@ -356,8 +357,11 @@ def _unlike_the_results(record: RunRecord, folder: Path) -> Iterator[str]:
 
 def _unlike_the_plan(record: RunRecord, plan: Path) -> Iterator[str]:
     """Yield a sentence if the record names items that the plan does not have."""
-    carried = {item for scenario in (*record.scenarios, *record.not_selected) for item in scenario.items}
-    if unknown := sorted(carried - plan_ids(plan)):
+    carried = [
+        *(scenario.items for scenario in record.scenarios),
+        *(left_out.items for left_out in record.not_selected),
+    ]
+    if unknown := sorted({item for items in carried for item in items} - plan_ids(plan)):
         yield (
             f"The record of run {record.run} names {', '.join(unknown)}, which {plan.parent.name}/{plan.name} does not "
             f"have: the plan has changed since then; run behave again."

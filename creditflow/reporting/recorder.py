@@ -106,7 +106,6 @@ class Recorder:
         rule, tags = rule_of(scenario), tags_of(scenario)
         found = self._of_scenarios.get(id(scenario), Findings())
         labels = {label.name: label.value for label in result.labels} if result else {}
-        ran = result is not None and outcome.kind is not Kind.UNTESTED
         return Scenario(
             uuid=result.uuid if result else "",
             name=full_name(scenario),
@@ -119,7 +118,9 @@ class Recorder:
             severity=str(labels.get("severity", "")),
             outcome=outcome.kind,
             message=outcome.message,
-            began=datetime.fromtimestamp(result.start / 1000, UTC) if ran else None,
+            began=datetime.fromtimestamp(result.start / 1000, UTC)
+            if result and outcome.kind is not Kind.UNTESTED
+            else None,
             milliseconds=_ms(run.took(scenario)),
             steps=tuple(map(_step, result.steps)) if result else (),
             accounts=found.accounts,
@@ -183,8 +184,9 @@ class Selection:
         tags = [config.tags] if isinstance(config.tags, str) else config.tags or ()
         yield from (f"--tags={tag}" for tag in tags if tag)
         yield from (f"--name={name}" for name in config.name or ())
-        yield from (f"--include={config.include_re.pattern}",) if config.include_re else ()
-        yield from (f"--exclude={config.exclude_re.pattern}",) if config.exclude_re else ()
+        for option in ("include", "exclude"):
+            if pattern := getattr(config, f"{option}_re", None):
+                yield f"--{option}={pattern.pattern}"
         yield from (path for path in config.paths if Path(path).resolve() != self._features)
 
 

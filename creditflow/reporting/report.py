@@ -72,7 +72,7 @@ def github_commands(results: Path) -> int:
         print(_command("", "Credit flow acceptance", str(error)))
         _add_to_job(f"**Credit flow acceptance: no verdict**\n- {_plain(str(error))}")
         raise
-    for line in annotations(run):
+    for line in workflow_commands(run):
         print(line)
     _add_to_job(summary(run))
     return 0
@@ -94,8 +94,9 @@ def summary(run: RunRecord) -> str:
     grouped = [scenario for group in (*flows.values(), *cases.values()) for scenario in group]
     others = [scenario for scenario in run.scenarios if scenario not in grouped]
     red = [*_red(run)]
+    many = f" ({len(run.scenarios):,} of {run.scenarios_in_suite:,} scenarios selected)" if run.not_selected else ""
     lines = [
-        f"**Credit flow acceptance {verdict}**: {_plain(run.verdict)}",
+        f"**Credit flow acceptance {verdict}**{many}: {_plain(run.verdict)}",
         _shares(flows),
         _shares(cases),
         _shares({"All others": others}),
@@ -104,14 +105,12 @@ def summary(run: RunRecord) -> str:
     if len(red) > MOST_RED:
         lines.append(f"… and {len(red) - MOST_RED:,} more")
     where = "the sandbox" if run.on_sandbox else urlsplit(run.target).hostname or "no target"
-    lines.append(
-        f"{len(run.scenarios):,} of {run.scenarios_in_suite:,} scenarios on {_plain(where)} in {_time(run)}, "
-        f"run {run.run} of {run.began:%Y-%m-%d %H:%M} UTC{f', commit {run.commit[:7]}' if run.commit else ''}"
-    )
+    commit = f", commit {run.commit[:7]}" if run.commit else ""
+    lines.append(f"On {_plain(where)} in {_time(run)}, run {run.run} of {run.began:%Y-%m-%d %H:%M} UTC{commit}")
     return "\n- ".join(lines)
 
 
-def annotations(run: RunRecord) -> Iterator[str]:
+def workflow_commands(run: RunRecord) -> Iterator[str]:
     """Yield a workflow command of GitHub Actions for each red scenario and each problem outside of scenarios.
 
     Source: "Workflow commands for GitHub Actions", Setting an error message.

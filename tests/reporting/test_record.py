@@ -350,7 +350,8 @@ GREEN = made(
     scenario("b", items=("C2.S1",), tags=("edge-cases",)),
     scenario("c", items=("R1",), tags=()),
     scenario("d", items=("B1",), tags=("qualities",), outcome=Kind.SKIPPED),
-    scenarios_in_suite=84,
+    scenarios_in_suite=5,
+    not_selected=({"name": "F: e", "title": "e", "place": "features/e.feature:3"},),
     verdict="3 passed, 0 failed",
     on_sandbox=True,
 )
@@ -369,11 +370,11 @@ RED = made(
 
 def test_the_summary_of_a_green_run() -> None:
     assert report.summary(GREEN).splitlines() == [
-        "**Credit flow acceptance passed**: 3 passed, 0 failed",
+        "**Credit flow acceptance passed** (4 of 5 scenarios selected): 3 passed, 0 failed",
         "- Flow 1: 1 of 1 passed · Flow 2: not run · Flow 3: not run",
         "- Case 1: not run · Case 2: 1 of 1 passed · Case 3: not run · Case 4: not run · Case 5: not run",
         "- All others: 1 of 1 passed, 1 skipped",
-        "- 4 of 84 scenarios on the sandbox in 1 min 2 s, run cf-abc123 of 2026-11-26 12:00 UTC, commit 1acb7ee",
+        "- On the sandbox in 1 min 2 s, run cf-abc123 of 2026-11-26 12:00 UTC, commit 1acb7ee",
     ]
 
 
@@ -388,7 +389,7 @@ def test_the_summary_of_a_red_run_has_ten_lines_at_most_and_shows_a_title_as_it_
     assert lines[5].endswith(" word …")
     assert max(map(len, lines)) < 400
     assert lines[8] == "- … and 18 more"
-    assert " on sut.example in " in lines[9]
+    assert "- On sut.example in " in lines[9]
 
 
 @pytest.mark.parametrize(
@@ -400,7 +401,7 @@ def test_the_summary_begins_with_what_the_exit_status_says(status: int, word: st
 
 
 def test_an_annotation_is_one_line_in_which_nothing_is_a_command() -> None:
-    first, second, *_, last = report.annotations(RED)
+    first, second, *_, last = report.workflow_commands(RED)
     assert first == (
         "::error file=features/a.feature,line=7,title=the%0A<b>*small*</b> request%2C 100%25%3A nine (failed)::the "
         "individual has 9,982 credits, expected 9,991; unicorn_db has 2 charges.%0D%0A::error::not a command"
@@ -409,13 +410,13 @@ def test_an_annotation_is_one_line_in_which_nothing_is_a_command() -> None:
     assert last == (
         "::error file=plan/waivers.tsv,line=3,title=plan/waivers.tsv%3A3 of the run (waiver out of date)::it ended"
     )
-    assert len(list(report.annotations(RED))) == 22
-    assert list(report.annotations(GREEN)) == []
+    assert len(list(report.workflow_commands(RED))) == 22
+    assert list(report.workflow_commands(GREEN)) == []
 
 
 def test_a_problem_without_a_place_has_an_annotation_too() -> None:
     run = made(outside=(Outside(where="before_all of the run", outcome=Kind.HOOK_ERROR, message=""),))
-    assert list(report.annotations(run)) == ["::error title=before_all of the run (hook error)::hook error"]
+    assert list(report.workflow_commands(run)) == ["::error title=before_all of the run (hook error)::hook error"]
 
 
 def test_the_summary_is_added_to_that_of_the_job(
