@@ -17,14 +17,13 @@ import re
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from creditflow.reporting import html, record
-from creditflow.reporting.outcome import Kind
-from creditflow.reporting.record import Outside, RecordError, RunRecord, Scenario
+from creditflow.reporting.record import Outside, RecordError, RunRecord, Scenario, Unselected
 
 FLOWS, CASES = range(1, 4), range(1, 6)
 """The plan's flows and edge cases."""
@@ -89,10 +88,11 @@ FORMATS: dict[str, Callable[[Path], int]] = {
 def summary(run: RunRecord) -> str:
     """Return the summary in Markdown: ten lines at most."""
     verdict = {0: "passed", 1: "failed", 2: "could not begin"}.get(run.exit_status, "was interrupted")
-    flows = {f"Flow {n}": [s for s in run.scenarios if f"flow-{n}" in s.tags] for n in FLOWS}
-    cases = {f"Case {n}": [s for s in run.scenarios if any(i.startswith(f"C{n}.") for i in s.items)] for n in CASES}
-    grouped = [scenario for group in (*flows.values(), *cases.values()) for scenario in group]
-    others = [scenario for scenario in run.scenarios if scenario not in grouped]
+    suite: list[Scenario | Unselected] = [*run.scenarios, *run.not_selected]
+    flows = {f"Flow {n}": [s for s in suite if f"flow-{n}" in s.tags] for n in FLOWS}
+    cases = {f"Case {n}": [s for s in suite if any(i.startswith(f"C{n}.") for i in s.items)] for n in CASES}
+    grouped = {scenario.place for group in (*flows.values(), *cases.values()) for scenario in group}
+    others = [scenario for scenario in suite if scenario.place not in grouped]
     red = [*_red(run)]
     many = f" ({len(run.scenarios):,} of {run.scenarios_in_suite:,} scenarios selected)" if run.not_selected else ""
     lines = [
@@ -151,16 +151,18 @@ def _of_red(one: Scenario | Outside) -> str:
     return f"✗ {_short(title)}{place}: {one.outcome}{f', {_short(first)}' if first else ''}"
 
 
-def _shares(groups: dict[str, list[Scenario]]) -> str:
+def _shares(groups: Mapping[str, Iterable[Scenario | Unselected]]) -> str:
     return " · ".join(f"{name}: {_share(scenarios)}" for name, scenarios in groups.items())
 
 
-def _share(scenarios: Iterable[Scenario]) -> str:
+def _share(scenarios: Iterable[Scenario | Unselected]) -> str:
     """Return how many scenarios passed, of those that were not left out on purpose."""
-    kinds = Counter(scenario.outcome for scenario in scenarios)
-    left_out = [f", {kinds[kind]} {kind}" for kind in (Kind.SKIPPED, Kind.WAIVED) if kinds[kind]]
-    due = kinds.total() - kinds[Kind.SKIPPED] - kinds[Kind.WAIVED]
-    return "".join([f"{kinds[Kind.PASSED]} of {due} passed" if due else "not run", *left_out])
+    kinds = Counter(str(one.outcome) if isinstance(one, Scenario) else "not selected" for one in scenarios)
+    left_out = [(kinds[kind], kind) for kind in ("skipped", "waived", "not selected") if kinds[kind]]
+    due = kinds.total() - sum(number for number, _ in left_out)
+    if not due:
+        return "not run"
+    return ", ".join([f"{kinds['passed']} of {due} passed", *(f"{number} {kind}" for number, kind in left_out)])
 
 
 def _time(run: RunRecord) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from behave.model import Scenario
 
 from creditflow.checks import performance
 from creditflow.checks.performance import SAMPLES, Benchmark, Measurement, Samples, Stopwatch
 from creditflow.core import machine
 from creditflow.core.errors import TooBusyError
+from creditflow.reporting import record
+from creditflow.reporting.recorder import recorder
 
 SIGN_IN = Benchmark(95, 500, 300, 100)
 
@@ -57,6 +60,19 @@ def test_the_whole_request_decides_where_it_keeps_the_limit_else_the_difference(
     performance.require(limit, Measurement("Signing in", slow, QUIET, difference))
     with pytest.raises(AssertionError, match=r"0% of 40 samples of the difference take 5 ms or less"):
         performance.require(Benchmark(95, 5), Measurement("Signing in", slow, QUIET, difference))
+
+
+def test_a_judged_benchmark_is_recorded_and_one_that_can_not_be_judged_is_not() -> None:
+    recorder.begin_scenario(Scenario("a.feature", 1, "Scenario", "signing in"))
+    with pytest.raises(AssertionError):
+        performance.require(Benchmark(95, 500, 300), Measurement("Signing in", samples((30, 1.0), (10, 600.0)), QUIET))
+    with pytest.raises(TooBusyError):
+        performance.require(SIGN_IN, Measurement("Signing in", QUIET, samples((40, 400.0))))
+    assert recorder.current.benchmarks == [
+        record.Benchmark(
+            operation="Signing in", percent=95, limit=500, expected=300, median=1.0, p95=600.0, within=0.75, kept=False
+        )
+    ]
 
 
 def test_where_the_probe_alone_uses_up_a_fifth_of_the_limit_nothing_is_judged() -> None:

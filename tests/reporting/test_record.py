@@ -346,12 +346,12 @@ def test_a_dry_run_leaves_the_record_alone(behave: Behave) -> None:
 
 
 GREEN = made(
-    scenario("a", items=("F1.S5",), tags=("flow-1",)),
-    scenario("b", items=("C2.S1",), tags=("edge-cases",)),
-    scenario("c", items=("R1",), tags=()),
-    scenario("d", items=("B1",), tags=("qualities",), outcome=Kind.SKIPPED),
+    scenario("a", items=("F1.S5",), tags=("flow-1",), place="features/a.feature:1"),
+    scenario("b", items=("C2.S1",), tags=("edge-cases",), place="features/b.feature:1"),
+    scenario("c", items=("R1",), tags=(), place="features/c.feature:1"),
+    scenario("d", place="features/d.feature:1", items=("B1",), tags=("qualities",), outcome=Kind.SKIPPED),
     scenarios_in_suite=5,
-    not_selected=({"name": "F: e", "title": "e", "place": "features/e.feature:3"},),
+    not_selected=({"name": "F: e", "title": "e", "place": "features/e.feature:3", "tags": ("flow-1",)},),
     verdict="3 passed, 0 failed",
     on_sandbox=True,
 )
@@ -371,7 +371,7 @@ RED = made(
 def test_the_summary_of_a_green_run() -> None:
     assert report.summary(GREEN).splitlines() == [
         "**Credit flow acceptance passed** (4 of 5 scenarios selected): 3 passed, 0 failed",
-        "- Flow 1: 1 of 1 passed · Flow 2: not run · Flow 3: not run",
+        "- Flow 1: 1 of 1 passed, 1 not selected · Flow 2: not run · Flow 3: not run",
         "- Case 1: not run · Case 2: 1 of 1 passed · Case 3: not run · Case 4: not run · Case 5: not run",
         "- All others: 1 of 1 passed, 1 skipped",
         "- On the sandbox in 1 min 2 s, run cf-abc123 of 2026-11-26 12:00 UTC, commit 1acb7ee",
