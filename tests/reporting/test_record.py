@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -338,6 +341,18 @@ def test_a_folder_that_can_not_be_written_is_named_before_the_run(behave: Behave
         "The run can't begin: the results can't be written to allure-results (File exists): check who owns it, or name "
         "another folder with -o."
     )
+
+
+def test_a_thread_that_fails_after_the_run_changes_the_record(behave: Behave) -> None:
+    folder = behave("--tags=@critical").folder
+    command = [sys.executable, "-m", "behave", "--tags=@late"]
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, "PYTHONPATH": str(PROJECT)}, capture_output=True, text=True, check=False
+    )
+    late = record.read(folder / "allure-results")
+    assert done.returncode == late.exit_status == 1
+    assert late.verdict == done.stdout.splitlines()[-1]
+    assert late.verdict.startswith("After the end of the run, in thread late: ValueError: no such column: purse ")
 
 
 def test_a_dry_run_leaves_the_record_alone(behave: Behave) -> None:

@@ -23,6 +23,10 @@ Feature: The run ends early
   Scenario: killed
     When the process is killed
 
+  @late
+  Scenario: a thread fails after the run
+    When a thread fails after the run
+
   @end
   Scenario: after the end
     Given all is well

@@ -243,6 +243,15 @@ def first_time(context: Any, what: str) -> None:
     expect.holds(not first, f"{what} is wrong")
 
 
+@when("a thread fails after the run")
+def fails_late(context: Any) -> None:
+    def outlast() -> None:
+        threading.main_thread().join()
+        raise ValueError(f"no such column: purse {CANARY}")
+
+    threading.Thread(target=outlast, name="late").start()
+
+
 @when("the process is killed")
 def killed(context: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
