@@ -22,6 +22,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from creditflow.core.redaction import redactor
 from creditflow.reporting import html, record
 from creditflow.reporting.record import Outside, RecordError, RunRecord, Scenario, Unselected
 
@@ -137,7 +138,7 @@ def _escaped(text: str, kept: str = "") -> str:
 def _add_to_job(text: str) -> None:
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(f"{text}\n")
+            file.write(redactor.clean(f"{text}\n"))
 
 
 def _red(run: RunRecord) -> Iterator[Scenario | Outside]:

@@ -21,7 +21,7 @@ WRITERS = {
     "reporting/metrics.py": "each name and the file pass the redactor",
     "reporting/html.py": "draws results that have passed it; knows no secret itself",
     "reporting/record.py": "each text of the record passes the redactor",
-    "reporting/report.py": "adds a part of the record, which has passed it, to the summary of a job",
+    "reporting/report.py": "what it adds to the summary of a job passes the redactor",
     "reporting/report_tool.py": "installs a tool; knows no secret",
     "reporting/results.py": "its mark beside the results passes the redactor",
     "reporting/start.py": "behave's message about a command line passes the redactor",

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from behave.model import Scenario
 
 from creditflow.checks import performance
 from creditflow.checks.performance import SAMPLES, Benchmark, Measurement, Samples, Stopwatch
 from creditflow.core import machine
 from creditflow.core.errors import TooBusyError
 from creditflow.reporting import record
-from creditflow.reporting.recorder import recorder
+from creditflow.reporting.recorder import Findings, recorder
 
 SIGN_IN = Benchmark(95, 500, 300, 100)
 
@@ -63,7 +62,7 @@ def test_the_whole_request_decides_where_it_keeps_the_limit_else_the_difference(
 
 
 def test_a_judged_benchmark_is_recorded_and_one_that_can_not_be_judged_is_not() -> None:
-    recorder.begin_scenario(Scenario("a.feature", 1, "Scenario", "signing in"))
+    recorder.current = Findings()
     with pytest.raises(AssertionError):
         performance.require(Benchmark(95, 500, 300), Measurement("Signing in", samples((30, 1.0), (10, 600.0)), QUIET))
     with pytest.raises(TooBusyError):
