@@ -103,9 +103,7 @@ def test_a_limit_that_is_not_kept_while_others_leave_no_room_is_no_verdict(monke
     with pytest.raises(TooBusyError, match=r"only 0% of 40 samples .* while other programs leave 0\.3 cores"):
         performance.require(SIGN_IN, slow)
     slow = Measurement("Signing in", samples((40, 600.0)), samples((40, 5.1)))
-    with pytest.raises(
-        TooBusyError, match=r"only 0% of 40 samples .* that needs no product takes 5\.1"
-    ):
+    with pytest.raises(TooBusyError, match=r"only 0% of 40 samples .* that needs no product takes 5\.1"):
         performance.require(SIGN_IN, slow)
     performance.require(SIGN_IN, performance.measured(slow, lambda: Measurement("Signing in", QUIET, QUIET), SIGN_IN))
 
