@@ -70,8 +70,8 @@ sandbox: setup ## start the sandbox and keep it running
 sandbox-stop: ## stop the sandbox
 	$(BIN)/python -m sandbox down
 
-report: setup ## draw the report of the last run (FORMAT=json, markdown or github: print it)
-	@$(BIN)/python -m creditflow.reporting.report $(FORMAT)
+report: setup ## make the reports of the last run again (FORMAT=json, markdown or github: print it)
+	@$(BIN)/python -m creditflow.run.reports $(FORMAT)
 
 doctor: setup ## show every service of the target: address, state, version, what to try next
 	@$(BIN)/python -m creditflow doctor

@@ -57,6 +57,7 @@ class Recorder:
         on_sandbox: whether the target is the sandbox.
         services: the services of the target.
         not_testable: what the target can't show.
+        report_dir: the folder of the text reports; None before the settings are read.
         current: what the current scenario found out.
     """
 
@@ -65,6 +66,7 @@ class Recorder:
         self.target, self.on_sandbox = "", False
         self.services: list[Service] = []
         self.not_testable: list[str] = []
+        self.report_dir: Path | None = None
         self.current = Findings()
         self._of_scenarios: dict[int, Findings] = {}
 

@@ -16,7 +16,10 @@ from textwrap import indent
 from behave.configuration import Configuration
 
 from creditflow.core.wait_statistics import waits
-from creditflow.reporting.outcome import Kind, Outcome, Run, full_title, place
+from creditflow.reporting import record, report_files
+from creditflow.reporting.outcome import Kind, Outcome, Run, full_title, place, sentence
+from creditflow.reporting.record import RunRecord
+from creditflow.reporting.recorder import recorder
 from creditflow.reporting.results import folder_of
 
 SLOWEST = 10
@@ -145,21 +148,44 @@ class Summary:
         return page_error
 
     def _report_page(self) -> str:
-        """Print where the report is. With `-D report=yes`, draw it first and return why that failed, if it did."""
+        """Print where the reports are. With `-D report=yes`, make them first and return why that failed, if it did."""
         results = folder_of(self._config)
         if results is None:
             return ""
         if not self._config.userdata.getbool("report", False):
-            print(f"Results: {_shown(results)} (`make report` draws the page)")
+            print(f"Results: {_shown(results)} (`make report` makes the reports)")
             return ""
         from creditflow.reporting import html  # noqa: PLC0415 - only a run with a page needs Node
 
+        reason = ""
         try:
-            page = html.draw(results)
+            print(f"Report: {_shown(html.draw(results))}")
         except html.NotDrawnError as error:
-            return str(error)
-        print(f"Report: {_shown(page)}")
-        return ""
+            reason = str(error)
+        made = record.examine(results).record
+        if made and recorder.report_dir:
+            try:
+                write_texts(made, recorder.report_dir, reason)
+            except Exception as error:
+                reason = f"{reason} {sentence(error)}".strip()
+        return reason
+
+
+def write_texts(made: RunRecord, folder: Path, page_error: str = "") -> None:
+    """Write the text reports and the sign-off sheet at the end of a run, and print where they are.
+
+    Args:
+        made: the record of the run.
+        folder: the folder of the reports.
+        page_error: why the page could not be drawn, which is the verdict then.
+
+    Raises:
+        NotWrittenError: they can't be written.
+    """
+    if page_error:
+        made = made.model_copy(update={"verdict": page_error, "exit_status": made.exit_status or 1})
+    for what, path in report_files.make(made, folder).items():
+        print(f"{what}: {_shown(path)}")
 
 
 def _not_judged(outcomes: Iterable[Outcome]) -> str:

@@ -106,6 +106,7 @@ def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Call
     target = Target(settings)
     add_finalizer(target.close)
     recorder.target, recorder.on_sandbox = settings.ops_center_url, on_sandbox
+    recorder.report_dir = settings.report_dir
     report(f"Target {settings.ops_center_url}, run {RUN}")
     if proxy := health.proxy(settings):
         report(proxy)

@@ -121,6 +121,7 @@ class Settings(BaseSettings):
         PROJECT / ".credit-flow",
         description="folder of the clean-up journals, which list what a run created until it is removed",
     )
+    report_dir: Path = Field(Path("/tmp"), description="folder of the text reports and the sign-off sheet")
     http_timeout_s: float = Field(15.0, gt=0, le=300, description="deadline of one request, in seconds")
     poll_timeout_s: float = Field(10.0, gt=0, le=300, description="deadline for results that arrive later, in seconds")
     step_timeout_s: float = Field(300.0, gt=0, le=86_400, description="deadline of one step, in seconds")

@@ -22,6 +22,7 @@ WRITERS = {
     "reporting/html.py": "draws results that have passed it; knows no secret itself",
     "reporting/record.py": "each text of the record passes the redactor",
     "reporting/report.py": "what it adds to the summary of a job passes the redactor",
+    "reporting/report_files.py": "each text passes the redactor",
     "reporting/report_tool.py": "installs a tool; knows no secret",
     "reporting/results.py": "its mark beside the results passes the redactor",
     "reporting/start.py": "behave's message about a command line passes the redactor",
@@ -41,6 +42,7 @@ GUARDED = {
     "run/command_line.py",
     "run/feature_lint.py",
     "run/performance_runs.py",
+    "run/reports.py",
 }
 """The modules that print: in a run everything printed passes the redactor; the others know no secret."""
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -84,6 +85,8 @@ def before_all(context: Context) -> None:
     url = context.config.userdata.get("target", "http://sut.example:8084")
     context.session = SimpleNamespace(settings=SimpleNamespace(ops_center_url=url))
     redactor.learn(CANARY)
+    if folder := os.environ.get("REPORT_DIR"):
+        recorder.report_dir = Path(folder)
     recorder.target = f"http://ops:{CANARY}@sut.example:8084"
     recorder.services = [Service(name="Keycloak", address=f"http://{CANARY}", version="26.7.4", state="up")]
     recorder.not_testable = [f"what a provider with the key {CANARY} was asked"]
