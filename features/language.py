@@ -15,6 +15,7 @@ from behave.cucumber_expression import (
 from creditflow.actors import MODELS
 from creditflow.actors.attempts import ATTEMPTS, UNKNOWN
 from creditflow.checks.refusals import Refusal
+from creditflow.checks.reports import PARTS
 
 ROLES = (
     "individual",
@@ -81,6 +82,8 @@ def speak() -> None:
     _define("caller", "somebody (?:with|without) an? [a-z -]+", str, lambda text: text.removeprefix("somebody "))
     _define("place", "flows|edge cases|risks|platform", str, lambda text: text.replace(" ", "_"))
     _define("tag", "@[a-z0-9-]+", str, str)
+    _define("part", "|".join(PARTS), str, str)
+    _define("fate", "failed|were skipped", str, lambda text: text.removeprefix("were "))
     _define("table", "[a-z_]+", str, str)
     _define("columns", "[a-z_]+(?:, [a-z_]+)+", list, lambda text: text.split(", "))
     _define("ordinal", "|".join(ORDINALS), int, lambda text: ORDINALS.index(text) + 1)

@@ -17,6 +17,7 @@ from creditflow.checks import about, diagnosis
 from creditflow.checks.accounts import Accounts
 from creditflow.checks.performance import Measurement
 from creditflow.checks.platform import Scenarios, Services
+from creditflow.checks.reports import DescribedRun, Reports
 from creditflow.run.session import Session
 
 
@@ -49,6 +50,10 @@ class Memory:
     reuses_measurements = False
     users: tuple[User, ...]
     load: Load
+    runs: tuple[DescribedRun, ...]
+    steps_described: list[tuple[str, str, int]]
+    services_described: list[tuple[str, str, str]]
+    reports: Reports
 
     @property
     def answer(self) -> Answer:

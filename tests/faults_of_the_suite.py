@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from creditflow.checks import diagnosis
-from creditflow.reporting import selection
+from creditflow.reporting import report_files, selection, sign_off, text_report, text_summary
+from creditflow.reporting.plan import Part
 from creditflow.target import health
 from creditflow.target.drivers.postgres import Database
 from creditflow.target.drivers.unicorn_db import UnicornDb
@@ -74,3 +75,53 @@ def purchase_is_not_missed() -> None:
 def stored_key_is_called_missing() -> None:
     """Say the opposite of what is stored in the hint, so that its reader stores a key again."""
     rewrite(diagnosis.why_no_key, "if stored:", "if not stored:")
+
+
+@fault("N1", "sign_off.html, expected 1")
+def sheet_to_print_is_not_made() -> None:
+    """Leave out the page that is printed and signed, so that somebody has to write it by hand."""
+    rewrite(report_files.make, "if text}", "if text and path.suffix != '.html'}")
+    rewrite(report_files.make, "            if text:", "            if text and path.suffix != '.html':")
+
+
+@fault("RP1", "credits deducted")
+def report_shows_the_balance_as_the_charge() -> None:
+    """Show the whole balance as deducted, so that the reader of the report takes a charge for a loss."""
+    rewrite(text_report._figures, "str(abs(changed))", "str(before)")
+
+
+@fault("RP1", "has the steps")
+def steps_after_a_failure_look_green() -> None:
+    """Give steps that did not run the sign of those that passed, so that the report shows what nobody checked."""
+    rewrite(text_report._scenario, "_STEPS[step.state]", "_STEPS['passed' if step.state == 'not run' else step.state]")
+
+
+@fault("RP2", "the line of Redis reads")
+def summary_shows_every_service_as_up() -> None:
+    """Show a service as up that was down, so that nobody looks for the cause of a failure there."""
+    rewrite(text_summary._services, "service.state", "'up'")
+
+
+@fault("RP3", "the logs of errors are")
+def log_of_an_earlier_run_stays() -> None:
+    """Leave the log of errors of an earlier run, so that a green run seems to have errors."""
+    rewrite(report_files.make, "_remove(path, directory)", "None")
+
+
+@fault("SO1", "Tests executed successfully")
+def failed_run_is_called_successful() -> None:
+    """Tick "Tests executed successfully" for a run with failures."""
+    rewrite(sign_off._execution, "standing is Standing.PASSED,", "standing is not Standing.NOT_RUN,")
+
+
+@fault("RP1 SO2", "PARTIAL")
+def half_a_flow_is_called_passed() -> None:
+    """Tick a flow of which only some scenarios ran, so that the rest is approved unseen."""
+    standing: Any = Part.standing
+    rewrite(standing.fget, "all(map(_is_green, self.counting))", "any(map(_is_green, self.counting))")
+
+
+@fault("SO3", "the approval is refused because")
+def run_of_one_flow_can_be_signed() -> None:
+    """Give the sheet of a run of one flow lines for a signature, so that the rest is approved unseen."""
+    rewrite(sign_off._refusal, "if standing is Standing.PASSED:", "if standing is not Standing.FAILED:")
