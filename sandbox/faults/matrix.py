@@ -175,7 +175,7 @@ class FaultRunner:
         shutil.rmtree(results, ignore_errors=True)
         results.mkdir(parents=True)
         arguments = ["-f", _ALLURE, "-o", str(results), *(chosen or ["--tags=not @qualities"])]
-        more = {"JOURNAL_DIR": str(journals or self._journal(fault))}
+        more = {"JOURNAL_DIR": str(journals or self._journal(fault)), "REPORT_DIR": str(self.folder / "reports")}
         if fault:
             more["POLL_TIMEOUT_S"] = str(POLL_TIMEOUT)
         if fault and fault.service == SUITE:

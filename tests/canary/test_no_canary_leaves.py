@@ -66,6 +66,7 @@ def test_that_run_had_every_outcome_and_every_service_failed(usual: Ran) -> None
     assert output.count(" is asked and ") >= 26
     if report_tool.is_prepared():
         assert (usual.folder / "allure-report" / "index.html").is_file(), output[-2000:]
+        assert (usual.folder / "reports" / "credit_flow_errors.log").is_file(), output[-2000:]
 
 
 def test_a_verbose_run_leaks_nothing(runs: Runs) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import everything
@@ -12,6 +13,7 @@ from behave.runner import Context
 from creditflow.core.redaction import redactor
 from creditflow.reporting import evidence
 from creditflow.reporting.environment import environment
+from creditflow.reporting.recorder import recorder
 from creditflow.target.settings import load
 
 if everything.CRASH:
@@ -35,6 +37,7 @@ def before_all(context: Context) -> None:
     context.settings = load(context.config.userdata)
     redactor.learn(*context.settings.secrets(), everything.secrets()["password"])
     everything.make(context.settings)
+    recorder.report_dir = Path("reports")
     evidence.attach_text(everything.text(), everything.text())
     environment.add({everything.text(): everything.text()})
 
