@@ -20,7 +20,7 @@ FORMAT ?=
 WORKERS ?= 4
 RUNS ?= 1
 
-.PHONY: acceptance qualities check test-without-sandbox test bench performance load away mutation faults setup setup-tests lint sandbox sandbox-stop report doctor sweep pins clean
+.PHONY: acceptance qualities check test-without-sandbox test bench performance load away mutation faults setup setup-tests lint sandbox sandbox-stop report scenarios doctor sweep pins clean
 
 acceptance: ## install what is missing, start a sandbox or use the named deployment, run all features, draw the report
 	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
@@ -72,6 +72,9 @@ sandbox-stop: ## stop the sandbox
 
 report: setup ## make the reports of the last run again (FORMAT=json, markdown or github: print it)
 	@$(BIN)/python -m creditflow.run.reports $(FORMAT)
+
+scenarios: setup ## write docs/scenarios.md, the table of contents of the features
+	@$(BIN)/python -m creditflow.run.contents
 
 doctor: setup ## show every service of the target: address, state, version, what to try next
 	@$(BIN)/python -m creditflow doctor

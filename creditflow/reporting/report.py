@@ -2,7 +2,7 @@
 
 | format | what it does |
 |---|---|
-| `html` | draws the page; without a format too |
+| `html` | draws the pages; without a format too |
 | `json` | prints the record of the run (`docs/record.schema.json`) |
 | `markdown` | prints a summary of ten lines at most |
 | `github` | prints an annotation for each red scenario, and adds the summary to that of the job of GitHub Actions |
@@ -23,7 +23,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from creditflow.core.redaction import redactor
-from creditflow.reporting import html, record
+from creditflow.reporting import html, record, traceability
 from creditflow.reporting.record import Outside, RecordError, RunRecord, Scenario, Unselected
 
 FLOWS, CASES = range(1, 4), range(1, 6)
@@ -36,6 +36,17 @@ LONGEST = 160
 """Characters of a title or a message in the summary."""
 
 _PLACE = re.compile(r"(?P<file>\S+):(?P<line>\d+)\b")
+
+
+def pages(results: Path) -> int:
+    """Draw the report, then make the page of traceability; for a killed run the latter is only a sentence.
+
+    Returns:
+        The exit status of the report.
+    """
+    status = html.main()
+    traceability.main(results)
+    return status
 
 
 def json_text(results: Path) -> int:
@@ -79,7 +90,7 @@ def github_commands(results: Path) -> int:
 
 
 FORMATS: dict[str, Callable[[Path], int]] = {
-    "html": lambda results: html.main(),
+    "html": pages,
     "json": json_text,
     "markdown": markdown_text,
     "github": github_commands,

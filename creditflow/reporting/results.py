@@ -68,7 +68,7 @@ def page_of(results: Path) -> Path:
 def forget(folder: Path, config: Configuration) -> None:
     """Remove the results of the last run, so that a report never mixes two runs.
 
-    JUnit files and the HTML page are removed too if this run writes them. `-D keep_results=yes` keeps everything, for
+    JUnit files and the HTML pages are removed too if this run writes them. `-D keep_results=yes` keeps everything, for
     several runs with one report. A dry run removes nothing.
 
     Raises:
@@ -101,7 +101,7 @@ def _left_in(folder: Path, config: Configuration) -> Iterator[Path]:
     if config.junit:
         yield from Path(str(config.junit_directory)).glob("TESTS-*.xml")
     if config.userdata.getbool("report", False):
-        yield page_of(folder)
+        yield from page_of(folder).parent.glob("*.html")
 
 
 def mark(folder: Path, unfinished: Unfinished) -> None:

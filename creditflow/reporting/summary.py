@@ -155,13 +155,17 @@ class Summary:
         if not self._config.userdata.getbool("report", False):
             print(f"Results: {_shown(results)} (`make report` makes the reports)")
             return ""
-        from creditflow.reporting import html  # noqa: PLC0415 - only a run with a page needs Node
+        from creditflow.reporting import html, traceability  # noqa: PLC0415 - only a run with a page needs Node
 
         reason = ""
         try:
             print(f"Report: {_shown(html.draw(results))}")
         except html.NotDrawnError as error:
             reason = str(error)
+        try:
+            print(f"Traceability: {_shown(traceability.make(results))}")
+        except traceability.NotMadeError as error:
+            print(error)
         made = record.examine(results).record
         if made and recorder.report_dir:
             try:

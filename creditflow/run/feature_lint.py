@@ -7,7 +7,6 @@ Exit status: 0 no violation, 1 violations, 2 a file can't be read.
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,8 +23,11 @@ from behave.runner_util import exec_file, load_step_modules
 from creditflow.core.errors import CannotRunError
 from creditflow.reporting import waivers
 from creditflow.reporting.outcome import full_name, full_title, place, tags_of
+from creditflow.reporting.plan_items import Row, rows
 from creditflow.reporting.runner import EXCLUSIVE
 from creditflow.reporting.waivers import Waiver
+from creditflow.run import contents
+from creditflow.run.contents import OPT_IN
 from creditflow.run.session import NEEDS
 from creditflow.target.settings import PROJECT
 
@@ -33,8 +35,6 @@ FEATURES = PROJECT / "features"
 PLAN = PROJECT / "plan"
 
 SEVERITIES = ("blocker", "critical", "normal", "minor", "trivial")
-OPT_IN = "opt-in"
-"""The tag of scenarios that a usual run leaves out."""
 LONGEST = 12
 """The most steps that a scenario may have of its own, its background not counted."""
 
@@ -89,15 +89,6 @@ class Violation:
 
 
 @dataclass(frozen=True)
-class Item:
-    """A row of the plan's files: its id, its other columns, and its file:line."""
-
-    id: str
-    rest: tuple[str, ...]
-    where: str
-
-
-@dataclass(frozen=True)
 class Suite:
     """The features, the plan and the steps.
 
@@ -108,14 +99,16 @@ class Suite:
         later: the rows of `later.tsv`.
         waivers: the rows of `waivers.tsv`.
         steps: behave's registry of the step definitions.
+        page: the table of contents in `docs/scenarios.md`, empty if there is none.
     """
 
     features: tuple[Feature, ...]
     unreadable: tuple[Violation, ...]
-    items: tuple[Item, ...]
-    later: tuple[Item, ...]
+    items: tuple[Row, ...]
+    later: tuple[Row, ...]
     waivers: tuple[Waiver, ...]
     steps: Any
+    page: str
 
     def scenarios(self) -> Iterator[Scenario]:
         """Yield every scenario that can run; for an outline its rows."""
@@ -139,13 +132,14 @@ class Suite:
         )
 
 
-def read(features: Path = FEATURES, plan: Path = PLAN, steps: Any = None) -> Suite:
+def read(features: Path = FEATURES, plan: Path = PLAN, steps: Any = None, page: Path = contents.PAGE) -> Suite:
     """Read a suite.
 
     Args:
         features: the folder of the features.
         plan: the folder of `items.tsv`, `later.tsv` and `waivers.tsv`.
         steps: a registry of step definitions; by default the suite's.
+        page: the table of contents of the features.
 
     Raises:
         OSError: a file is missing or can't be read.
@@ -164,10 +158,11 @@ def read(features: Path = FEATURES, plan: Path = PLAN, steps: Any = None) -> Sui
     return Suite(
         tuple(f for f in parsed if f),
         tuple(unreadable),
-        _rows(plan / "items.tsv"),
-        _rows(plan / "later.tsv"),
+        rows(plan / "items.tsv"),
+        rows(plan / "later.tsv"),
         waivers.read(plan / waivers.FILE.name),
         steps or suite_steps(),
+        page.read_text("utf-8") if page.exists() else "",
     )
 
 
@@ -241,9 +236,9 @@ def plan_is_carried(suite: Suite) -> Iterator[Violation]:
 def plan_is_well_kept(suite: Suite) -> Iterator[Violation]:
     """Require that the plan's rows are complete, that ids are unique, and that each row for later names an item."""
     ids = {item.id for item in suite.items}
-    for rows, columns in ((suite.items, "id, kind and what it says"), (suite.later, "id and what it waits for")):
+    for kept, columns in ((suite.items, "id, kind and what it says"), (suite.later, "id and what it waits for")):
         seen: set[str] = set()
-        for row in rows:
+        for row in kept:
             if len(row.rest) != columns.count(" and ") + columns.count(",") or not all((row.id, *row.rest)):
                 yield Violation(row.where, f"the row of '{row.id}' is not whole: give it {columns}, separated by tabs")
             if row.id in seen:
@@ -382,6 +377,19 @@ def journal_is_asked_for(suite: Suite) -> Iterator[Violation]:
             yield Violation(where, f"no step of '{name}' asks the provider's stand-in: remove @needs.journal")
 
 
+def contents_are_fresh(suite: Suite) -> Iterator[Violation]:
+    """Require that the table of contents in `docs/scenarios.md` is that of the features."""
+    expected = contents.text(suite.features, [item.id for item in suite.items]).splitlines()
+    found = suite.page.splitlines()
+    if found != expected:
+        same = (number for number, pair in enumerate(zip(found, expected, strict=False), 1) if pair[0] != pair[1])
+        line = next(same, min(len(found), len(expected)) + 1)
+        yield Violation(
+            f"docs/{contents.PAGE.name}:{line}",
+            f"the page is not that of the features: write it with `{contents.COMMAND}`",
+        )
+
+
 RULES: tuple[Callable[[Suite], Iterator[Violation]], ...] = (
     titles_are_unique,
     tags_are_known,
@@ -397,6 +405,7 @@ RULES: tuple[Callable[[Suite], Iterator[Violation]], ...] = (
     descriptions_are_prose,
     steps_are_defined_once,
     journal_is_asked_for,
+    contents_are_fresh,
 )
 """Every rule for the features."""
 
@@ -416,14 +425,6 @@ def main() -> int:
         print(finding)
     print(f"{suite.coverage()}.")
     return 1 if found else 0
-
-
-def _rows(path: Path) -> tuple[Item, ...]:
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        next(rows, None)
-        where = f"{path.parent.name}/{path.name}"
-        return tuple(Item(row[0], tuple(row[1:]), f"{where}:{rows.line_num}") for row in rows if row)
 
 
 def _scenarios_written(feature: Feature) -> Iterator[Scenario]:

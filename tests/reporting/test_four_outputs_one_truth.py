@@ -396,6 +396,8 @@ def test_the_run_draws_its_page_where_it_is_asked_to(behave: Behave) -> None:
     assert (output.status, output.last_line) == (0, "1 passed, 0 failed")
     assert "\nReport: allure-report/index.html\n" in output.console
     assert (output.folder / "allure-report" / "index.html").stat().st_size > 1_000_000
+    assert "\nTraceability: allure-report/traceability.html\n" in output.console
+    assert 'id="F1.S4"' in (output.folder / "allure-report" / "traceability.html").read_text("utf-8")
 
 
 def test_a_new_run_replaces_the_results_of_the_last(behave: Behave) -> None:

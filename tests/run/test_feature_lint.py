@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from behave.step_registry import StepRegistry
 
-from creditflow.run import feature_lint
+from creditflow.run import contents, feature_lint
 
 GOOD = """\
 @allure.label.epic:Small @flow-1 @A1
@@ -73,6 +74,7 @@ def lint(tmp_path: Path) -> Lint:
         steps: tuple[tuple[str, str], ...] = STEPS,
         name: str = "small.feature",
         waivers: str = "",
+        page: str = "",
     ) -> list[str]:
         assert GOOD.count(old) == 1 or not old, f"'{old}' is to be in the small feature once"
         features, plan = tmp_path / "features", tmp_path / "plan"
@@ -83,6 +85,8 @@ def lint(tmp_path: Path) -> Lint:
         (plan / "later.tsv").write_text(later, "utf-8")
         (plan / "waivers.tsv").write_text(waivers, "utf-8")
         suite = feature_lint.read(features, plan, definitions(*steps))
+        fresh = contents.text(suite.features, [item.id for item in suite.items])
+        suite = replace(suite, page=page or fresh)
         return [str(finding) for finding in feature_lint.findings(suite)]
 
     return run
@@ -361,4 +365,10 @@ def test_an_outline_without_rows(lint: Lint) -> None:
     assert lint("        | something |\n        | more      |\n", "", steps=(*STEPS[:2], *STEPS[3:])) == [
         "features/small.feature:17: 'A request for <what> is answered' has no row of Examples, so it never runs: "
         "give it rows."
+    ]
+
+
+def test_a_table_of_contents_that_is_out_of_date(lint: Lint) -> None:
+    assert lint(page="# All scenarios\n\nAn older one.\n") == [
+        "docs/scenarios.md:3: the page is not that of the features: write it with `python -m creditflow.run.contents`."
     ]
