@@ -29,12 +29,13 @@ def heading(text: str) -> list[str]:
 def facts(record: RunRecord) -> list[tuple[str, str]]:
     """Return the facts that every report of a run begins with, by name."""
     keycloak = next((service.address for service in record.services if service.name == "Keycloak"), "")
+    deployment = "the sandbox of this suite, not a deployment" if record.on_sandbox else "a deployment"
     chosen = f" ({one_line(', '.join(record.selection))})" if record.selection else ""
     return [
         ("Generated", moment(record.ended)),
         ("API Base URL", record.target or "not known"),
         ("Keycloak URL", keycloak or "not known"),
-        ("Target", "the sandbox of this suite, not a deployment" if record.on_sandbox else "a deployment"),
+        ("Target", deployment if record.target else "not known, because the run could not begin"),
         ("Run", f"{record.run}, begun {moment(record.began)}"),
         ("Suite", f"version {record.suite}, commit {record.commit or 'not known'}"),
         ("Selected", f"{len(record.scenarios):,} of {counted(record.scenarios_in_suite, 'scenario')}{chosen}"),

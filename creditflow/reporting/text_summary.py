@@ -75,7 +75,9 @@ def errors(record: RunRecord) -> str:
             lines += [*indented(scenario.message, 4), ""]
     if not lines:
         return ""
-    return joined([f"Errors of run {record.run} on {record.target}, ended {moment(record.ended)}", "", *lines])
+    return joined(
+        [f"Errors of run {record.run} on {record.target or 'no target'}, ended {moment(record.ended)}", "", *lines]
+    )
 
 
 def _red(record: RunRecord) -> list[str]:

@@ -440,7 +440,9 @@ def test_the_page_escapes_texts_and_loads_and_runs_nothing() -> None:
 
 
 def test_a_run_of_nothing_is_not_passed() -> None:
-    record = run([], exit_status=1, verdict="No scenario was selected.")
+    record = run([], target="", services=(), exit_status=1, verdict="No scenario was selected.")
     assert "✗ FAILED: No scenario was selected.\n" in text_summary.summary(record)
     assert "✓" not in report(record)
+    assert "\nAPI Base URL: not known\nKeycloak URL: not known\nTarget: not known, because " in report(record)
+    assert evidence(sheet(record), "Test environment configured") == "Open: the run recorded no service."
     assert sheet(record).refusal == "Not for approval: the run failed (No scenario was selected.)."
