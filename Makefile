@@ -20,7 +20,7 @@ FORMAT ?=
 WORKERS ?= 4
 RUNS ?= 1
 
-.PHONY: acceptance qualities check test-without-sandbox test bench performance load away mutation faults setup setup-tests lint sandbox sandbox-stop report scenarios doctor sweep pins clean
+.PHONY: acceptance qualities check test-without-sandbox test bench performance load resilience away mutation faults setup setup-tests lint sandbox sandbox-stop report scenarios doctor sweep pins clean
 
 acceptance: ## install what is missing, start a sandbox or use the named deployment, run all features, draw the report
 	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
@@ -90,6 +90,9 @@ load: setup ## a load test by hand: USERS=500 TIME=5m WORKERS=4
 		-D load_workers=$(if $(filter command line,$(origin WORKERS)),$(WORKERS),1) \
 		-D step_timeout_s=86400 -D scenario_timeout_s=86400 -D run_timeout_s=86400 \
 		--tags="@N3 and @opt-in" features/qualities/2_load.feature
+
+resilience: setup ## let every service fail in every way while users work, and show what they notice
+	$(BIN)/behave -D opt_in=yes -D qualities=yes -D report=yes --tags=@N4
 
 pins: ## pin all dependencies again, after a change of a requirements file
 	: > constraints.txt # the requirements refer to it

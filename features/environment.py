@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from behave.model import Scenario
+from behave.model import Feature, Scenario
 from behave.runner import Context
 
 from creditflow.run import require_settings
@@ -34,3 +34,9 @@ def after_scenario(context: Context, scenario: Scenario) -> None:
     """Audit everyone whom the scenario made, whether it passed or failed."""
     if "cast" in context:
         context.session.audit(context.cast, green=not scenario.status.has_failed())
+
+
+def after_feature(context: Context, feature: Feature) -> None:
+    """Leave the services as they were before the feature made some of them fail."""
+    if "session" in context:
+        context.session.target.outages.close()

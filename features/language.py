@@ -29,7 +29,16 @@ ROLES = (
     "stranger",
     "neighbour",
 )
-SERVICES = ("Keycloak", "PostgreSQL", "Redis", "Lago", "LiteLLM", "Ops-Center")
+SERVICES = ("Keycloak", "PostgreSQL", "Redis", "Lago", "LiteLLM", "Ops-Center", "the provider")
+WAYS = {
+    "is away": "away",
+    "goes away": "away",
+    "is paused": "paused",
+    "refuses connections": "refusing",
+    "answers with errors": "failing",
+    "answers 10 seconds late": "late",
+}
+"""The ways in which a service fails, and their names in `creditflow.target.outages`."""
 ORDINALS = ("first", "second", "third")
 PLANS = ("Trial", "Starter", "Professional", "Platform", "Enterprise")
 TROUBLES = {
@@ -79,6 +88,7 @@ def speak() -> None:
     _define("text", r'an empty text|"[^"]*"', str, lambda text: "" if text == "an empty text" else text.strip('"'))
     _define("stored", r"no key is stored|a key of \w+ is stored", str, str)
     _define("service", "|".join(SERVICES), str, str)
+    _define("way", "|".join(WAYS), str, WAYS.__getitem__)
     _define("caller", "somebody (?:with|without) an? [a-z -]+", str, lambda text: text.removeprefix("somebody "))
     _define("place", "flows|edge cases|risks|platform", str, lambda text: text.replace(" ", "_"))
     _define("tag", "@[a-z0-9-]+", str, str)

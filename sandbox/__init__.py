@@ -51,11 +51,33 @@ def kill(service: str) -> None:
 
 
 def restart(service: str) -> None:
-    """Restart a service of the running sandbox, and wait until it is healthy.
+    """Restart a service of the running sandbox, and wait until it is healthy; a fault in it stays switched on.
 
     Raises `sandbox.errors.SandboxError` when there is no such service or no sandbox, or when it does not come up.
     """
     from sandbox import handle  # noqa: PLC0415
     from sandbox.settings import sandbox_settings  # noqa: PLC0415
 
-    handle.restart(sandbox_settings(), service, {})
+    handle.restart(sandbox_settings(), service, None)
+
+
+def fail(service: str, way: str) -> None:
+    """Make a service of the running sandbox fail for Ops-Center alone, in a way of `sandbox.gates`.
+
+    With an empty way the service works again. Raises `sandbox.errors.SandboxError` when that is not possible.
+    """
+    from sandbox import handle  # noqa: PLC0415
+    from sandbox.settings import sandbox_settings  # noqa: PLC0415
+
+    handle.fail(sandbox_settings(), service, way)
+
+
+def heal() -> None:
+    """End every failure that `fail` made; do nothing if there was none.
+
+    Raises `sandbox.errors.SandboxError` when there is no sandbox, or when Ops-Center does not come up.
+    """
+    from sandbox import handle  # noqa: PLC0415
+    from sandbox.settings import sandbox_settings  # noqa: PLC0415
+
+    handle.heal(sandbox_settings())

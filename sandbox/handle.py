@@ -82,15 +82,29 @@ def start(keep: bool, report: Report, settings: SandboxSettings | None = None) -
     return Sandbox(target, supervisor is not None, round(time.monotonic() - began, 2), settings, pipe, supervisor)
 
 
-def restart(settings: SandboxSettings, service: str, environment: Mapping[str, str]) -> float:
-    """Restart one service of the running sandbox; return the seconds until it was healthy."""
-    request = {"do": "restart", "service": service, "environment": dict(environment)}
+def restart(settings: SandboxSettings, service: str, environment: Mapping[str, str] | None) -> float:
+    """Restart one service of the running sandbox; return the seconds until it was healthy.
+
+    Without an environment (None) it keeps the extra environment of its last start, and so its fault.
+    """
+    extra = None if environment is None else dict(environment)
+    request = {"do": "restart", "service": service, "environment": extra}
     return float(channel.ask(settings, request, LONGEST_RESTART)["seconds"])
 
 
 def kill(settings: SandboxSettings, service: str) -> None:
     """Kill one service of the running sandbox, which stays away until it is restarted."""
     channel.ask(settings, {"do": "kill", "service": service}, LONGEST_STOP)
+
+
+def fail(settings: SandboxSettings, service: str, way: str) -> None:
+    """Make one service fail for Ops-Center in a way of `sandbox.gates`, or work again if the way is empty."""
+    channel.ask(settings, {"do": "fail", "service": service, "way": way}, LONGEST_RESTART)
+
+
+def heal(settings: SandboxSettings) -> None:
+    """End every failure that `fail` made, and restart Ops-Center as it was before."""
+    channel.ask(settings, {"do": "heal"}, LONGEST_RESTART)
 
 
 def end(settings: SandboxSettings) -> list[str]:

@@ -158,7 +158,12 @@ def _left(service: ServiceState) -> list[psutil.Process]:
         return [leader, *leader.children(recursive=True)]
     if service.process.is_another_process():
         return []  # the system reuses a number only when its process group is empty
-    return [process for process in psutil.process_iter() if _group(process) == service.process.pid]
+    return group(service.process.pid)
+
+
+def group(number: int) -> list[psutil.Process]:
+    """Return the processes of a process group."""
+    return [process for process in psutil.process_iter() if _group(process) == number]
 
 
 def _group(process: psutil.Process) -> int | None:

@@ -17,6 +17,7 @@ from sandbox import channel, faults
 from sandbox.credentials import Credentials
 from sandbox.errors import SandboxError
 from sandbox.files import write_private
+from sandbox.gates import Gates
 from sandbox.ports import choose_ports
 from sandbox.services import SERVICE_CLASSES, Layout, Running, Service, with_needs
 from sandbox.settings import SERVICES, SandboxSettings
@@ -24,6 +25,18 @@ from sandbox.state import ProcessId, ServiceState, State
 
 Report = Callable[[dict[str, Any]], None]
 """Reports the progress to the process that started the supervisor."""
+
+GATED = {
+    "keycloak": "OPS_KEYCLOAK_URL",
+    "postgresql": "OPS_DATABASE_URL",
+    "redis": "OPS_REDIS_URL",
+    "lago": "OPS_LAGO_URL",
+    "litellm": "OPS_LITELLM_URL",
+}
+"""The services that can fail for Ops-Center alone, and its setting with the address of each."""
+BEHIND_GATES = "ops-center"
+LATE_S = 10.0
+"""How late a slow service answers Ops-Center, in seconds."""
 
 
 class Supervisor:
@@ -44,6 +57,7 @@ class Supervisor:
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._failure: SandboxError | None = None
+        self._gates: Gates | None = None
 
     def run(self) -> int:
         """Run until no process needs the sandbox; return the exit status, 2 when it did not come up."""
@@ -210,6 +224,10 @@ class Supervisor:
                     answer["seconds"] = self._restart(request["service"], request["environment"])
                 case "kill":
                     self._kill(request["service"])
+                case "fail":
+                    self._fail_for_ops_center(request["service"], request["way"])
+                case "heal":
+                    self._heal()
                 case other:
                     answer["refused"] = f"The supervisor knows no request {other!r}."
         except SandboxError as error:
@@ -229,21 +247,58 @@ class Supervisor:
         with self._lock:
             self.state.services[name].phase = "stopped"
             self.running[name].crash()
+        self._turn(name, "killed")
         self._note()
 
-    def _restart(self, name: str, environment: dict[str, str]) -> float:
+    def _restart(self, name: str, environment: dict[str, str] | None) -> float:
+        """Restart a service, with its present extra environment if none is given."""
         self._require(name)
         began = time.monotonic()
         with self._lock:
             self.state.services[name].phase = "stopped"
+            extra = self.running[name].extra if environment is None else environment
             self.running[name].stop(for_good=False)
+        if name == BEHIND_GATES and self._gates:
+            extra = {**extra, **self._gates.settings}
         try:
-            self._run(self.services[name], environment)
+            self._run(self.services[name], extra)
+            self._turn(name, "")
         except SandboxError:
             self.state.services[name].phase = "died"
             self._note()
             raise
         return round(time.monotonic() - began, 2)
+
+    def _fail_for_ops_center(self, name: str, way: str) -> None:
+        """Make a service fail for Ops-Center in a way of `sandbox.gates`, or work again if it is empty.
+
+        For the first failure Ops-Center is restarted behind gates.
+        """
+        self._require(name)
+        if name not in GATED or BEHIND_GATES not in self.services:
+            raise SandboxError(f"{name} can't fail for Ops-Center alone: use {', '.join(GATED)}.")
+        if self._gates is None and way:
+            addresses = self.services[BEHIND_GATES].environment()
+            names = {service: (setting,) for service, setting in GATED.items() if service in self.services}
+            opened = Gates({names[service][0]: addresses[names[service][0]] for service in names}, names, LATE_S)
+            self._gates = opened
+            self._restart(BEHIND_GATES, None)
+        self._turn(name, way)
+
+    def _turn(self, name: str, way: str) -> None:
+        if self._gates and self._gates.covers(name):
+            self._gates.turn(name, way)
+
+    def _heal(self) -> None:
+        """Take the gates away, and restart Ops-Center without them; do nothing without gates."""
+        if self._gates is None:
+            return
+        gates, self._gates = self._gates, None
+        extra = {n: v for n, v in self.running[BEHIND_GATES].extra.items() if n not in gates.settings}
+        try:
+            self._restart(BEHIND_GATES, extra)
+        finally:
+            gates.close()
 
     def _stop(self) -> None:
         self._note(phase="stopping")

@@ -30,6 +30,7 @@ from creditflow.core.naming import PASSWORD, RUN, email_of
 from creditflow.core.prices import PLAN, PriceList
 from creditflow.target.drivers.http import Reply
 from creditflow.target.drivers.provider import fingerprint
+from creditflow.target.outages import AWAY
 from creditflow.target.target import Target
 
 SIDE_BY_SIDE = 8
@@ -54,6 +55,7 @@ class Cast:
         self.target, self._cleanup, self._learn = target, cleanup, learn
         self._people: dict[str, Person] = {}
         self._organizations: dict[str, Organization] = {}
+        self._outages: dict[str, Outage] = {}
         self._last: Person | None = None
         self.prices = PriceList(PLAN)
 
@@ -143,11 +145,20 @@ class Cast:
         self._add_finalizer(Trouble(person.name))
         stand_in.trouble(person.name, kind, seconds)
 
-    def take_away(self, service: str) -> None:
-        """Take a service of the target away; it comes back when the scenario ends, if not before."""
-        self.target.outages.require_possible(service)
-        self._add_finalizer(Outage(service), alone=True)
-        self.target.outages.begin(service)
+    def take_away(self, service: str, way: str = AWAY) -> None:
+        """Make a service of the target fail in a way; it comes back when the scenario ends, if not before."""
+        self.target.outages.require_possible(service, way)
+        outage = self._outages[service] = Outage(service, way)
+        self._add_finalizer(outage, alone=True)
+        self.target.outages.begin(service, way)
+
+    def bring_back(self, service: str) -> None:
+        """End the outage of a service, and wait until it answers.
+
+        Raises:
+            ExpectedError: it does not.
+        """
+        self._outages[service].remove(self.target, self._token)
 
     @property
     def people(self) -> list[Person]:

@@ -105,7 +105,7 @@ class Asked:
         organization: the organisation that had to pay, if the request named one.
         same: equal for repetitions of one request under one idempotency key; None without a key.
         troubled: whether the provider was set to fail for this person before.
-        away: the services that the scenario had taken away, such as "PostgreSQL".
+        away: the services that failed, because the scenario wanted it, when the request ended, such as "PostgreSQL".
     """
 
     who: str

@@ -8,9 +8,10 @@ clock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 from creditflow.audit.history import (
@@ -93,10 +94,31 @@ class Account:
 Value = int | None | tuple[Movement | Call | Event, ...]
 """A figure, or rows in their sorting order."""
 
+_ON_THE_WAY = frozenset({"LiteLLM", "the provider"})
+"""The services on the way to a model: when one of them fails, the provider may have been asked or not."""
+_REFUSE = {
+    "provider_error": _ON_THE_WAY,
+    "provider_timeout": _ON_THE_WAY,
+    "service_unavailable": frozenset({"PostgreSQL"}),
+}
+"""The services whose failure explains a refusal, by its code."""
+
 CREDITS, MOVEMENTS, RESERVED = "credits", "movements", "reserved credits"
 CALLS, COUNTED, COUNTER, EVENTS = "calls of this month", "counted calls", "counter", "events in Lago"
 OWN_KEY, PLATFORM_KEY = "provider calls with the own key", "provider calls with the platform's key"
 ALLOCATED, LEFT, USED = "allocated credits", "allocation left", "allocation used"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A call that a system counts, and the user id of its person."""
+
+    who: str
+    call: Call
+
+    def is_of(self, asked: Asked) -> bool:
+        """Return whether it may be the call of a request whose id is not known."""
+        return (self.who, self.call.model, self.call.own_key) == (asked.who, asked.model, asked.own_key)
 
 
 @dataclass
@@ -106,6 +128,7 @@ class Books:
     Attributes:
         figures: the expected value of every account.
         absent: accounts that a system may also have no value for.
+        more: how much more than its value an account may also have.
         same: the first request under an idempotency key, by each request that repeats it.
         wrong: sentences about what must not have happened.
         unknown: sentences about what can't be known.
@@ -113,6 +136,7 @@ class Books:
 
     figures: dict[Account, Value] = field(default_factory=dict)
     absent: set[Account] = field(default_factory=set)
+    more: dict[Account, int] = field(default_factory=dict)
     same: dict[str, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -137,12 +161,13 @@ class _Organization:
     used: dict[str, int] = field(default_factory=dict)
 
 
-def expected(history: History, counted: Collection[str] = ()) -> Books:
+def expected(history: History, counted: Mapping[str, Counted] = MappingProxyType({})) -> Books:
     """Return the books after a history, by the contract's rules ("The LLM request", "Tables", "Redis", "Lago").
 
     Args:
         history: the operations of the scenario.
-        counted: the requests that some system counts; they decide on those that may count or not.
+        counted: the calls that some system counts, by the id of the request; they decide on those that may count or
+            not.
     """
     keeper = _Keeper(history, counted)
     for operation in history.operations:
@@ -153,8 +178,10 @@ def expected(history: History, counted: Collection[str] = ()) -> Books:
 class _Keeper:
     """Enters one operation after the other."""
 
-    def __init__(self, history: History, counted: Collection[str]) -> None:
+    def __init__(self, history: History, counted: Mapping[str, Counted]) -> None:
         self.history, self.counted, self.books = history, counted, Books()
+        answered = {operation.request for operation in history.operations if isinstance(operation, Asked)}
+        self.unanswered = [request for request in counted if request not in answered]
         self.people = {who: _Person() for who in history.people}
         self.organizations: dict[str, _Organization] = {}
         self.dissolved: dict[str, _Organization] = {}
@@ -212,19 +239,21 @@ class _Keeper:
             if asked.status != 401:
                 self.books.unknown.append(f"nobody of this scenario asked, and the answer was {asked.status}")
             return
-        if asked.status is None:
+        if asked.status is None and "Ops-Center" in asked.away:
+            self._cut_off(asked)
+        elif asked.status is None:
             self.books.unknown.append(f"{self._name(asked.who)} asked and no answer came: it may have been charged")
         elif asked.status == 200 and (asked.whole or asked.left_early):
             if asked.same is None or not self._repeats((asked.who, asked.same), asked.request):
                 self._answered(asked)
+        elif asked.away & _REFUSE.get(asked.code, frozenset()):
+            self._lost(asked)
         elif asked.status == 200 or asked.code == "invalid_byok_key":
             self._failed(asked)
+            if asked.away & _ON_THE_WAY:
+                self.people[asked.who].lost.add(asked.request)
         elif asked.status >= 500:
-            if asked.code == "service_unavailable" and "PostgreSQL" in asked.away:
-                return
-            if asked.code == "provider_error" and "LiteLLM" in asked.away:
-                self._lost(asked)
-            elif asked.troubled:
+            if asked.troubled:
                 self._failed(asked)
             else:
                 answered = f"{self._name(asked.who)} was answered {asked.status}{_of(asked.request)}"
@@ -250,8 +279,23 @@ class _Keeper:
             self.people[asked.who].credits -= cost
             self.people[asked.who].movements.append(movement)
 
+    def _cut_off(self, asked: Asked) -> None:
+        """Enter a request whose answer was lost in a crash of Ops-Center.
+
+        It counts if it was sent to the provider, and is charged if the provider's answer had arrived (contract, "After
+        a crash"). All systems have to agree on it.
+        """
+        own = (r for r in self.unanswered if self.counted[r].is_of(asked))
+        if (request := next(own, None)) is None:
+            return
+        self.unanswered.remove(request)
+        if self.counted[request].call.answered:
+            self._answered(replace(asked, request=request))
+        else:
+            self._lost(replace(asked, request=request))
+
     def _lost(self, asked: Asked) -> None:
-        """Enter a request that was lost on the way to the provider.
+        """Enter a request that was lost on the way to the provider or back.
 
         Ops-Center can't know in every case whether it was sent, so that it may count as a call or not. All systems have
         to agree on it.
@@ -295,6 +339,7 @@ class _Keeper:
 
     def close(self) -> Books:
         for who, person in self.people.items():
+            lost = [call for call in person.calls if call.request in person.lost]
             sent = [call for call in person.calls if call.request not in person.lost]
             own = sum(call.own_key for call in sent)
             counted = person.placed + len(person.calls)
@@ -310,6 +355,8 @@ class _Keeper:
             self._write(Account(who, EVENTS), [Event(call.request, subscription) for call in person.calls])
             self._write(Account(who, OWN_KEY), own)
             self._write(Account(who, PLATFORM_KEY), len(sent) - own + person.asked_past)
+            self.books.more[Account(who, OWN_KEY)] = sum(call.own_key for call in lost)
+            self.books.more[Account(who, PLATFORM_KEY)] = sum(not call.own_key for call in lost)
         for name, organization in self.organizations.items():
             self._write(Account(name, CREDITS), organization.credits)
             left = {who: given - organization.used[who] for who, given in organization.allocated.items()}
@@ -337,13 +384,19 @@ class _Keeper:
 
 @dataclass(frozen=True)
 class Line:
-    """One account: its value before the first request, the expected value, and the value in each system."""
+    """One account: its value before the first request, the expected value, and the value in each system.
+
+    Attributes:
+        may_be_absent: whether a system may also have no value.
+        more: how much more than the expected value is right too.
+    """
 
     account: Account
     before: Value
     expected: Value
     seen: Mapping[str, Value]
     may_be_absent: bool = False
+    more: int = 0
 
     @property
     def differs(self) -> list[str]:
@@ -351,6 +404,8 @@ class Line:
         return [system for system, value in self.seen.items() if not self._agrees(value)]
 
     def _agrees(self, value: Value) -> bool:
+        if isinstance(value, int) and isinstance(self.expected, int):
+            return self.expected <= value <= self.expected + self.more
         return value == self.expected or (self.may_be_absent and value in (None, ()))
 
 
@@ -385,8 +440,14 @@ def judge(history: History, seen: Mapping[Account, Mapping[str, Value]]) -> Verd
         history: the operations of the scenario.
         seen: the value in each system by account; an account that no system shows can't be tested on that target.
     """
-    values = [value for systems in seen.values() for value in systems.values() if isinstance(value, tuple)]
-    counted = {row.request for value in values for row in value if isinstance(row, Call)}
+    counted = {
+        row.request: Counted(account.owner, row)
+        for account, systems in seen.items()
+        for value in systems.values()
+        if isinstance(value, tuple)
+        for row in value
+        if isinstance(row, Call)
+    }
     books = expected(history, counted)
     before = expected(_until_the_first_request(history)).figures
     strange = sorted(seen.keys() - books.figures.keys())
@@ -398,6 +459,7 @@ def judge(history: History, seen: Mapping[Account, Mapping[str, Value]]) -> Verd
             value,
             {system: _known_by(books, said) for system, said in seen.get(account, {}).items()},
             account in books.absent,
+            books.more.get(account, 0),
         )
         for account, value in due.items()
     )

@@ -10,7 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from creditflow.core.naming import email_of
+from creditflow.target import health
+from creditflow.target.outages import AWAY
 from creditflow.target.target import Target
+
+LONGEST_RETURN_S = 60.0
+"""The deadline of a service to answer again after an outage, in seconds."""
 
 SignIn = Callable[[str], str]
 """Returns the access token for a user name that a run gave; empty if nobody can sign in with it."""
@@ -207,18 +212,24 @@ class Membership(Resource):
 
 @dataclass(frozen=True)
 class Outage(Resource):
-    """A service that a scenario took away."""
+    """A service that a scenario lets fail, in a way of `creditflow.target.outages.WAYS`."""
 
     service: str
+    way: str = AWAY
     needs: ClassVar[str] = "OPS_CENTER_URL"
-    plural: ClassVar[str] = "services that are away"
+    plural: ClassVar[str] = "services that fail"
 
     def __str__(self) -> str:
         return f"the outage of {self.service}"
 
     def remove(self, target: Target, sign_in: SignIn) -> None:
-        """Bring the service back."""
-        target.outages.end(self.service)
+        """Bring the service back, and wait until it answers.
+
+        Raises:
+            ServiceUnavailableError: it does not answer within `LONGEST_RETURN_S`.
+        """
+        if target.outages.end(self.service, self.way):
+            health.await_up(target, self.service, LONGEST_RETURN_S)
 
 
 KINDS: tuple[type[Resource], ...] = (

@@ -23,6 +23,7 @@ from creditflow.cleanup.resources import (
     KeycloakUser,
     LagoCustomer,
     Membership,
+    Outage,
     ProviderAccount,
     RedisKeys,
     Resource,
@@ -100,7 +101,8 @@ class Swept:
 def sweep(target: Target, dry_run: bool = False, report: Callable[[str], None] = print) -> Swept:
     """Remove what finished runs left on a target.
 
-    The sweep repeats its search until it finds nothing new: requests of a killed run may still create resources.
+    First it brings back the services that a run let fail: the search needs them. It repeats its search until it finds
+    nothing new: requests of a killed run may still create resources.
 
     Args:
         target: the deployment.
@@ -112,15 +114,21 @@ def sweep(target: Target, dry_run: bool = False, report: Callable[[str], None] =
     """
     journal.record_visit(target.settings.journal_dir, target.settings.ops_center_url)
     journals = _journals(target, report)
-    known = _known(target, journals, report)
-    removed: dict[Resource, None] = {}
     failed: dict[Resource, str] = {}
+    outages = [resource for one in journals for resource in one.left if isinstance(resource, Outage)]
+    removed: dict[Resource, None] = {}
+    for outage in [] if dry_run else outages:
+        if why := _remove(target, outage, failed):
+            failed[outage] = why
+        else:
+            removed[outage] = None
+    known = _known(target, journals, report)
     for again in range(LOOKS):
         if again:
             threading.Event().wait(SETTLES_S)
         found = find(target, known)
         if dry_run:
-            return Swept(tuple(found), tuple(known.away.values()))
+            return Swept((*outages, *found), tuple(known.away.values()))
         if not (new := [resource for resource in found if resource not in failed]):
             break
         for resource in new:
@@ -130,6 +138,7 @@ def sweep(target: Target, dry_run: bool = False, report: Callable[[str], None] =
     else:
         found = find(target, known)
     left = [f"{resource} ({failed.get(resource, 'it comes back')})" for resource in found]
+    left += [f"{outage} ({failed[outage]})" for outage in outages if outage in failed]
     left += [*known.away.values(), *_in_unnamed_systems(target, journals)]
     if not left:
         for one in journals:

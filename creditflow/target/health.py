@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from creditflow.core.errors import NotTestableError, ServiceUnavailableError
+from creditflow.core.polling import PAUSE
 from creditflow.target.drivers import proxies
 from creditflow.target.drivers.http import Http
 from creditflow.target.drivers.ops_center import BASE, ENDPOINTS
@@ -53,7 +57,31 @@ class Health:
 
 def services(target: Target) -> list[Health]:
     """Return the health of all services, checked side by side, so that several missing ones cost only one deadline."""
-    checks: list[tuple[str, Callable[[], tuple[str, str]], str]] = [
+    checks = _checks(target)
+    with ThreadPoolExecutor(len(checks)) as pool:
+        return list(pool.map(lambda item: _look(*item), checks))
+
+
+def await_up(target: Target, service: str, seconds: float) -> None:
+    """Wait until a service answers again; do nothing for one that no setting names.
+
+    Raises:
+        ServiceUnavailableError: it does not answer in time.
+    """
+    check = {name.lower(): check for name, check, _ in _checks(target)}[service.lower().removeprefix("the ")]
+    again = Retrying(
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(PAUSE),
+        retry=retry_if_exception_type(ServiceUnavailableError),
+        reraise=True,
+    )
+    with suppress(NotTestableError):
+        again(check)
+
+
+def _checks(target: Target) -> list[tuple[str, Callable[[], tuple[str, str]], str]]:
+    """Return each service with its check, which returns address and version, and the setting that names it."""
+    return [
         ("Ops-Center", lambda: _ops_center(target), "OPS_CENTER_URL"),
         ("Keycloak", lambda: _keycloak(target), "KEYCLOAK_URL"),
         ("PostgreSQL", lambda: _postgresql(target), "UNICORN_DB_URL"),
@@ -62,8 +90,6 @@ def services(target: Target) -> list[Health]:
         ("LiteLLM", lambda: _litellm(target), "LITELLM_URL"),
         ("Provider", lambda: _provider(target), "PROVIDER_URL"),
     ]
-    with ThreadPoolExecutor(len(checks)) as pool:
-        return list(pool.map(lambda item: _look(*item), checks))
 
 
 def proxy(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""Outages: services of the target that a scenario takes away and brings back (plan items N4 and R6)."""
+"""Outages: services of the target that fail because a scenario wants it, and work again (plan items N4 and R6)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,25 @@ from creditflow.target import sandbox_launcher
 from creditflow.target.drivers.record import Recorder
 from creditflow.target.settings import Settings, listed
 
+AWAY, PAUSED = "away", "paused"
+WAYS = {
+    AWAY: ("killed", "STOP", "START"),
+    PAUSED: ("paused", "PAUSE", "RESUME"),
+    "refusing": ("killed", "", ""),
+    "failing": ("500", "", ""),
+    "late": ("slow", "", ""),
+}
+"""The ways of failing: for each its name in the sandbox, and the commands of a deployment that begin and end it.
+
+- away: the service is killed.
+- paused: connections are accepted, and nothing is answered.
+- refusing: connections are refused.
+- failing: every answer is an error.
+- late: every answer comes 10 seconds late.
+
+In the sandbox all but the first concern Ops-Center alone; the suite still reaches the service.
+"""
+
 LONGEST_COMMAND_S = 120.0
 """The deadline of a command that stops or starts a service, in seconds."""
 
@@ -21,81 +40,108 @@ class OutageError(ExpectedError):
 
 
 class Outages:
-    """Takes services away and brings them back.
+    """Makes services fail, and lets them work again.
 
-    A service of the sandbox is killed and restarted. On a named deployment the commands of the settings are run, if
-    `ALLOW_CHAOS` names its host.
+    In the sandbox a service is killed and restarted, or fails for Ops-Center alone. On a named deployment the commands
+    of the settings are run, if `ALLOW_CHAOS` names its host.
 
     Args:
         settings: the addresses of the target, and the commands.
         record: takes the operations `service_away` and `service_back`.
 
     Attributes:
-        happened: whether a service was away since this was last set to False.
+        happened: whether a service failed since this was last set to False.
     """
 
     def __init__(self, settings: Settings, record: Recorder) -> None:
         self._settings, self._record = settings, record
-        self._back: set[str] = set()
+        self._back: set[tuple[str, str]] = set()
+        self._behind_gates = False
         self.happened = False
 
-    def require_possible(self, service: str) -> None:
-        """Require that a service can be taken away and brought back.
+    def require_possible(self, service: str, way: str = AWAY) -> None:
+        """Require that a service can fail in a way, and be brought back.
 
         Raises:
             NotTestableError: this target has no command for it, or does not allow it.
         """
         if not self._is_sandbox():
-            self._command("STOP", service)
-            self._command("START", service)
+            _, begins, ends = WAYS[way]
+            self._command(begins, service, way)
+            self._command(ends, service, way)
 
-    def begin(self, service: str) -> None:
-        """Take a service away, such as "Redis" or "PostgreSQL".
+    def begin(self, service: str, way: str = AWAY) -> None:
+        """Make a service fail, such as "Redis" or "PostgreSQL".
 
         Raises:
             NotTestableError: this target has no command for it, or does not allow it.
             OutageError: the command failed.
         """
+        in_sandbox, begins, _ = WAYS[way]
         on_sandbox = self._is_sandbox()
-        command = "" if on_sandbox else self._command("STOP", service)
+        command = "" if on_sandbox else self._command(begins, service, way)
         self._record("service_away", None, None, service=service)
-        self._back.discard(service)
+        self._back.discard((service, way))
         self.happened = True
-        if on_sandbox:
-            sandbox_launcher.kill(service.lower())
+        if not on_sandbox:
+            _run(_setting(begins, service), command)
+        elif way == AWAY:
+            sandbox_launcher.kill(_in_sandbox(service))
         else:
-            _run(f"CHAOS_STOP_{service.upper()}", command)
+            self._behind_gates = True
+            sandbox_launcher.fail(_in_sandbox(service), in_sandbox)
 
-    def end(self, service: str) -> None:
-        """Bring a service back, also one that another run took away; a service that is back stays as it is.
+    def end(self, service: str, way: str = AWAY) -> bool:
+        """Bring a service back, also if another run made it fail; return False if it is back already.
 
         Raises:
-            OutageError: the command failed, or the service does not come up.
+            OutageError: the command failed.
+            ExpectedError: the service of the sandbox does not come up.
         """
-        if service in self._back:
-            return
-        if self._is_sandbox():
-            sandbox_launcher.restart(service.lower())
+        if (service, way) in self._back:
+            return False
+        ends = WAYS[way][2]
+        if not self._is_sandbox():
+            _run(_setting(ends, service), self._command(ends, service, way))
+        elif way == AWAY:
+            sandbox_launcher.restart(_in_sandbox(service))
         else:
-            _run(f"CHAOS_START_{service.upper()}", self._command("START", service))
-        self._back.add(service)
+            sandbox_launcher.fail(_in_sandbox(service), "")
+        self._back.add((service, way))
         self._record("service_back", None, None, service=service)
+        return True
+
+    def close(self) -> None:
+        """Leave the sandbox as it was before the first failure; do nothing on a named deployment."""
+        if self._behind_gates:
+            self._behind_gates = False
+            sandbox_launcher.heal()
 
     def _is_sandbox(self) -> bool:
         running = sandbox_launcher.running()
         return running is not None and running.get("OPS_CENTER_URL") == self._settings.ops_center_url
 
-    def _command(self, what: str, service: str) -> str:
+    def _command(self, what: str, service: str, way: str) -> str:
         host = urlsplit(self._settings.ops_center_url).hostname or ""
+        if not what:
+            raise NotTestableError(f"no command can make {service} on {host} fail like this ({way})", "use the sandbox")
         if host not in listed(self._settings.allow_chaos):
             raise NotTestableError(
                 f"a run may not take services of {host} away", f"set ALLOW_CHAOS={host} if nobody else needs it"
             )
-        setting = f"CHAOS_{what}_{service.upper()}"
-        command: str = getattr(self._settings, setting.lower())
+        setting = _setting(what, service)
+        command: str = getattr(self._settings, setting.lower(), "")
         if not command:
             raise NotTestableError(f"nothing says how to {what.lower()} {service} on {host}", f"set {setting}")
         return command
+
+
+def _setting(what: str, service: str) -> str:
+    return f"CHAOS_{what}_{service.upper().replace('-', '_').replace(' ', '_')}"
+
+
+def _in_sandbox(service: str) -> str:
+    return service.lower().removeprefix("the ")
 
 
 def _run(setting: str, command: str) -> None:

@@ -68,11 +68,29 @@ def restart(service: str) -> None:
     _act("restart", service)
 
 
-def _act(function: str, service: str) -> None:
+def fail(service: str, way: str) -> None:
+    """Make a service of the running sandbox fail for Ops-Center alone, or work again if the way is empty.
+
+    Raises:
+        ExpectedError: that is not possible.
+    """
+    _act("fail", service, way)
+
+
+def heal() -> None:
+    """End every failure that `fail` made.
+
+    Raises:
+        ExpectedError: Ops-Center does not come up.
+    """
+    _act("heal")
+
+
+def _act(function: str, *arguments: str) -> None:
     import sandbox  # noqa: PLC0415
     from sandbox.errors import SandboxError  # noqa: PLC0415
 
     try:
-        getattr(sandbox, function)(service)
+        getattr(sandbox, function)(*arguments)
     except SandboxError as error:
         raise ExpectedError(str(error)) from None

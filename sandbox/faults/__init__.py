@@ -28,7 +28,9 @@ VARIABLE = "SANDBOX_FAULT"
 CATALOGUE = {
     "ops-center": tuple(
         f"{__name__}.{module}"
-        for module in "charges organizations requests quota access own_keys refusals bills pages speed load".split()
+        for module in (
+            "charges organizations requests quota access own_keys refusals bills pages speed load resilience"
+        ).split()
     ),
     "lago": (f"{__name__}.lago",),
     "provider": (f"{__name__}.provider",),

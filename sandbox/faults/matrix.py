@@ -184,7 +184,7 @@ class FaultRunner:
             ran = program.run(
                 ["sandbox.faults.behave", *arguments],
                 cwd=PROJECT,
-                env={**os.environ, **self._box.settings, **more},
+                env={**os.environ, **self._box.where.environment(), **self._box.settings, **more},
                 timeout=LONGEST_RUN,
                 stderr=subprocess.STDOUT,
             )

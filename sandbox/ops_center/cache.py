@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 import redis.asyncio as redis
@@ -85,4 +86,7 @@ class Cache:
             self.doubt()
             self._rest_until = time.monotonic() + REST_SECONDS
             log.warning("Redis: %s", type(error).__name__)
+            # The other idle connections are probably broken too; none of them may fail a request after Redis is back.
+            with suppress(RedisError, OSError):
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
             raise CacheError from error

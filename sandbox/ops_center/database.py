@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,24 +94,31 @@ class Database:
         await self._pool.close(timeout=2)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """Open a connection; each statement is a transaction of its own."""
+    async def connection(self, seconds: float = DEADLINE_SECONDS) -> AsyncIterator[Connection]:
+        """Open a connection; each statement is a transaction of its own, and the work ends after so many seconds."""
         if time.monotonic() < self._rest_until:
             raise UnavailableError("The database")
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                db = await self._living()
-                try:
-                    yield db
-                finally:
-                    await self._pool.putconn(db)
+            db = await self._living()
+            late = asyncio.get_running_loop().call_later(seconds, self._hang_up, db)
+            try:
+                yield db
+            finally:
+                late.cancel()
+                await self._pool.putconn(db)
         except psycopg.errors.NumericValueOutOfRange as error:
             raise ProblemError(422, "amount_too_large", "A balance can't grow beyond 2,147,483,647 credits.") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
             log.warning("PostgreSQL: %s", type(error).__name__)
             if isinstance(error, PoolTimeout):
                 self._rest_until = time.monotonic() + RETRY_SECONDS
             raise UnavailableError("The database") from error
+
+    def _hang_up(self, db: Connection) -> None:
+        """End a connection whose work takes too long. A cancelled query would first wait for PostgreSQL's answer."""
+        self._rest_until = time.monotonic() + RETRY_SECONDS
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(db.pgconn.socket)) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
     async def _living(self) -> Connection:
         """Return a connection that PostgreSQL has not closed; the pool replaces closed ones."""
@@ -137,9 +146,16 @@ class Database:
             async with self.transaction() as db:
                 await work(db)
         except UnavailableError:
-            task = asyncio.create_task(self._until_done(work))
-            self._later.add(task)
-            task.add_done_callback(self._later.discard)
+            self.later(work)
+
+    def later(self, work: Callable[[Connection], Awaitable[None]]) -> None:
+        """Do `work` in a transaction in the background, as soon as PostgreSQL is back.
+
+        `work` must be harmless when done twice.
+        """
+        task = asyncio.create_task(self._until_done(work))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     async def _until_done(self, work: Callable[[Connection], Awaitable[None]]) -> None:
         while True:

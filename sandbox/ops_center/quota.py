@@ -14,6 +14,8 @@ from sandbox.ops_center.periods import Period
 from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.services import Services
 
+COUNTERS = "usage:*:calls"
+"""The pattern of all counters."""
 NO_LIMIT = -1
 REFUSED = -1
 KEPT_SECONDS = 3600
@@ -111,6 +113,13 @@ async def count_calls(db: Connection, user_id: UUID, period: Period) -> int:
     return int(row["calls"]) if row else 0
 
 
+async def restore(cache: Cache) -> None:
+    """Ping Redis, and remove counters that may be wrong. Raises `CacheError`."""
+    await cache.ping()
+    if cache.in_doubt:
+        await cache.renew(COUNTERS)
+
+
 async def lock(db: Connection, user_id: UUID) -> None:
     """Lock the user's quota until the transaction ends."""
     await db.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"quota {user_id}",))
@@ -129,7 +138,7 @@ async def take(services: Services, db: Connection, user_id: UUID, standing: Stan
 
 async def _take_in_cache(cache: Cache, db: Connection, user_id: UUID, standing: Standing) -> int:
     if cache.in_doubt:
-        await cache.renew("usage:*:calls")
+        await cache.renew(COUNTERS)
     key = counter(user_id, standing.period)
     limit = NO_LIMIT if standing.limit is None else standing.limit
     expiry = standing.period.reset_epoch + KEPT_SECONDS

@@ -10,6 +10,7 @@ from uuid import UUID
 from sandbox.ops_center import lago_events, periods, quota
 from sandbox.ops_center.credit_accounts import CreditAccount, Payment
 from sandbox.ops_center.database import Connection
+from sandbox.ops_center.periods import Period
 from sandbox.ops_center.problems import UnavailableError
 from sandbox.ops_center.quota import Standing
 from sandbox.ops_center.services import Services
@@ -55,8 +56,9 @@ async def reserve(services: Services, call: Call, credits: int, standing: Standi
                     standing.period.clamp(periods.now()),
                 ),
             )
-    except UnavailableError:  # the call may be counted in Redis without a row
+    except UnavailableError:  # the call may be counted in Redis without a row, or have a row: the commit is in doubt
         services.cache.doubt()
+        services.database.later(lambda db: _forget(services, db, call, standing.period))
         raise
     return standing
 
@@ -94,17 +96,17 @@ async def fail(services: Services, call: Call, status: int) -> None:
 
 async def withdraw(services: Services, call: Call, standing: Standing) -> None:
     """Undo a call that did not reach the provider: it does not count."""
+    await services.database.certainly(lambda db: _forget(services, db, call, standing.period))
 
-    async def forget(db: Connection) -> None:
-        await quota.lock(db, call.user_id)
-        await _release(db, call)
-        gone = await db.execute(
-            "DELETE FROM usage_tracking WHERE request_id = %s AND status = %s", (call.request_id, UNDER_WAY)
-        )
-        if gone.rowcount:
-            await quota.give_back(services, call.user_id, standing.period)
 
-    await services.database.certainly(forget)
+async def _forget(services: Services, db: Connection, call: Call, period: Period) -> None:
+    await quota.lock(db, call.user_id)
+    await _release(db, call)
+    gone = await db.execute(
+        "DELETE FROM usage_tracking WHERE request_id = %s AND status = %s", (call.request_id, UNDER_WAY)
+    )
+    if gone.rowcount:
+        await quota.give_back(services, call.user_id, period)
 
 
 async def _reserve_credits(db: Connection, call: Call, account: CreditAccount, credits: int) -> None:

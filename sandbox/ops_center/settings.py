@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     redis_url: SecretStr
     keycloak_url: Url
     keycloak_realm: str = "uchub"
+    keycloak_issuer: str = ""
+    """The `iss` of a valid token; empty for the address of the realm at `keycloak_url`."""
+    keycloak_keys_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """How long a signing key that the realm has removed may still be trusted, in seconds."""
     keycloak_audience: str = "ops-center"
     """The value that `aud` of a token must contain."""
     litellm_url: Url
@@ -51,6 +55,11 @@ class Settings(BaseSettings):
     """The address in links for users, such as upgrade links."""
 
     @property
+    def realm_url(self) -> str:
+        """The address of the realm."""
+        return f"{self.keycloak_url}/realms/{self.keycloak_realm}"
+
+    @property
     def issuer(self) -> str:
         """The `iss` of a valid token."""
-        return f"{self.keycloak_url}/realms/{self.keycloak_realm}"
+        return self.keycloak_issuer or self.realm_url

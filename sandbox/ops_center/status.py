@@ -6,9 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from sandbox.ops_center import quota
 from sandbox.ops_center.services import Services, Used
 
 DEADLINE_SECONDS = 2.0
+DATABASE_SECONDS = 1.5
+"""The deadline of the query; an interrupted query would end later than the deadline of all checks."""
 
 router = APIRouter(prefix="/system")
 
@@ -19,8 +22,8 @@ async def status(services: Used) -> dict[str, Any]:
     settings = services.settings
     checks: dict[str, Callable[[], Awaitable[None]]] = {
         "postgresql": lambda: _database_answers(services),
-        "redis": services.cache.ping,
-        "keycloak": lambda: _answers(services, settings.issuer),
+        "redis": lambda: quota.restore(services.cache),
+        "keycloak": lambda: _answers(services, settings.realm_url),
         "litellm": lambda: _answers(services, f"{settings.litellm_url}/health/liveliness"),
         "lago": lambda: _answers(services, f"{settings.lago_url}/health"),
     }
@@ -43,5 +46,5 @@ async def _answers(services: Services, url: str) -> None:
 
 
 async def _database_answers(services: Services) -> None:
-    async with services.database.connection() as db:
+    async with services.database.connection(DATABASE_SECONDS) as db:
         await db.execute("SELECT 1")

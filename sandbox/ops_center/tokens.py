@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,8 +14,13 @@ from fastapi import Depends, Request
 from sandbox.ops_center.problems import ProblemError, UnavailableError
 from sandbox.ops_center.settings import Settings
 
-REFETCH_SECONDS = 5.0
-"""How long an unknown key id does not make us ask Keycloak again."""
+UNKNOWN_SECONDS = 5.0
+"""How long the same unknown key id does not make us ask Keycloak again."""
+MOST_UNKNOWN = 1_000
+"""How many unknown key ids are remembered."""
+BURST = 10
+"""How often unknown key ids make us ask Keycloak within `BURST_SECONDS`, so that a flood of them can't overload it."""
+BURST_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 """How soon Keycloak is asked again after it did not answer."""
 DEADLINE_SECONDS = 3.0
@@ -30,24 +36,61 @@ class Person:
 
 
 class KeySet:
-    """The realm's public keys; they are fetched again when a token names an unknown one."""
+    """The realm's public keys.
+
+    They are fetched at once when a token names an unknown one, and again from time to time, because the realm may have
+    removed one. While Keycloak is away the known ones stay good.
+    """
 
     def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
         self._http = http
-        self._url = f"{settings.issuer}/protocol/openid-connect/certs"
+        self._url = f"{settings.realm_url}/protocol/openid-connect/certs"
+        self._keep_seconds = settings.keycloak_keys_seconds
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._rest_until = float("-inf")
+        self._unknown: dict[str, float] = {}
+        self._asked: deque[float] = deque(maxlen=BURST)
+        self._fetched = self._rest_until = float("-inf")
         self._fetching = asyncio.Lock()
+        self._renewing: asyncio.Task[None] | None = None
 
     async def find(self, kid: str) -> jwt.PyJWK | None:
         """Return the key with this id, or None. Raises `UnavailableError` when no key is known at all."""
-        if kid not in self._keys:
-            async with self._fetching:
-                if kid not in self._keys and time.monotonic() >= self._rest_until:
-                    await self._fetch()
+        if kid in self._keys:
+            self._renew_if_old()
+        else:
+            await self._look_up(kid)
         if not self._keys:
             raise UnavailableError("Keycloak, which vouches for your token,")
         return self._keys.get(kid)
+
+    async def _look_up(self, kid: str) -> None:
+        """Fetch the keys for an unknown one, unless it or too many others were just looked up."""
+        now = time.monotonic()
+        if self._unknown.get(kid, float("-inf")) + UNKNOWN_SECONDS > now:
+            return
+        async with self._fetching:
+            if kid in self._keys or self._fetched > now or time.monotonic() < self._rest_until:
+                return
+            if len(self._asked) == BURST and self._asked[0] + BURST_SECONDS > now:
+                return
+            self._asked.append(now)
+            await self._fetch()
+            if kid not in self._keys and self._fetched > now:
+                if len(self._unknown) >= MOST_UNKNOWN:
+                    self._unknown.clear()
+                self._unknown[kid] = now
+
+    def _renew_if_old(self) -> None:
+        """Fetch the keys in the background if they are old: no request waits for it."""
+        now = time.monotonic()
+        if self._fetched + self._keep_seconds > now or self._rest_until > now:
+            return
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        async with self._fetching:
+            await self._fetch()
 
     async def _fetch(self) -> None:
         try:
@@ -56,7 +99,7 @@ class KeySet:
         except (httpx.HTTPError, jwt.PyJWTError, ValueError):
             self._rest_until = time.monotonic() + RETRY_SECONDS
         else:
-            self._rest_until = time.monotonic() + REFETCH_SECONDS
+            self._fetched = time.monotonic()
             self._keys = {key.key_id: key for key in keys if key.key_id}
 
 

@@ -18,6 +18,7 @@ from sandbox.credentials import Credentials
 from sandbox.errors import SandboxError
 from sandbox.ports import HOST
 from sandbox.settings import PROJECT, SandboxSettings
+from sandbox.state import group, wait_for_end
 
 LOG_LINES = 15
 LONGEST_STOP = 8
@@ -174,8 +175,12 @@ class Running:
 
     def crash(self) -> None:
         """End the process group as a crash does, and wait for its end."""
+        if self.process.process is None:
+            return
+        processes = group(self.pid)
         with suppress(ProcessFinishedWithError, TimeoutExpired):
             self.process.kill(sig=self.service.crash_signal)
+        wait_for_end(processes, LONGEST_STOP)
 
     def _failure(self, why: str) -> SandboxError:
         lines = last_lines(self.service.log)

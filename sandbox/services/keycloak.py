@@ -33,6 +33,7 @@ class Keycloak(HttpService):
     name = "keycloak"
     version = VERSION
     deadline = 60
+    crash_signal: ClassVar[int] = signal.SIGTERM  # it writes to its file later: a kill would lose what it has confirmed
     end_signal: ClassVar[int] = signal.SIGKILL  # its database is a copy
     health_path = f"/realms/{REALM}/.well-known/openid-configuration"
     cure = (

@@ -24,6 +24,8 @@ class OpsCenter(ModuleService):
             "OPS_REDIS_URL": Redis(self.layout).url,
             "OPS_KEYCLOAK_URL": self.layout.url("keycloak"),
             "OPS_KEYCLOAK_REALM": REALM,
+            "OPS_KEYCLOAK_ISSUER": f"{self.layout.url('keycloak')}/realms/{REALM}",
+            "OPS_KEYCLOAK_KEYS_SECONDS": "3",
             "OPS_KEYCLOAK_AUDIENCE": CLIENT,
             "OPS_LITELLM_URL": self.layout.url("litellm"),
             "OPS_LITELLM_KEY": credentials.litellm_master_key,

@@ -13,21 +13,35 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Timer
 
 import pytest
-from gates import SETTINGS, WAYS, Gates, gates
 
 from creditflow.cleanup import journal, sweep
 from creditflow.target.settings import PROJECT, Settings, load
 from creditflow.target.target import Target
-from sandbox import program
+from sandbox import gates, program
+from sandbox.gates import Gates
 
 HERE = Path(__file__).resolve().parent
+SETTINGS = {
+    "Ops-Center": ("OPS_CENTER_URL",),
+    "Keycloak": ("KEYCLOAK_URL",),
+    "PostgreSQL": ("UNICORN_DB_URL", "UNICORN_DB_READ_URL", "LAGO_DB_READ_URL"),
+    "Redis": ("REDIS_URL",),
+    "Lago": ("LAGO_API_URL",),
+    "LiteLLM": ("LITELLM_URL",),
+    "The provider stand-in": ("PROVIDER_URL",),
+}
+"""The settings with the address of each service, by its name in messages."""
+
 SERVICES = tuple(SETTINGS)
+WAYS = tuple(way for way in gates.WAYS if way != "paused")
+"""The ways of failing; to the suite a paused service looks like a stopped one."""
 TIMEOUT_S = 10.0
 """The request timeout in these runs, in seconds."""
 
@@ -84,7 +98,7 @@ class Ran:
         return (found[1], found[2] or "") if found else ("", "")
 
 
-def behave(gates: Gates, deployment: dict[str, str], folder: Path, cell: Cell) -> Ran:
+def behave(opened: Gates, deployment: dict[str, str], folder: Path, cell: Cell) -> Ran:
     """Run the features behind the gates while a service fails."""
     service, way, when = cell
     features = folder / "features"
@@ -93,7 +107,7 @@ def behave(gates: Gates, deployment: dict[str, str], folder: Path, cell: Cell) -
     shutil.copy(PROJECT / "behave.ini", folder)
     for name in ("environment.py", "steps"):
         (features / name).symlink_to(PROJECT / "features" / name)
-    settings = deployment | gates.settings | {
+    settings = deployment | opened.settings | {
         "HTTP_TIMEOUT_S": f"{TIMEOUT_S:g}", "POLL_TIMEOUT_S": "1", "WATCH": "bystanders",
         "TARGET_LOGS": "", "JOURNAL_DIR": str(folder.parent / "journals"),
     }  # fmt: skip
@@ -103,7 +117,7 @@ def behave(gates: Gates, deployment: dict[str, str], folder: Path, cell: Cell) -
     ran, began = Ran(), time.monotonic()
     hurt = began
     if when == BEFORE:
-        gates.turn(service, way)
+        opened.turn(service, way)
     try:
         process = program.Program(["behave"], cwd=folder, env=environment)
         too_long = Timer(LONGEST_S, process.kill)
@@ -114,16 +128,16 @@ def behave(gates: Gates, deployment: dict[str, str], folder: Path, cell: Cell) -
                 hurt = time.monotonic()
             elif when == DURING and line.strip().startswith(f"✓ {WELL}  "):
                 hurt = time.monotonic()
-                gates.turn(service, way)
+                opened.turn(service, way)
             elif when == DURING and f" {NEEDS_NOTHING}  " in line:
-                gates.turn(service)
+                opened.turn(service)
             elif not ran.named_after and f"{service} " in line and re.search(named(service), line):
                 ran.named_after = time.monotonic() - hurt
         ran.status = process.wait(LONGEST_S)
         too_long.cancel()
     finally:
-        gates.turn(service)
-        ran.asked = gates.asked(service)
+        opened.turn(service)
+        ran.asked = opened.asked(service)
     ran.seconds = time.monotonic() - began
     if found := re.search(r", run (cf-\w+)$", ran.output, re.MULTILINE):
         for path in (folder.parent / "journals").glob(f"{found[1]}.*"):
@@ -170,11 +184,11 @@ def runs(deployment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     (folder / "journals").mkdir()
     with (
         ThreadPoolExecutor(LANES) as pool,
-        gates(deployment) as one, gates(deployment) as two, gates(deployment) as three,
-    ):  # fmt: skip
+        ExitStack() as opened,
+    ):
         free: SimpleQueue[Gates] = SimpleQueue()
-        for lane in (one, two, three):
-            free.put(lane)
+        for _ in range(LANES):
+            free.put(opened.enter_context(closing(Gates(deployment, SETTINGS))))
 
         def run(number: int, cell: Cell) -> Ran:
             lane = free.get()

@@ -11,34 +11,24 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
-WAYS = ("killed", "stopped", "refusing", "silent", "slow", "garbage", "500")
+WAYS = ("killed", "stopped", "refusing", "silent", "slow", "garbage", "500", "paused")
 """The ways in which a service fails:
 
 - killed: its connections are reset, and nothing listens.
 - stopped (SIGSTOP): the kernel accepts connections, but nothing is read or answered.
 - refusing: each connection is closed at once.
 - silent: everything is read, and nothing is answered.
-- slow: each part of an answer comes 15 s late.
+- slow: each part of an answer comes late.
 - garbage: the answer does not follow its protocol.
 - 500: the answer is an error of its protocol.
+- paused: nothing gets through, as after `docker pause`; when the service works again, everything arrives late.
 """
 
-SETTINGS = {
-    "Ops-Center": ("OPS_CENTER_URL",),
-    "Keycloak": ("KEYCLOAK_URL",),
-    "PostgreSQL": ("UNICORN_DB_URL", "UNICORN_DB_READ_URL", "LAGO_DB_READ_URL"),
-    "Redis": ("REDIS_URL",),
-    "Lago": ("LAGO_API_URL",),
-    "LiteLLM": ("LITELLM_URL",),
-    "The provider stand-in": ("PROVIDER_URL",),
-}
-"""The settings with the address of each service, by its name in messages."""
-
-LATE_S = 15.0
 GARBAGE = bytes(range(0x80, 0x100)) * 2
 _HTTP = b'{"detail": "out of order"}'
 _HTTP_500 = (
@@ -53,20 +43,29 @@ _ENCRYPTION = (80_877_103, 80_877_104)
 class Gate:
     """The proxy in front of one service; it runs in the loop of `Gates`.
 
+    Args:
+        service: its name, which decides on the protocol of its errors.
+        host: where the service is.
+        port: where the service is.
+        late_s: how late each part of an answer of a slow service comes, in seconds.
+
     Attributes:
         asked: the number of connections and requests since the service fails; unknown for "killed".
     """
 
-    def __init__(self, service: str, host: str, port: int) -> None:
-        self.service, self.host, self.port = service, host, port
+    def __init__(self, service: str, host: str, port: int, late_s: float) -> None:
+        self.service, self.host, self.port, self._late_s = service.lower(), host, port, late_s
         self.way = ""
         self.asked = 0
         self.gate = 0
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._connections: dict[asyncio.Task[None], socket.socket] = {}
+        self._runs = asyncio.Event()
+        self._runs.set()
 
     async def open(self) -> None:
+        """Listen; after the first time on the same port."""
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", self.gate))
@@ -76,11 +75,19 @@ class Gate:
         self._accepting = asyncio.create_task(self._accept())
 
     async def turn(self, way: str) -> None:
-        """Make the service fail in a way, or work again if it is empty; open connections are closed."""
+        """Make the service fail in a way, or work again if it is empty.
+
+        Open connections are closed by the ways that close connections, and when the service works again, unless it was
+        paused.
+        """
         if way:
             self.asked = 0
-        self.way = way
-        if way in ("", "killed", "refusing"):
+        before, self.way = self.way, way
+        if way == "paused":
+            self._runs.clear()
+        else:
+            self._runs.set()
+        if way in ("killed", "refusing") or (not way and before not in ("", "paused")):
             await self._break()
         if way in ("killed", "stopped"):
             await self._stop(close=way == "killed")
@@ -89,6 +96,7 @@ class Gate:
             await self.open()
 
     async def close(self) -> None:
+        """Stop listening, and reset every connection."""
         await self._stop(close=True)
         await self._break()
 
@@ -154,6 +162,7 @@ class Gate:
         loop = asyncio.get_running_loop()
         while data := await loop.sock_recv(client, 65_536):
             self.asked += bool(self.way)
+            await self._runs.wait()
             if self.way in ("", "slow"):
                 await loop.sock_sendall(server, self._as_meant(data))
             elif self.way == "stopped":
@@ -171,7 +180,8 @@ class Gate:
         loop = asyncio.get_running_loop()
         while data := await loop.sock_recv(server, 65_536):
             if self.way == "slow":
-                await asyncio.sleep(LATE_S)
+                await asyncio.sleep(self._late_s)
+            await self._runs.wait()
             if self.way in ("", "slow"):
                 await loop.sock_sendall(client, data)
 
@@ -181,9 +191,9 @@ class Gate:
 
     def _error(self, data: bytes) -> tuple[bytes, bool]:
         """Return an error in the service's protocol, and whether it ends the connection."""
-        if self.service == "Redis":
+        if self.service == "redis":
             return b"-ERR out of order\r\n" * max(1, len(_COMMAND.findall(data))), False
-        if self.service != "PostgreSQL":
+        if self.service != "postgresql":
             return _HTTP_500, True
         if data[:1] == b"\0":
             if len(data) == 8 and struct.unpack("!i", data[4:])[0] in _ENCRYPTION:
@@ -198,24 +208,29 @@ def _postgresql_error(severity: str, code: str) -> bytes:
 
 
 class Gates:
-    """A gate in front of every service of a target, in a separate thread.
+    """A gate in front of each of some services, in a separate thread.
 
     Args:
-        deployment: the target's settings.
+        deployment: settings, with the services' own addresses.
+        names: the settings with the address of each service.
+        late_s: how late each part of an answer of a slow service comes, in seconds.
+
+    Attributes:
+        settings: the same settings, with the addresses of the gates.
     """
 
-    def __init__(self, deployment: Mapping[str, str]) -> None:
+    def __init__(self, deployment: Mapping[str, str], names: Mapping[str, Sequence[str]], late_s: float = 15.0) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._gates: dict[str, Gate] = {}
         self.settings: dict[str, str] = {}
-        for service, names in SETTINGS.items():
-            parts = urlsplit(deployment[names[0]])
+        for service, settings in names.items():
+            parts = urlsplit(deployment[settings[0]])
             assert parts.hostname
-            gate = self._gates[service] = Gate(service, parts.hostname, parts.port or 0)
+            gate = self._gates[service] = Gate(service, parts.hostname, parts.port or 0, late_s)
             self._do(gate.open())
-            for name in names:
+            for name in settings:
                 at = urlsplit(deployment[name])
                 place = f"{at.netloc.rpartition('@')[0]}@" if "@" in at.netloc else ""
                 self.settings[name] = at._replace(netloc=f"{place}127.0.0.1:{gate.gate}").geturl()
@@ -223,6 +238,10 @@ class Gates:
     def address(self, service: str) -> str:
         """Return host and port of a service's gate."""
         return f"127.0.0.1:{self._gates[service].gate}"
+
+    def covers(self, service: str) -> bool:
+        """Return whether a service has a gate."""
+        return service in self._gates
 
     def asked(self, service: str) -> int:
         """Return the number of requests to a service since it fails, as far as it is known."""
@@ -238,16 +257,7 @@ class Gates:
             self._do(gate.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
 
-    def _do(self, coroutine: object) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)  # type: ignore[arg-type]
-
-
-@contextmanager
-def gates(deployment: Mapping[str, str]) -> Iterator[Gates]:
-    """Open gates in front of a target, and close them at the end."""
-    opened = Gates(deployment)
-    try:
-        yield opened
-    finally:
-        opened.close()
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(60)

@@ -1,0 +1,141 @@
+"""Faults that show only when a service fails, or when it is back."""
+
+from uuid import uuid4
+
+from sandbox.faults import fault, replace, rewrite
+from sandbox.ops_center import cache, chat, database, lago_events, litellm, quota, reservations, tiers, tokens
+from sandbox.ops_center.problems import ProblemError
+
+_SENT = "[event(row) for row in rows]"
+
+
+@fault("N4", "answers arrived, expected 2")
+def no_limit_holds_without_redis() -> None:
+    """Let everybody pass while Redis is away, so that a quota is worth nothing on a bad day."""
+    rewrite(quota._take_in_database, "REFUSED if used_up(replace(standing, used=calls)) else ", "")
+    rewrite(quota.used, "    except CacheError:\n        pass\n", "    except CacheError:\n        return 0\n")
+
+
+@fault("N4", "answers arrived, expected 1")
+def counters_begin_at_zero_after_an_outage() -> None:
+    """Start the counters at 0 when Redis is back, so that each outage gives everybody a fresh quota."""
+    rewrite(
+        quota._take_in_cache,
+        "await cache.renew(COUNTERS)",
+        'await cache.renew(COUNTERS); await cache.put(counter(user_id, standing.period), "0", KEPT_SECONDS)',
+    )
+
+
+@fault("N4", "did not answer within")
+def redis_is_waited_for() -> None:
+    """Wait for Redis as long as it takes, so that everybody hangs while it is paused."""
+    replace(cache, "TIMEOUT_SECONDS", 600.0)
+
+
+@fault("N4", "Lago bills the individual for", "this month, expected 3")
+def event_is_forgotten_before_it_is_sent() -> None:
+    """Forget events before Lago has them, so that nobody is billed for the time in which Lago was away."""
+    rewrite(
+        lago_events.Outbox._send_due,
+        "    if rows and await",
+        "    if rows:\n            await self._forget(rows)\n        if rows and await",
+    )
+
+
+@fault("N4", "Lago bills the individual for 6 calls this month, expected 3")
+def events_are_sent_twice_when_lago_is_back() -> None:
+    """Send the kept events twice when Lago is back, under two ids, so that customers pay double."""
+    vars(lago_events)["uuid4"] = uuid4
+    rewrite(
+        lago_events.Outbox._send_for_ever,
+        "except (LagoError, UnavailableError):\n",
+        "except (LagoError, UnavailableError):\n                self._twice = True\n",
+    )
+    rewrite(
+        lago_events.Outbox._send_due,
+        _SENT,
+        "[event(row) | {'transaction_id': str(id)} for row in rows"
+        " for id in (row['request_id'], *([uuid4()] if hasattr(self, '_twice') else []))]",
+    )
+
+
+@fault("N4", "answers arrived, expected 2")
+def everybody_is_on_the_trial_without_lago() -> None:
+    """Forget the plans while Lago is away, so that paying customers are refused at the trial's limit."""
+    rewrite(tiers.tier_of, "return await _last_known(services, user_id)", "return DEFAULT")
+
+
+@fault("N4", "the individual has 9 reserved credits in unicorn_db, expected 0")
+def reservation_is_kept_when_litellm_is_away() -> None:
+    """Keep the reservation of a request that LiteLLM never got, so that the user can't spend these credits."""
+    rewrite(
+        chat.answer,
+        "await reservations.withdraw(services, call, standing)",
+        "pass",
+    )
+
+
+@fault("N4", "the individual has 991 credits in the API, expected 1,000")
+def failed_request_is_charged() -> None:
+    """Charge the estimate when LiteLLM answers with an error, so that users pay for nothing."""
+    rewrite(
+        reservations.fail,
+        "        await _release(db, call)\n        await _finish(db, call, status, 0, 0)\n",
+        "        await settle(db, call, 100, 9)\n",
+    )
+
+
+@fault("N4", "once with the platform's key")
+def platform_pays_when_the_provider_fails_for_an_own_key() -> None:
+    """Send a request again with the platform's key when the provider fails for the user's own."""
+    before = litellm.LiteLLM.complete
+
+    async def complete(self: litellm.LiteLLM, body: dict[str, object]) -> dict[str, object]:
+        try:
+            return await before(self, body)
+        except ProblemError:
+            if "api_key" not in body:
+                raise
+            return await before(self, {name: value for name, value in body.items() if name != "api_key"})
+
+    replace(litellm.LiteLLM, "complete", complete)
+
+
+@fault("N4", "got the status 500, expected 503")
+def missing_database_is_an_unexpected_error() -> None:
+    """Answer with an unexpected error while PostgreSQL is away, so that users don't know whether to try again."""
+    rewrite(database.Database.connection, 'raise UnavailableError("The database") from error', "raise RuntimeError")
+
+
+@fault("N4", "did not answer within")
+def requests_wait_until_the_database_is_back() -> None:
+    """Try again until PostgreSQL is back, so that everybody hangs."""
+    rewrite(
+        database.Database.connection,
+        'raise UnavailableError("The database") from error',
+        "await asyncio.sleep(600)",
+    )
+
+
+@fault("N4", "got no answer: status 503")
+def tokens_are_refused_without_keycloak() -> None:
+    """Ask Keycloak for its keys with each token and keep none, so that nobody can work while Keycloak is away."""
+    rewrite(tokens.KeySet.find, "self._renew_if_old()", "await self._fetch()")
+    rewrite(
+        tokens.KeySet._fetch,
+        "            self._rest_until = time.monotonic() + RETRY_SECONDS\n",
+        "            self._keys = {}\n",
+    )
+
+
+@fault("N4", "got no answer: status 401 invalid_token")
+def new_signing_key_is_not_looked_up() -> None:
+    """Never fetch the keys again, so that nobody who signs in after a change of the keys can work."""
+    rewrite(tokens.KeySet._look_up, "if kid in self._keys or", "if self._keys or")
+    rewrite(tokens.KeySet._renew_if_old, "now = time.monotonic()", "return")
+
+
+@fault("N4", "reserved credits in unicorn_db, expected 0")
+def reservations_stay_after_a_crash() -> None:
+    """Release nothing when Ops-Center starts after a crash, so that users can't spend these credits ever again."""
+    rewrite(database.Database._is_alone, 'return bool(row and row["alone"])', "return False")
