@@ -3,13 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, cast
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 TIMEOUT_SECONDS = 0.5
 REST_SECONDS = 1.0
@@ -32,6 +32,8 @@ class Cache:
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
+            # With these notifications the pool would hand out idle connections that Redis has closed.
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
         self._rest_until = 0.0
         self._failures = 0
@@ -82,11 +84,8 @@ class Cache:
             raise CacheError
         try:
             return await ask()
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, RuntimeError) as error:  # uvloop: a RuntimeError if the connection has just closed
             self.doubt()
             self._rest_until = time.monotonic() + REST_SECONDS
             log.warning("Redis: %s", type(error).__name__)
-            # The other idle connections are probably broken too; none of them may fail a request after Redis is back.
-            with suppress(RedisError, OSError):
-                await self._redis.connection_pool.disconnect(inuse_connections=False)
             raise CacheError from error
