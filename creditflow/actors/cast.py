@@ -23,6 +23,7 @@ from creditflow.cleanup.resources import (
     RedisKeys,
     Resource,
     Rows,
+    SigningKey,
     Trouble,
 )
 from creditflow.core.errors import NotTestableError
@@ -159,6 +160,18 @@ class Cast:
             ExpectedError: it does not.
         """
         self._outages[service].remove(self.target, self._token)
+
+    def change_signing_key(self) -> None:
+        """Give the realm a new signing key, which is removed when the scenario ends.
+
+        Raises:
+            NotTestableError: the settings name no administrator of Keycloak, or do not allow it.
+        """
+        keys = self.target.realm_keys
+        self.target.outages.require_allowed()
+        name = f"{RUN}-{next(_numbers)}"
+        self._add_finalizer(SigningKey(name), alone=True)
+        keys.add(name)
 
     @property
     def people(self) -> list[Person]:

@@ -69,6 +69,12 @@ class Person:
                 self._until = time.monotonic() + answer["expires_in"] - 30
             return self._token
 
+    def sign_in_again(self) -> None:
+        """Sign in, also if the present token is still valid."""
+        with self._lock:
+            self._until = 0.0
+        _ = self.token
+
 
 @dataclass
 class Organization:

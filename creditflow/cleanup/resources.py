@@ -232,8 +232,25 @@ class Outage(Resource):
             health.await_up(target, self.service, LONGEST_RETURN_S)
 
 
+@dataclass(frozen=True)
+class SigningKey(Resource):
+    """A signing key of the realm."""
+
+    name: str
+    needs: ClassVar[str] = "KEYCLOAK_ADMIN_PASSWORD"
+    plural: ClassVar[str] = "signing keys of Keycloak"
+
+    def __str__(self) -> str:
+        return f"the signing key {self.name}"
+
+    def remove(self, target: Target, sign_in: SignIn) -> None:
+        """Remove the key; tokens that it signed are refused from then on."""
+        target.realm_keys.remove(self.name)
+        target.keycloak.sign_in_again()
+
+
 KINDS: tuple[type[Resource], ...] = (
-    Outage, Trouble, CreatedOrganization, Membership, Rows, RedisKeys, LagoCustomer, Calls, ProviderAccount,
+    Outage, SigningKey, Trouble, CreatedOrganization, Membership, Rows, RedisKeys, LagoCustomer, Calls, ProviderAccount,
     KeycloakUser,
 )  # fmt: skip
 """All kinds, in the order in which a sweep removes them: users last, because the others are found with their help."""

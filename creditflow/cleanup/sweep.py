@@ -28,6 +28,7 @@ from creditflow.cleanup.resources import (
     RedisKeys,
     Resource,
     Rows,
+    SigningKey,
     Trouble,
 )
 from creditflow.core.errors import ServiceUnavailableError
@@ -341,6 +342,10 @@ def _troubles(target: Target, known: Known) -> list[Resource]:
     return [Trouble(caller) for caller in target.provider.troubles() if known.is_of_finished_run(caller)]
 
 
+def _signing_keys(target: Target, known: Known) -> list[Resource]:
+    return [SigningKey(name) for name in target.realm_keys.names() if known.is_of_finished_run(name)]
+
+
 def _accounts(target: Target, known: Known) -> list[Resource]:
     """Find accounts in the clean-up journals and in the calls of runs' people; never those of the deployment."""
     settings = target.settings
@@ -350,6 +355,7 @@ def _accounts(target: Target, known: Known) -> list[Resource]:
 
 
 _FINDS: tuple[tuple[type[Resource], Callable[[Target, Known], list[Resource]]], ...] = (
+    (SigningKey, _signing_keys),
     (KeycloakUser, _users),
     (LagoCustomer, _customers),
     (CreatedOrganization, _organizations),

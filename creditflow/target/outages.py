@@ -70,6 +70,15 @@ class Outages:
             self._command(begins, service, way)
             self._command(ends, service, way)
 
+    def require_allowed(self) -> None:
+        """Require that a run may change what all users of the target need.
+
+        Raises:
+            NotTestableError: `ALLOW_CHAOS` does not name the host of a named deployment.
+        """
+        if not self._is_sandbox():
+            self._require_host()
+
     def begin(self, service: str, way: str = AWAY) -> None:
         """Make a service fail, such as "Redis" or "PostgreSQL".
 
@@ -117,6 +126,13 @@ class Outages:
             self._behind_gates = False
             sandbox_launcher.heal()
 
+    def _require_host(self) -> None:
+        host = urlsplit(self._settings.ops_center_url).hostname or ""
+        if host not in listed(self._settings.allow_chaos):
+            raise NotTestableError(
+                f"a run may not take services of {host} away", f"set ALLOW_CHAOS={host} if nobody else needs it"
+            )
+
     def _is_sandbox(self) -> bool:
         running = sandbox_launcher.running()
         return running is not None and running.get("OPS_CENTER_URL") == self._settings.ops_center_url
@@ -125,10 +141,7 @@ class Outages:
         host = urlsplit(self._settings.ops_center_url).hostname or ""
         if not what:
             raise NotTestableError(f"no command can make {service} on {host} fail like this ({way})", "use the sandbox")
-        if host not in listed(self._settings.allow_chaos):
-            raise NotTestableError(
-                f"a run may not take services of {host} away", f"set ALLOW_CHAOS={host} if nobody else needs it"
-            )
+        self._require_host()
         setting = _setting(what, service)
         command: str = getattr(self._settings, setting.lower(), "")
         if not command:

@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     keycloak_short_lived_client_id: str = Field(
         "", description="public client with tokens for Ops-Center that last a second or two"
     )
+    keycloak_admin_user: str = Field("admin", description="administrator of Keycloak, in its realm master")
+    keycloak_admin_password: SecretStr = Field(
+        SecretStr(""), description="password of that administrator; empty: no signing key is changed"
+    )
     unicorn_db_url: SecretStr = Field(SecretStr(""), description="unicorn_db for grants and removal")
     unicorn_db_read_url: SecretStr = Field(SecretStr(""), description="unicorn_db for checks, a role that can't write")
     lago_db_read_url: SecretStr = Field(

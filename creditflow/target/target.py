@@ -19,6 +19,7 @@ from creditflow.target.drivers.litellm import LiteLLM
 from creditflow.target.drivers.ops_center import OpsCenter
 from creditflow.target.drivers.postgres import Database
 from creditflow.target.drivers.provider import Provider
+from creditflow.target.drivers.realm_keys import RealmKeys
 from creditflow.target.drivers.record import Record
 from creditflow.target.drivers.redis import Counters
 from creditflow.target.drivers.unicorn_db import UnicornDb
@@ -31,6 +32,7 @@ _SHOWS = {
     "LAGO_DB_READ_URL": "the tables of Lago's database",
     "REDIS_URL": "the usage counters in Redis",
     "LITELLM_URL": "which models LiteLLM serves",
+    "KEYCLOAK_ADMIN_PASSWORD": "whether a new signing key of Keycloak is accepted",
     "KEYCLOAK_SHORT_LIVED_CLIENT_ID": "whether an expired token is refused",
     "PROVIDER_URL": "the provider's journal (which key paid for which call), and troubles of the provider",
 }
@@ -63,6 +65,13 @@ class Target:
         s = self.settings
         secret = s.keycloak_client_secret.get_secret_value()
         return Keycloak(s.keycloak_url, s.keycloak_realm, s.keycloak_client_id, secret, s.http_timeout_s)
+
+    @cached_property
+    def realm_keys(self) -> RealmKeys:
+        """The realm's signing keys, through an administrator of Keycloak."""
+        s = self.settings
+        password = self._named("KEYCLOAK_ADMIN_PASSWORD", s.keycloak_admin_password)
+        return RealmKeys(s.keycloak_url, s.keycloak_realm, s.keycloak_admin_user, password, s.http_timeout_s)
 
     @cached_property
     def unicorn(self) -> UnicornDb:

@@ -128,6 +128,20 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
       And the provider was called once with the BYOK user's own key and never with the platform's
       And they have 1,000 credits left
 
+    @R6 @normal
+    Scenario: Nobody pays when the provider is killed before the answers
+      Given 3 users, who are
+        | users | kind       | credits of each | ask for streams |
+        | 3     | individual | 100             | 1               |
+      And a stand-in that answers these users takes 800 ms
+      When the provider goes away while each of them waits for the answer to a GPT-3.5-turbo request that uses 100 tokens
+      Then each of them is refused with 502 "provider error", or their stream breaks off with it
+      When the provider is back
+      And each of them sends a GPT-3.5-turbo request that uses 100 tokens
+      Then every answer arrives
+      And each of them has paid 9 credits for each answer, and nothing else
+      And soon no credits are reserved for any of them
+
   Rule: Without PostgreSQL a request is refused with a clear message, and nothing is charged
 
     @R6 @normal
@@ -181,6 +195,21 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
         | fails                   |
         | answers with errors     |
         | answers 10 seconds late |
+
+    @R6 @normal
+    Scenario: Keycloak comes back with a new signing key, which is good at once beside the one before
+      Given a neighbour on the Professional plan with 1,000 credits
+      And an individual on the Professional plan with 1,000 credits
+      When the neighbour sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      When Keycloak refuses connections
+      And Keycloak gets a new signing key
+      And Keycloak is back
+      And the individual signs in again
+      And they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      When the neighbour sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
 
     @R6 @opt-in @normal
     Scenario: Nobody can sign in while Keycloak is away, and who has signed in goes on working

@@ -23,6 +23,11 @@ def signs_in(context: CreditContext, who: str) -> None:
     holds(bool(person.token), f"Keycloak gave {person.alias} no access token")
 
 
+@when("{who} sign(s) in again")
+def signs_in_again(context: CreditContext, who: str) -> None:
+    context.cast.subject(who).sign_in_again()
+
+
 @when("an unknown user tries to sign in")
 def unknown_user_signs_in(context: CreditContext) -> None:
     _try_to_sign_in(context, people.UNKNOWN_USER, "any password")

@@ -35,6 +35,11 @@ def everybody_sends(context: CreditContext, model: str, tokens: int) -> None:
     context.memory.keep(llm_requests.send_simultaneously(context.target.ops_center, requests))
 
 
+@when("Keycloak gets a new signing key")
+def new_signing_key(context: CreditContext) -> None:
+    context.cast.change_signing_key()
+
+
 @then("soon Ops-Center reports {service} as up")
 def reported_up(context: CreditContext, service: str) -> None:
     context.session.soon(lambda: platform.require_reported_up(context.target, service))

@@ -58,12 +58,13 @@ class Keycloak(HttpService):
         return java_environment(*QUICK_START, f"-XX:SharedArchiveFile={archives}")
 
     def target(self) -> dict[str, str]:
-        """Return the realm, the client that manages its users, and the two public clients."""
+        """Return the realm, who manages its users and its keys, and the two public clients."""
         return {
             "KEYCLOAK_URL": self.url,
             "KEYCLOAK_REALM": REALM,
             "KEYCLOAK_CLIENT_ID": CLIENT,
             "KEYCLOAK_CLIENT_SECRET": self.layout.credentials.keycloak_client_secret,
+            "KEYCLOAK_ADMIN_PASSWORD": self.layout.credentials.keycloak_admin_password,
             "KEYCLOAK_SHORT_LIVED_CLIENT_ID": SHORT_LIVED_CLIENT,
             "KEYCLOAK_OTHER_CLIENT_ID": OTHER_CLIENT,
         }

@@ -28,6 +28,7 @@ from creditflow.audit.ledger import (
     Agreement,
     Books,
     Call,
+    Counted,
     Event,
     Line,
     Movement,
@@ -626,7 +627,7 @@ def test_a_request_lost_on_the_way_may_count_or_not_and_was_never_at_the_provide
     kept = of(ANN, expected(lost))
     assert kept == nothing_kept(credits=500, movements=(Movement("grant", 500, ANN),))
     call = Call("r1", SMALL, 0, 0, own_key, answered=False)
-    assert of(ANN, expected(lost, {"r1"})) == kept | {
+    assert of(ANN, expected(lost, {"r1": Counted(ANN, call)})) == kept | {
         "calls of this month": 1,
         "counted calls": (call,),
         "counter": 1,
@@ -653,3 +654,49 @@ def test_what_postgresql_could_not_take_did_not_happen_only_while_it_is_away() -
     for away in (frozenset[str](), frozenset({"Redis", "LiteLLM"})):
         _, unknown = problems(asked("r1", **refused, away=away))
         assert len(unknown) == 1
+
+
+def test_the_journal_may_contain_a_lost_request_or_not() -> None:
+    lost = history(asked("r1", **LOST))
+    counted = (Call("r1", SMALL, 0, 0, own_key=False, answered=False),)
+    for calls, agrees in ((0, "YES"), (1, "YES"), (2, "NO")):
+        seen: dict[Account, dict[str, Value]] = {
+            Account(ANN, "counted calls"): {"usage_tracking": counted},
+            Account(ANN, "provider calls with the platform's key"): {"the provider's journal": calls},
+        }
+        assert judge(lost, seen).agreement.name == agrees
+
+
+CUT_OFF: dict[str, Any] = {"status": None, "away": frozenset({"Ops-Center"})}
+
+
+@pytest.mark.parametrize(
+    ("call", "movements"),
+    [
+        (None, ()),
+        (Call("r9", SMALL, 0, 0, own_key=False, answered=False), ()),
+        (Call("r9", SMALL, 100, 9, own_key=False, answered=True), (Movement("usage", -9, ANN, "r9"),)),
+    ],
+    ids=["not sent", "not answered", "answered"],
+)
+def test_a_request_that_a_crash_cut_off_is_charged_only_if_it_was_answered(
+    call: Call | None, movements: tuple[Movement, ...]
+) -> None:
+    kept = of(ANN, expected(history(asked("", **CUT_OFF)), {call.request: Counted(ANN, call)} if call else {}))
+    assert kept["counted calls"] == ((call,) if call else ())
+    assert kept["movements"] == movements
+
+
+def test_a_crash_explains_one_call_for_each_request_that_it_cut_off() -> None:
+    calls = tuple(Call(f"r{number}", SMALL, 0, 0, own_key=False, answered=False) for number in (8, 9))
+    cut_off = history(asked("", **CUT_OFF))
+    seen: dict[Account, dict[str, Value]] = {Account(ANN, "counted calls"): {"usage_tracking": calls}}
+    assert judge(cut_off, seen).agreement is Agreement.NO
+    for other in ({"model": LARGE}, {"own_key": True}, {"who": BEN}):
+        seen = {Account(ANN, "counted calls"): {"usage_tracking": calls[:1]}}
+        assert judge(history(asked("", **CUT_OFF, **other)), seen).agreement is Agreement.NO
+
+
+def test_without_a_crash_a_missing_answer_is_unknown() -> None:
+    _, unknown = problems(asked("", status=None))
+    assert len(unknown) == 1

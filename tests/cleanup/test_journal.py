@@ -29,6 +29,7 @@ from creditflow.cleanup.resources import (
     RedisKeys,
     Resource,
     Rows,
+    SigningKey,
     Trouble,
 )
 from creditflow.core.errors import CannotRunError
@@ -39,7 +40,7 @@ EACH = (
     KeycloakUser("cf-abc123-1"), Rows("an-id", "cf-abc123-1"), RedisKeys("an-id", "cf-abc123-1"), Calls("cf-abc123-1"),
     Trouble("cf-abc123-1"), ProviderAccount("0123456789abcdef"), LagoCustomer("an-id", "cf-abc123-1"),
     CreatedOrganization("cf-abc123-1 organisation", "cf-abc123-1", "another-id"), Membership("cf-abc123-1@example.com"),
-    Outage("Redis"),
+    Outage("Redis", "paused"), SigningKey("cf-abc123-2"),
 )  # fmt: skip
 KILLED = f"""
 import os, signal, sys

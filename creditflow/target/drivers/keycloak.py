@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import requests
@@ -41,6 +41,7 @@ class Keycloak:
         self._secret, self._timeout = secret, max(1, round(timeout_s))
         self._request_timeout = RequestTimeout(timeout_s)
         self._local = threading.local()
+        self._sign_ins = 0
         self._ids: dict[str, str] = {}
 
     def create_user(self, username: str, email: str, password: str, attributes: dict[str, str]) -> str:
@@ -64,7 +65,8 @@ class Keycloak:
         """Remove the user with this name, if there is one."""
         user_id = self._ids.pop(username, None) or self.find_user(username)
         if user_id is not None:
-            self._as_admin("remove a user", "delete_user", user_id)
+            with suppress(_UnknownUserError):
+                self._as_admin("remove a user", "delete_user", user_id)
 
     def find_user(self, username: str) -> str | None:
         """Return the id of the user with this name, or None."""
@@ -161,6 +163,10 @@ class Keycloak:
                 "that may manage users",
             ) from None
 
+    def sign_in_again(self) -> None:
+        """Let the client sign in again before its next request, because its tokens may be good no longer."""
+        self._sign_ins += 1
+
     def answers(self) -> bool:
         """Return whether the realm's public description can be read."""
         try:
@@ -177,7 +183,7 @@ class Keycloak:
         except KeycloakError as error:
             self._local.KeycloakAdmin = None
             code = error.response_code
-            if code == 404 and method == "get_user":
+            if code == 404 and (method == "get_user" or b"User not found" in (error.response_body or b"")):
                 raise _UnknownUserError from None
             raise self._unavailable(f"answered {code} when asked to {what}") from None
         except ServiceUnavailableError:
@@ -204,6 +210,9 @@ class Keycloak:
 
     def _client(self, kind: type[Client]) -> Client:
         """Return this thread's object of a kind; threads must not share the objects of python-keycloak."""
+        if getattr(self._local, "sign_ins", 0) != self._sign_ins:
+            self._local.__dict__.clear()
+            self._local.sign_ins = self._sign_ins
         client: Client | None = getattr(self._local, kind.__name__, None)
         if client is None:
             client = kind(
