@@ -1,5 +1,7 @@
 """A sweep removes everything that a killed run left, whenever it was killed, with or without its journal.
 
+It also brings back a service that the run made fail.
+
 Without the journal, an unused account at the stand-in provider can't be recognised as the run's. Therefore the runs
 without a journal have people without such accounts.
 """
@@ -13,18 +15,21 @@ from typing import Any
 
 import pytest
 
+from creditflow.cleanup.resources import Outage
 from creditflow.cleanup.sweep import sweep
 from creditflow.core import polling
 from creditflow.core.expect import holds
 from creditflow.core.naming import RUN
 from creditflow.target.settings import PROJECT
 from creditflow.target.target import Target
+from sandbox import handle
 
 MOMENTS = 20
 LINES = 120
 """The lines in the journal of a run after its first four or five scenarios."""
 SEED = 20_260_801
 FEATURES = PROJECT / "features" / "flows"
+RESILIENCE = PROJECT / "features" / "qualities" / "3_resilience.feature"
 WITH_JOURNAL = ("3_byok_user.feature", "2_organization_user.feature", "1_individual_user.feature")
 WITHOUT = ("2_organization_user.feature", "1_individual_user.feature")
 
@@ -66,6 +71,44 @@ def test_after_a_kill_at_any_moment_and_a_sweep_there_is_as_much_of_everything_a
         print("\n #  killed at          found by  owed  swept  after    left beyond what there was before")
         print("\n".join(table))
     assert target.unicorn.runs() == {RUN}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("way", ["is away", "is paused"])
+def test_a_sweep_brings_back_a_service_that_a_killed_run_made_fail(
+    start: Callable[..., Any],
+    target: Target,
+    count: Callable[[], dict[str, int]],
+    deployment: dict[str, str],
+    own: handle.Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    for name, value in own.where.environment().items():
+        monkeypatch.setenv(name, value)
+    before = count()
+    running = start("-D", "qualities=yes", f"--name=The quota holds while Redis {way}$", RESILIENCE)
+    polling.soon(lambda: _require_redis(target, "down"), 60, 0.01)
+    running.kill()
+    assert running.process.returncode == -9, f"the run was over before it was killed:\n{running.output}"
+    assert [str(left) for left in running.journal.left if isinstance(left, Outage)] == ["the outage of Redis"]
+    _require_redis(target, "down")
+
+    planned = sweep(target, dry_run=True)
+    assert any(isinstance(resource, Outage) for resource in planned.removed)
+    _require_redis(target, "down")
+    swept = sweep(target)
+
+    assert not swept.left, swept.left
+    assert isinstance(swept.removed[0], Outage)
+    polling.soon(lambda: _require_redis(target, "up"), 10)
+    polling.soon(lambda: holds(count() == before, f"there is {_more(before, count())} more than before"), 60)
+    assert not list(running.journals.glob("*/*.jsonl")), "the journal of a run of which nothing is left stays"
+
+
+def _require_redis(target: Target, state: str) -> None:
+    found = target.ops_center.status().body["services"]["redis"]
+    holds(found == state, f"Ops-Center reports Redis as {found}, expected {state}")
 
 
 def _more(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
