@@ -115,15 +115,11 @@ def sweep(target: Target, dry_run: bool = False, report: Callable[[str], None] =
     """
     journal.record_visit(target.settings.journal_dir, target.settings.ops_center_url)
     journals = _journals(target, report)
-    failed: dict[Resource, str] = {}
-    outages = [resource for one in journals for resource in one.left if isinstance(resource, Outage)]
-    removed: dict[Resource, None] = {}
-    for outage in [] if dry_run else outages:
-        if why := _remove(target, outage, failed):
-            failed[outage] = why
-        else:
-            removed[outage] = None
+    outages: list[Resource] = [resource for one in journals for resource in one.left if isinstance(resource, Outage)]
+    failed = {} if dry_run else _remove_all(target, outages, {})
+    removed = dict.fromkeys(outage for outage in outages if outage not in failed)
     known = _known(target, journals, report)
+    target.outages.close(of_others=not dry_run and not known.live)
     for again in range(LOOKS):
         if again:
             threading.Event().wait(SETTLES_S)
@@ -132,9 +128,7 @@ def sweep(target: Target, dry_run: bool = False, report: Callable[[str], None] =
             return Swept((*outages, *found), tuple(known.away.values()))
         if not (new := [resource for resource in found if resource not in failed]):
             break
-        for resource in new:
-            if why := _remove(target, resource, failed):
-                failed[resource] = why
+        failed = _remove_all(target, new, failed)
         removed |= dict.fromkeys(resource for resource in new if resource not in failed)
     else:
         found = find(target, known)
@@ -229,6 +223,15 @@ def _take(known: Known, run: str, resource: Resource) -> None:
             known.organizations.add(resource)
         case ProviderAccount(mark):
             known.accounts.add(mark)
+
+
+def _remove_all(target: Target, resources: Iterable[Resource], failed: Mapping[Resource, str]) -> dict[Resource, str]:
+    """Remove resources; return the error messages of those that are left, with those that failed before."""
+    all_failed = dict(failed)
+    for resource in resources:
+        if why := _remove(target, resource, all_failed):
+            all_failed[resource] = why
+    return all_failed
 
 
 def _remove(target: Target, resource: Resource, failed: Collection[Resource]) -> str:

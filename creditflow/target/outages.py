@@ -120,9 +120,13 @@ class Outages:
         self._record("service_back", None, None, service=service)
         return True
 
-    def close(self) -> None:
-        """Leave the sandbox as it was before the first failure; do nothing on a named deployment."""
-        if self._behind_gates:
+    def close(self, *, of_others: bool = False) -> None:
+        """Leave the sandbox as it was before the first failure; do nothing on a named deployment.
+
+        Args:
+            of_others: also if another run made the services fail.
+        """
+        if self._behind_gates or (of_others and self._is_sandbox()):
             self._behind_gates = False
             sandbox_launcher.heal()
 
