@@ -34,7 +34,7 @@ from creditflow.cleanup.resources import (
 from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.expect import counted
 from creditflow.core.interruption import SETTLES_S
-from creditflow.core.naming import PASSWORD, email_of, name_of, run_of, run_of_mark
+from creditflow.core.naming import PASSWORD, RUN, email_of, name_of, run_of, run_of_mark
 from creditflow.target.drivers.provider import fingerprint
 from creditflow.target.target import Target
 
@@ -119,7 +119,7 @@ def sweep(target: Target, dry_run: bool = False, report: Callable[[str], None] =
     failed = {} if dry_run else _remove_all(target, outages, {})
     removed = dict.fromkeys(outage for outage in outages if outage not in failed)
     known = _known(target, journals, report)
-    target.outages.close(of_others=not dry_run and not known.live)
+    target.outages.close(of_others=not dry_run and known.live <= {RUN})
     for again in range(LOOKS):
         if again:
             threading.Event().wait(SETTLES_S)

@@ -27,14 +27,14 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
       And they have 982 credits left
 
       Examples:
-        | fails               |
-        | is away             |
-        | is paused           |
-        | refuses connections |
+        | fails     |
+        | is away   |
+        | is paused |
 
       @opt-in
       Examples: The same from another cause
         | fails                   |
+        | refuses connections     |
         | answers with errors     |
         | answers 10 seconds late |
 
@@ -52,7 +52,7 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
 
   Rule: Without Lago requests are answered, and each of them is billed once when Lago is back
 
-    @R6 @normal
+    @R6 @opt-in @normal
     Scenario Outline: Each request is answered and billed once if Lago <fails>
       Given an individual on the Professional plan with 1,000 credits
       And Lago <fails>
@@ -63,12 +63,8 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
       Then soon Lago bills them for 3 calls this month
 
       Examples:
-        | fails   |
-        | is away |
-
-      @opt-in
-      Examples: The same from another cause
         | fails                   |
+        | is away                 |
         | is paused               |
         | refuses connections     |
         | answers with errors     |
@@ -106,17 +102,17 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
       Then the answer arrives
 
       Examples:
-        | service      | fails               | refusal              |
-        | LiteLLM      | refuses connections | 502 "provider error" |
-        | LiteLLM      | answers with errors | 502 "provider error" |
-        | the provider | is away             | 502 "provider error" |
+        | service | fails               | refusal              |
+        | LiteLLM | refuses connections | 502 "provider error" |
+        | LiteLLM | answers with errors | 502 "provider error" |
 
       @opt-in
       Examples: The same from another cause
-        | service | fails                   | refusal                |
-        | LiteLLM | is away                 | 502 "provider error"   |
-        | LiteLLM | is paused               | 504 "provider timeout" |
-        | LiteLLM | answers 10 seconds late | 504 "provider timeout" |
+        | service      | fails                   | refusal                |
+        | LiteLLM      | is away                 | 502 "provider error"   |
+        | LiteLLM      | is paused               | 504 "provider timeout" |
+        | LiteLLM      | answers 10 seconds late | 504 "provider timeout" |
+        | the provider | is away                 | 502 "provider error"   |
 
     @R6 @needs.journal @normal
     Scenario: The platform's key is never used when the provider fails for a user's own key
@@ -128,7 +124,7 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
       And the provider was called once with the BYOK user's own key and never with the platform's
       And they have 1,000 credits left
 
-    @R6 @normal
+    @R6 @opt-in @normal
     Scenario: Nobody pays when the provider is killed before the answers
       Given 3 users, who are
         | users | kind       | credits of each | ask for streams |
@@ -160,15 +156,15 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
       And soon they have used 1 of 10,000 calls
 
       Examples:
-        | fails               |
-        | is away             |
-        | answers with errors |
+        | fails   |
+        | is away |
 
       @opt-in
       Examples: The same from another cause
         | fails                   |
         | is paused               |
         | refuses connections     |
+        | answers with errors     |
         | answers 10 seconds late |
 
   Rule: Without Keycloak a user who has signed in goes on working
@@ -187,12 +183,12 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
 
       Examples:
         | fails               |
-        | is paused           |
         | refuses connections |
 
       @opt-in
       Examples: The same from another cause
         | fails                   |
+        | is paused               |
         | answers with errors     |
         | answers 10 seconds late |
 
@@ -235,7 +231,7 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
         | 1     | BYOK user  | 0               | 0               |
       And a stand-in that answers these users takes 800 ms
 
-    @R6 @normal
+    @R6 @opt-in @normal
     Scenario Outline: Everybody is answered although <service> <fails> meanwhile
       When <service> <fails> while each of them waits for the answer to a GPT-3.5-turbo request that uses 100 tokens
       Then every answer arrives
@@ -247,37 +243,29 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
       And soon no credits are reserved for any of them
 
       Examples:
-        | service  | fails     |
-        | Redis    | goes away |
-
-      @opt-in
-      Examples: The same for other services
         | service  | fails               |
+        | Redis    | goes away           |
+        | Redis    | is paused           |
         | Lago     | goes away           |
         | Keycloak | refuses connections |
-        | Redis    | is paused           |
 
-    @R6 @normal
+    @R6 @opt-in @normal
     Scenario Outline: Nobody pays when <service> <fails> before the answer
       When <service> <fails> while each of them waits for the answer to a GPT-3.5-turbo request that uses 100 tokens
       Then each of them is refused with <refusal>, or their stream breaks off with it
       When <service> is back
-      Then soon Ops-Center reports <reported> as up
+      Then soon Ops-Center reports <service> as up
       And soon no credits are reserved for any of them
       When each of them sends a GPT-3.5-turbo request that uses 100 tokens
       Then every answer arrives
       And each of them has paid 9 credits for each answer, and nothing else
 
       Examples:
-        | service    | fails               | refusal                   | reported   |
-        | LiteLLM    | refuses connections | 502 "provider error"      | LiteLLM    |
-        | PostgreSQL | refuses connections | 503 "service unavailable" | PostgreSQL |
-
-      @opt-in
-      Examples: The same for other services
-        | service      | fails               | refusal                   | reported   |
-        | PostgreSQL   | goes away           | 503 "service unavailable" | PostgreSQL |
-        | PostgreSQL   | is paused           | 503 "service unavailable" | PostgreSQL |
+        | service    | fails               | refusal                   |
+        | LiteLLM    | refuses connections | 502 "provider error"      |
+        | PostgreSQL | goes away           | 503 "service unavailable" |
+        | PostgreSQL | is paused           | 503 "service unavailable" |
+        | PostgreSQL | refuses connections | 503 "service unavailable" |
 
     @R6 @normal
     Scenario: Nobody pays and nothing stays reserved when Ops-Center is killed before the answers
