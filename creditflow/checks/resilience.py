@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from creditflow.actors.llm_requests import Answer
 from creditflow.actors.load.plan import User
@@ -18,13 +19,13 @@ from creditflow.target.target import Target
 def refused(target: Target, answers: Sequence[Answer], refusal: Refusal) -> None:
     """Require that every request is refused, or that its stream breaks off with the same code, in clear words."""
     for answer in answers:
-        who, broken_off = answer.person.alias, _error(answer)
+        error = _error(answer)
         holds(
-            refusal.fits(answer.reply) or (broken_off and broken_off.get("code") == refusal.code),
-            f"{who} got the status {answer.reply.status}, expected {refusal.status} {refusal.words}",
-            lambda answer=answer: f"the answer reads: {answer.reply.text[-300:]}",
+            refusal.fits(answer.reply) or (answer.reply.status == 200 and error.get("code") == refusal.code),
+            f"{answer.person.alias} got the status {answer.reply.status}, expected {refusal.status} {refusal.words}",
+            partial(_end_of, answer),
         )
-        if not broken_off:
+        if not error:
             refusals.clear(answer.reply)
             refusals.says(answer.reply, "not charged")
 
@@ -56,6 +57,10 @@ def cannot_sign_in(target: Target) -> None:
         holds(True, "")
         return
     holds(False, "Keycloak answers a sign-in, although it is away", lambda: diagnosis.why_unauthorized(target, ""))
+
+
+def _end_of(answer: Answer) -> str:
+    return f"the answer ends: {answer.reply.text[-300:]}"
 
 
 def _error(answer: Answer) -> dict[str, object]:

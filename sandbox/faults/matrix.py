@@ -31,6 +31,10 @@ LONGEST_RUN = 900
 """The most seconds of the features with one fault switched on."""
 POLL_TIMEOUT = 1.5
 """Seconds that a run with a fault waits for late results, most of which never come."""
+OUTAGES = "N4"
+"""The plan item that makes services fail."""
+OUTAGE_POLL_TIMEOUT = 10
+"""Seconds that a run with a fault of that item waits, because a service that was away is asked only now and then."""
 SPEED = "N2"
 """The plan item that compares the figures of a run with those of earlier ones."""
 EARLIER_RUNS = 3
@@ -177,7 +181,7 @@ class FaultRunner:
         arguments = ["-f", _ALLURE, "-o", str(results), *(chosen or ["--tags=not @qualities"])]
         more = {"JOURNAL_DIR": str(journals or self._journal(fault)), "REPORT_DIR": str(self.folder / "reports")}
         if fault:
-            more["POLL_TIMEOUT_S"] = str(POLL_TIMEOUT)
+            more["POLL_TIMEOUT_S"] = str(OUTAGE_POLL_TIMEOUT if OUTAGES in fault.breaks else POLL_TIMEOUT)
         if fault and fault.service == SUITE:
             more[VARIABLE] = fault.name
         try:

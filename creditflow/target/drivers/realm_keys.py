@@ -32,8 +32,7 @@ class RealmKeys:
     """
 
     def __init__(self, url: str, realm: str, user: str, password: str, timeout_s: float) -> None:
-        self.url = url
-        self._account = {"realm_name": realm, "user_realm_name": "master", "username": user, "password": password}
+        self.url, self._realm, self._user, self._password = url, realm, user, password
         self._timeout, self._request_timeout = max(1, round(timeout_s)), RequestTimeout(timeout_s)
 
     def add(self, name: str) -> None:
@@ -73,10 +72,13 @@ class RealmKeys:
             try:
                 yield KeycloakAdmin(
                     server_url=f"{self.url}/",
+                    realm_name=self._realm,
+                    user_realm_name="master",
                     client_id="admin-cli",
+                    username=self._user,
+                    password=self._password,
                     timeout=self._timeout,
                     max_retries=0,
-                    **self._account,
                 )
             except KeycloakError as error:
                 what = f"answered {error.response_code} to its administrator"
