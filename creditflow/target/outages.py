@@ -143,11 +143,11 @@ class Outages:
 
     def _command(self, what: str, service: str, way: str) -> str:
         host = urlsplit(self._settings.ops_center_url).hostname or ""
-        if not what:
+        setting = _setting(what, service)
+        command: str | None = getattr(self._settings, setting.lower(), None)
+        if command is None:
             raise NotTestableError(f"no command can make {service} on {host} fail like this ({way})", "use the sandbox")
         self._require_host()
-        setting = _setting(what, service)
-        command: str = getattr(self._settings, setting.lower(), "")
         if not command:
             raise NotTestableError(f"nothing says how to {what.lower()} {service} on {host}", f"set {setting}")
         return command

@@ -121,7 +121,7 @@ def test_no_command_makes_a_service_of_a_deployment_fail_in_the_other_ways(done:
 
 
 def test_the_provider_of_a_deployment_is_never_taken_away(done: Done) -> None:
-    with pytest.raises(NotTestableError, match="CHAOS_STOP_THE_PROVIDER"):
+    with pytest.raises(NotTestableError, match="use the sandbox"):
         outages(done).require_possible("the provider")
 
 
