@@ -18,6 +18,7 @@ import pytest
 from creditflow.cleanup.resources import Outage
 from creditflow.cleanup.sweep import sweep
 from creditflow.core import polling
+from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.expect import holds
 from creditflow.core.naming import RUN
 from creditflow.target.settings import PROJECT
@@ -87,8 +88,8 @@ def test_a_sweep_brings_back_a_service_that_a_killed_run_made_fail(
     for name, value in own.where.environment().items():
         monkeypatch.setenv(name, value)
     before = count()
-    running = start("-D", "qualities=yes", f"--name=The quota holds while Redis {way}$", RESILIENCE)
-    polling.soon(lambda: _require_redis(target, "down"), 60, 0.01)
+    running = start("-D", "qualities=yes", f"--name=The quota holds while Redis {way}", RESILIENCE)
+    polling.soon(lambda: _require_redis(target, "down"), 120, 0.05)
     running.kill()
     assert running.process.returncode == -9, f"the run was over before it was killed:\n{running.output}"
     assert [str(left) for left in running.journal.left if isinstance(left, Outage)] == ["the outage of Redis"]
@@ -107,7 +108,10 @@ def test_a_sweep_brings_back_a_service_that_a_killed_run_made_fail(
 
 
 def _require_redis(target: Target, state: str) -> None:
-    found = target.ops_center.status().body["services"]["redis"]
+    try:
+        found = target.ops_center.status().body["services"]["redis"]
+    except ServiceUnavailableError as restarting:
+        found = str(restarting)
     holds(found == state, f"Ops-Center reports Redis as {found}, expected {state}")
 
 
