@@ -92,7 +92,7 @@ load: setup ## a load test by hand: USERS=500 TIME=5m WORKERS=4
 		--tags="@N3 and @opt-in" features/qualities/2_load.feature
 
 resilience: setup ## let every service fail in every way while users work, and show what they notice
-	$(BIN)/behave -D opt_in=yes -D qualities=yes -D report=yes --tags=@N4
+	$(BIN)/behave -D opt_in=yes -D report=yes --tags=@N4
 
 pins: ## pin all dependencies again, after a change of a requirements file
 	: > constraints.txt # the requirements refer to it

@@ -88,7 +88,7 @@ def test_a_sweep_brings_back_a_service_that_a_killed_run_made_fail(
     for name, value in own.where.environment().items():
         monkeypatch.setenv(name, value)
     before = count()
-    running = start("-D", "qualities=yes", f"--name=The quota holds while Redis {way}", RESILIENCE)
+    running = start(f"--name=The quota holds while Redis {way}", RESILIENCE)
     polling.soon(lambda: _require_redis(target, "down"), 120, 0.05)
     running.kill()
     assert running.process.returncode == -9, f"the run was over before it was killed:\n{running.output}"
