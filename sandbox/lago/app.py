@@ -13,7 +13,7 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from . import billing, customers, events, invoices, plans, seeds, subscriptions, usage
+from . import billing, customers, events, invoices, lifecycle, plans, seeds, subscriptions, usage
 from .context import Lago, require_key
 from .database import Pool, make_pool, prepare
 from .errors import ApiError, bad_request, internal, not_found
@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
             await seeds.seed(pool, organization)
             queue = JobQueue(timedelta(milliseconds=settings.job_delay_ms))
             app.state.lago = Lago(pool, queue, organization, billing_entity)
-            runner = asyncio.create_task(JobRunner(pool, customers.JOBS | billing.JOBS).run())
+            runner = asyncio.create_task(JobRunner(pool, customers.JOBS | billing.JOBS | lifecycle.jobs_of(queue)).run())
             try:
                 yield
             finally:

@@ -111,7 +111,7 @@ async def set_currency(connection: Connection, customer_id: UUID, code: str) -> 
 
 
 async def terminate_relations(connection: Connection, payload: dict[str, Any]) -> None:
-    """Do the job: end the active subscriptions of a removed customer."""
+    """Do the job: end the subscriptions of a removed customer."""
     await lifecycle.end_all(connection, payload["customer_id"])
 
 

@@ -1,4 +1,4 @@
-"""Work that happens after the answer, as in Lago's Sidekiq: invoices and terminations.
+"""Work that happens after the answer, as in Lago's Sidekiq: invoices, terminations and smaller plans that begin.
 
 A job is a row. The transaction that causes the job writes it, and the transaction that does the job deletes it.
 No job is lost when the process or the database stops, and no job is done twice.
@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -34,11 +34,11 @@ class JobQueue:
 
     delay: timedelta
 
-    async def put(self, connection: Connection, kind: str, payload: dict[str, str]) -> None:
-        """Write a job, in the transaction of its cause."""
+    async def put(self, connection: Connection, kind: str, payload: dict[str, str], at: datetime | None = None) -> None:
+        """Write a job, in the transaction of its cause; it becomes due at a time (UTC), or after the delay."""
         await connection.execute(
             "insert into jobs (kind, payload, run_at) values (%s, %s, %s)",
-            (kind, Jsonb(payload), utc_now() + self.delay),
+            (kind, Jsonb(payload), at or utc_now() + self.delay),
         )
 
 

@@ -116,14 +116,18 @@ create table if not exists subscriptions (
   status integer not null,               -- 0 pending, 1 active, 2 terminated, 3 canceled, 4 incomplete
   billing_time integer not null default 0, -- 0 calendar, 1 anniversary
   subscription_at timestamp(6) not null,
-  started_at timestamp(6) not null,
+  started_at timestamp(6),               -- null while pending
   terminated_at timestamp(6),
+  canceled_at timestamp(6),
+  previous_subscription_id uuid references subscriptions (id),
   created_at timestamp(6) not null default (now() at time zone 'utc'),
   updated_at timestamp(6) not null default (now() at time zone 'utc')
 );
 create index if not exists index_subscriptions_on_external_id on subscriptions (external_id);
 create index if not exists index_subscriptions_on_customer_id on subscriptions (customer_id);
 create index if not exists index_subscriptions_on_plan_id on subscriptions (plan_id);
+create index if not exists index_subscriptions_on_previous_subscription_id_and_status
+  on subscriptions (previous_subscription_id, status);
 
 create table if not exists invoices (
   id uuid primary key default gen_random_uuid(),

@@ -1,4 +1,4 @@
-"""Subscriptions: started, shown and terminated, always by `external_id`."""
+"""Subscriptions: started, changed, shown and terminated, always by `external_id`."""
 
 from datetime import datetime
 from typing import Any, LiteralString
@@ -11,15 +11,18 @@ from . import customers, lifecycle, plans
 from .context import lago, root_of
 from .database import Connection, Row
 from .errors import VALUE_IS_MANDATORY, invalid, not_found
-from .lifecycle import ACTIVE, STATUSES
+from .lifecycle import ACTIVE, PENDING, STATUSES
 from .paging import Page
 from .periods import current_period
 from .routing import make_router
-from .values import iso, iso_ms, last_second, midnight, text
+from .values import iso, iso_date, iso_ms, last_second, midnight, text
 
 _SHOWN: LiteralString = (
-    "select s.*, c.external_id as external_customer_id, p.code as plan_code, p.amount_cents, p.amount_currency"
+    "select s.*, c.external_id as external_customer_id, p.code as plan_code, p.amount_cents, p.amount_currency,"
+    " pp.code as previous_plan_code, (select np.code from subscriptions n join plans np on np.id = n.plan_id"
+    " where n.previous_subscription_id = s.id and n.status <> 3 order by n.created_at desc limit 1) as next_plan_code"
     " from subscriptions s join customers c on c.id = s.customer_id join plans p on p.id = s.plan_id"
+    " left join subscriptions ps on ps.id = s.previous_subscription_id left join plans pp on pp.id = ps.plan_id"
     " where s.organization_id = %(organization)s"
 )
 
@@ -45,7 +48,7 @@ async def index(request: Request) -> Response:
 
 @router.post("/subscriptions")
 async def create(request: Request) -> Response:
-    """Start a subscription, or answer with the active one that has this `external_id` and this plan.
+    """Start a subscription, or change the plan of the active one that has this `external_id`.
 
     The checks come in Lago's order: plan, customer, `external_id`. An unknown customer is created only after them.
     """
@@ -71,27 +74,31 @@ async def create(request: Request) -> Response:
 
 @router.get("/subscriptions/{external_id:dotted}")
 async def show(request: Request) -> Response:
-    """Show the active subscription with this id."""
+    """Show the subscription with this id: the active one, or the newest with the status in `status`."""
+    status = request.query_params.get("status") or "active"
+    if status not in STATUSES:
+        raise not_found("subscription")
     async with lago(request).pool.connection() as connection:
-        return await _answer(request, connection, await _find(request, connection))
+        return await _answer(request, connection, await _find(request, connection, STATUSES.index(status)))
 
 
 @router.delete("/subscriptions/{external_id:dotted}")
 async def destroy(request: Request) -> Response:
-    """Terminate the active subscription with this id."""
+    """Terminate the active subscription with this id, or cancel the pending one with `status=pending`."""
+    pending = request.query_params.get("status") == "pending"
     async with lago(request).pool.connection() as connection:
         async with connection.transaction():
-            subscription_id = await _find(request, connection)
-            await lifecycle.terminate(connection, subscription_id)
+            subscription_id = await _find(request, connection, PENDING if pending else ACTIVE)
+            await (lifecycle.cancel if pending else lifecycle.terminate)(connection, subscription_id)
         return await _answer(request, connection, subscription_id)
 
 
-async def _find(request: Request, connection: Connection) -> UUID:
-    """Return the id of the active subscription in the path, and lock it; raise 404."""
+async def _find(request: Request, connection: Connection, status: int) -> UUID:
+    """Return the id of the newest subscription with the path's id and a status, and lock it; raise 404."""
     cursor = await connection.execute(
         "select id from subscriptions where organization_id = %s and external_id = %s and status = %s"
-        " order by started_at desc limit 1 for update",
-        (lago(request).organization, request.path_params["external_id"], ACTIVE),
+        " order by created_at desc limit 1 for update",
+        (lago(request).organization, request.path_params["external_id"], status),
     )
     found = await cursor.fetchone()
     if found is None:
@@ -117,7 +124,8 @@ async def by_ids(connection: Connection, organization: UUID, ids: list[UUID]) ->
 def to_json(row: Row) -> dict[str, Any]:
     """Return a subscription as the API shows one."""
     period = current_period()
-    started_at: datetime = row["started_at"]
+    started_at: datetime | None = row["started_at"]
+    downgrades = row["status"] == ACTIVE and row["next_plan_code"] is not None
     return {
         "lago_id": str(row["id"]),
         "external_id": row["external_id"],
@@ -134,13 +142,13 @@ def to_json(row: Row) -> dict[str, Any]:
         "trial_ended_at": None,
         "ending_at": None,
         "terminated_at": iso(row["terminated_at"]),
-        "canceled_at": None,
+        "canceled_at": iso(row["canceled_at"]),
         "created_at": iso(row["created_at"]),
-        "previous_plan_code": None,
-        "next_plan_code": None,
-        "downgrade_plan_date": None,
-        "current_billing_period_started_at": iso(max(midnight(period.first), started_at)),
-        "current_billing_period_ending_at": iso(last_second(period.last)),
+        "previous_plan_code": row["previous_plan_code"],
+        "next_plan_code": row["next_plan_code"],
+        "downgrade_plan_date": iso_date(period.next_first) if downgrades else None,
+        "current_billing_period_started_at": iso(max(midnight(period.first), started_at) if started_at else None),
+        "current_billing_period_ending_at": iso(last_second(period.last) if started_at else None),
         "on_termination_credit_note": None,
         "on_termination_invoice": "generate",
         "progressive_billing_disabled": False,

@@ -58,6 +58,21 @@ def test_starts_finds_lists_and_terminates_a_subscription(client: Any, customer:
     assert client.subscriptions.find_all({"external_customer_id": customer})["subscriptions"] == []
 
 
+def test_changes_the_plan_of_a_subscription(client: Any, customer: str) -> None:
+    def subscribe(plan: str) -> Any:
+        wanted = models.Subscription(external_customer_id=customer, plan_code=plan, external_id=customer)
+        return client.subscriptions.create(wanted)
+
+    first = subscribe("starter")
+    upgraded = subscribe("professional")
+    assert (upgraded.status, upgraded.plan_code, upgraded.previous_plan_code) == ("active", "professional", "starter")
+    assert upgraded.lago_id != first.lago_id
+    downgraded = subscribe("trial")
+    assert (downgraded.lago_id, downgraded.next_plan_code) == (upgraded.lago_id, "trial")
+    assert client.subscriptions.find(customer, {"status": "pending"}).plan_code == "trial"
+    assert client.subscriptions.destroy(customer).status == "terminated"
+
+
 def test_finds_the_invoice_of_a_subscription(api: Api, client: Any, customer: str) -> None:
     client.subscriptions.create(
         models.Subscription(external_customer_id=customer, plan_code="professional", external_id=customer)
