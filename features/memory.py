@@ -30,6 +30,9 @@ class Memory:
     first_reply: Reply
     replies: list[Reply]
     endpoint_replies: dict[str, Reply]
+    replies_by_attempt: dict[str, Reply]
+    pages: list[Reply]
+    short_lived_token: str
     caller: str
     idempotency_key: str
     purchased: int

@@ -46,8 +46,10 @@ ATTEMPTS: dict[str, Attempt] = {
     "allocate 0 credits to the member": lambda t, c, p: _allocate(t, c, p, "the member", 0),
     "allocate -5 credits to the member": lambda t, c, p: _allocate(t, c, p, "the member", -5),
     "add the colleague": lambda t, c, p: _invite(t, c, p, "the colleague", "member"),
+    "add the stranger": lambda t, c, p: _invite(t, c, p, "the stranger", "member"),
     "add the member again": lambda t, c, p: _invite(t, c, p, "the member", "member"),
     "give somebody an unknown role": lambda t, c, p: _invite(t, c, p, "the stranger", "owner"),
+    "create an organisation": lambda t, c, p: c.create_organization("their own organisation", p),
     "create an organisation on an unknown tier": lambda t, c, p: c.create_organization("nowhere", p, "golden"),
 }
 """Attempts with an organisation."""

@@ -10,6 +10,8 @@ import itertools
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
 
 from creditflow.actors.people import Organization, Person, signing_in
 from creditflow.cleanup.cleanup import Cleanup
@@ -24,10 +26,11 @@ from creditflow.cleanup.resources import (
     Resource,
     Rows,
     SigningKey,
+    StoppedClock,
     Trouble,
 )
 from creditflow.core.errors import NotTestableError
-from creditflow.core.naming import PASSWORD, RUN, email_of
+from creditflow.core.naming import PASSWORD, RUN, email_of, new_email_of
 from creditflow.core.prices import PLAN, PriceList
 from creditflow.target.drivers.http import Reply
 from creditflow.target.drivers.provider import fingerprint
@@ -38,6 +41,23 @@ SIDE_BY_SIDE = 8
 """How many people are made at the same time."""
 
 _numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What is written about a person beside their subscription, which alone decides about their plan.
+
+    Attributes:
+        tier_in_keycloak: the tier in their Keycloak account.
+        tier_of_the_credits: the tier in their row of `user_credits`.
+        has_address: whether they have an e-mail address.
+        address_is_verified: whether Keycloak knows that the address is theirs.
+    """
+
+    tier_in_keycloak: str = "trial"
+    tier_of_the_credits: str = "trial"
+    has_address: bool = True
+    address_is_verified: bool = True
 
 
 class Cast:
@@ -58,14 +78,15 @@ class Cast:
         self._organizations: dict[str, Organization] = {}
         self._outages: dict[str, Outage] = {}
         self._last: Person | None = None
+        self._reserved: dict[str, str] = {}
         self.prices = PriceList(PLAN)
 
-    def person(self, role: str, plan: str = "", credits: int = 0) -> Person:
+    def person(self, role: str, plan: str = "", credits: int = 0, account: Account | None = None) -> Person:
         """Create a person who can sign in, with some credits, and with a subscription unless `plan` is empty.
 
         "They" refers to this person from then on.
         """
-        person = self._make(f"the {role}", plan, credits)
+        person = self._make(f"the {role}", plan, credits, account or Account(plan or "trial", plan or "trial"))
         self._people[person.alias] = self._last = person
         return person
 
@@ -73,7 +94,8 @@ class Cast:
         """Create many people side by side, with the aliases "the {role} 1" and so on; "they" keeps its meaning."""
         aliases = [f"the {role} {number}" for number in range(1, count + 1)]
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            people = list(pool.map(lambda alias: self._make(alias, plan, credits), aliases))
+            account = Account(plan or "trial", plan or "trial")
+            people = list(pool.map(lambda alias: self._make(alias, plan, credits, account), aliases))
         self._people |= {person.alias: person for person in people}
         return people
 
@@ -116,6 +138,40 @@ class Cast:
         if allocation:
             given = ops_center.allocate(admin.token, organization.id, person.email, allocation)
             _require(given, 200, f"{admin.alias} could not allocate {allocation:,} credits to {person.alias}")
+
+    def address_of_the_future(self, role: str) -> str:
+        """Return the e-mail address of a person who is created later; their account does not exist yet."""
+        return email_of(self._reserved.setdefault(f"the {role}", f"{RUN}-{next(_numbers)}"))
+
+    def change_address(self, person: Person) -> None:
+        """Give a person another, verified e-mail address in Keycloak, and let them sign in again."""
+        self._set_address(person, new_email_of(person.name))
+
+    def take_over_address(self, person: Person, former: Person) -> None:
+        """Give a person the verified e-mail address that another one has given up, and let them sign in again."""
+        self._set_address(person, former.email)
+
+    def verify_address(self, person: Person) -> None:
+        """Make Keycloak know that a person's e-mail address is theirs, and let them sign in again."""
+        self._set_address(person, person.email)
+
+    def _set_address(self, person: Person, email: str) -> None:
+        self.target.keycloak.set_address(person.id, email)
+        person.sign_in_again()
+
+    def change_plan(self, person: Person, plan: str) -> None:
+        """Change a person's subscription in Lago to another plan."""
+        self.target.lago.subscribe(person.id, person.subscription, plan)
+
+    def end_subscription(self, person: Person) -> None:
+        """End a person's subscription in Lago immediately."""
+        self.target.lago.end_subscription(person.id, person.subscription)
+
+    def stop_the_clock(self, moment: datetime) -> None:
+        """Make Ops-Center's clock stand still at a moment (UTC); it goes on when the scenario ends, if not before."""
+        clock = self.target.clock
+        self._add_finalizer(StoppedClock(), alone=True)
+        clock.stop_at(moment)
 
     def provider_key(self, provider: str = "openrouter", known: bool = True) -> str:
         """Return a provider key with a working account, or with `known=False` one that the provider does not know.
@@ -218,13 +274,19 @@ class Cast:
             raise LookupError(f"The feature names {alias}, but this scenario has {known}.")
         return self._organizations[alias]
 
-    def _make(self, alias: str, plan: str, credits: int) -> Person:
+    def _make(self, alias: str, plan: str, credits: int, account: Account) -> Person:
         """Create a person and add their finalizers; several threads may do so."""
-        name = f"{RUN}-{next(_numbers)}"
+        name = self._reserved.pop(alias, "") or f"{RUN}-{next(_numbers)}"
         email, password = email_of(name), PASSWORD
         keycloak = self.target.keycloak
         self._add_finalizer(KeycloakUser(name), lane=name)
-        user_id = keycloak.create_user(name, email, password, {"subscription_tier": plan or "trial"})
+        user_id = keycloak.create_user(
+            name,
+            email if account.has_address else "",
+            password,
+            {"subscription_tier": account.tier_in_keycloak},
+            account.address_is_verified,
+        )
         self.target.writable.add(user_id, name)
         person = Person(alias, name, email, password, user_id, plan, signing_in(keycloak, name, password))
         self._add_data_finalizers(person)
@@ -232,7 +294,7 @@ class Cast:
         if plan:
             self._subscribe(person)
         if credits:
-            self.target.grants.grant(user_id, credits, plan or "trial")
+            self.target.grants.grant(user_id, credits, account.tier_of_the_credits)
         return person
 
     def _subscribe(self, person: Person) -> None:

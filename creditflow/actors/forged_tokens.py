@@ -92,6 +92,15 @@ def expired(target: Target, person: Person) -> str:
     Raises:
         NotTestableError: no client has tokens for Ops-Center with a short lifetime.
     """
+    return wait_until_expired(short_lived(target, person))
+
+
+def short_lived(target: Target, person: Person) -> str:
+    """Return a person's real token for Ops-Center that lasts a few seconds at most.
+
+    Raises:
+        NotTestableError: no client has tokens for Ops-Center with a short lifetime.
+    """
     setting, client = "KEYCLOAK_SHORT_LIVED_CLIENT_ID", target.short_lived_client
     token = _signed_in(target, person, client, setting)
     claims = _claims(token)
@@ -100,7 +109,13 @@ def expired(target: Target, person: Person) -> str:
             f"the tokens of the client {client} are not for Ops-Center or last longer than {LONGEST_LIFE} s",
             f"set {setting} to a client with tokens for Ops-Center that last a second or two",
         )
-    polling.soon(lambda: holds(time.time() > claims["exp"], "the token has not expired yet"), LONGEST_LIFE + 1)
+    return token
+
+
+def wait_until_expired(token: str) -> str:
+    """Return a short-lived token as soon as it has expired."""
+    end = _claims(token)["exp"]
+    polling.soon(lambda: holds(time.time() > end, "the token has not expired yet"), LONGEST_LIFE + 1)
     return token
 
 

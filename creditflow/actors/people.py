@@ -27,6 +27,7 @@ class Person:
     Attributes:
         alias: their name in the feature, such as "the individual".
         name: their user name, made of run and number; also the first word of each of their LLM requests.
+        email: the address by which organisations know them; a later one changes nothing.
         id: their user id in Keycloak, which is also the external id of their customer in Lago.
         plan: the code of their plan; empty without a subscription.
         answers: the answers to their LLM requests, in order.
@@ -58,6 +59,11 @@ class Person:
     def _sign_in_quietly(self) -> None:
         with contextlib.suppress(SignInRefusedError, ServiceUnavailableError):
             _ = self.token
+
+    def sign_in_again(self) -> None:
+        """Let the next use of `token` sign in again, because something about the account has changed."""
+        with self._lock:
+            self._until = 0.0
 
     @property
     def token(self) -> str:

@@ -75,6 +75,13 @@ class Allocated:
 
 
 @dataclass(frozen=True)
+class Unsubscribed:
+    """A person's subscription in Lago ended."""
+
+    who: str
+
+
+@dataclass(frozen=True)
 class CounterLost:
     """Redis lost a person's counter."""
 
@@ -106,6 +113,7 @@ class Asked:
         same: equal for repetitions of one request under one idempotency key; None without a key.
         troubled: whether the provider was set to fail for this person before.
         away: the services that failed, because the scenario wanted it, when the request ended, such as "PostgreSQL".
+        address_verified: whether the token says that the person's e-mail address is verified.
     """
 
     who: str
@@ -121,10 +129,21 @@ class Asked:
     same: tuple[str, str] | None = None
     troubled: bool = False
     away: frozenset[str] = frozenset()
+    address_verified: bool = True
 
 
 Operation = (
-    Granted | Placed | Founded | Joined | Dissolved | Purchased | Allocated | CounterLost | AskedPastOpsCenter | Asked
+    Granted
+    | Placed
+    | Founded
+    | Joined
+    | Dissolved
+    | Purchased
+    | Allocated
+    | Unsubscribed
+    | CounterLost
+    | AskedPastOpsCenter
+    | Asked
 )
 
 
@@ -147,20 +166,25 @@ class History:
 
 @dataclass(frozen=True)
 class Names:
-    """The user ids of the people, by e-mail and by user name."""
+    """The user ids of the people, by e-mail in lower case and by user name."""
 
     by_email: Mapping[str, str]
     by_name: Mapping[str, str]
 
 
 @lru_cache(maxsize=1_000)
-def _subject(token: str | None) -> str:
-    """Return the user id in a token; empty if it has none."""
+def _claims(token: str | None) -> Mapping[str, Any]:
+    """Return the claims of a token; none if it can't be read."""
     try:
         claims: dict[str, Any] = jwt.decode(token or "", options={"verify_signature": False})
     except jwt.InvalidTokenError:
-        return ""
-    return str(claims.get("sub", ""))
+        return {}
+    return claims
+
+
+def _subject(token: str | None) -> str:
+    """Return the user id in a token; empty if it has none."""
+    return str(_claims(token).get("sub", ""))
 
 
 def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple[Operation, ...]:
@@ -200,18 +224,22 @@ def _operation(entry: RecordedRequest, names: Names) -> Operation | None:
             operation = Placed(given["user_id"], given["count"], given["at"] >= period.start())
         case "forget_counter", None:
             operation = CounterLost(given["user_id"])
+        case "end_subscription", None:
+            operation = Unsubscribed(given["user_id"])
         case "chat_past_ops_center", 200:
             operation = AskedPastOpsCenter(names.by_name.get(_words(given["body"])[0], ""))
         case "create_organization", 201:
             operation = Founded(str(reply.body.get("id", "")) if reply else "", _subject(entry.token))
         case "invite", 201:
-            operation = Joined(given["organization"], names.by_email.get(given["email"], ""))
+            operation = Joined(given["organization"], names.by_email.get(given["email"].lower(), ""))
         case "remove_organization", 204:
             operation = Dissolved(given["organization"])
         case "purchase", 201:
             operation = Purchased(given["organization"], _subject(entry.token), given["credits"], given["key"])
         case "allocate", 200:
-            operation = Allocated(given["organization"], names.by_email.get(given["email"], ""), given["credits"])
+            operation = Allocated(
+                given["organization"], names.by_email.get(given["email"].lower(), ""), given["credits"]
+            )
     return operation
 
 
@@ -233,6 +261,7 @@ def _asked(entry: RecordedRequest, exact: bool, troubled: set[str]) -> Asked:
         organization=headers.get("X-Organization-Id"),
         same=(key, json.dumps(body, sort_keys=True)) if key else None,
         troubled=who in troubled,
+        address_verified=_claims(entry.token).get("email_verified") is not False,
     )
 
 

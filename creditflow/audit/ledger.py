@@ -27,6 +27,7 @@ from creditflow.audit.history import (
     Operation,
     Placed,
     Purchased,
+    Unsubscribed,
 )
 from creditflow.core.prices import charge
 
@@ -150,12 +151,17 @@ class _Person:
     placed: int = 0
     asked_past: int = 0
     lost: set[str] = field(default_factory=set)
+    unsubscribed_calls: set[str] = field(default_factory=set)
+    subscribed: bool = True
     counter_lost: bool = True
 
 
 @dataclass
 class _Organization:
+    """`invited` are the members whose invitation is not taken up yet."""
+
     credits: int = 0
+    invited: set[str] = field(default_factory=set)
     movements: list[Movement] = field(default_factory=list)
     allocated: dict[str, int] = field(default_factory=dict)
     used: dict[str, int] = field(default_factory=dict)
@@ -190,6 +196,7 @@ class _Keeper:
     def enter(self, operation: Operation) -> None:
         """Enter one operation; if it concerns an unknown person or organisation, the result is unknown."""
         if isinstance(operation, Asked):
+            self._take_up_invitations(operation)
             self._ask(operation)
         elif self._concerns_known(operation):
             self._move(operation)
@@ -198,9 +205,15 @@ class _Keeper:
                 f"{type(operation).__name__} concerns a person or an organisation that is not in this scenario"
             )
 
+    def _take_up_invitations(self, asked: Asked) -> None:
+        """Make a person with a verified address a member wherever they are invited (contract, "Every endpoint")."""
+        if asked.address_verified:
+            for organization in self.organizations.values():
+                organization.invited.discard(asked.who)
+
     def _concerns_known(self, operation: Operation) -> bool:
         match operation:
-            case Granted(who) | Placed(who) | CounterLost(who) | AskedPastOpsCenter(who):
+            case Granted(who) | Placed(who) | Unsubscribed(who) | CounterLost(who) | AskedPastOpsCenter(who):
                 return who in self.people
             case Joined(organization) | Dissolved(organization) | Purchased(organization):
                 return organization in self.organizations
@@ -220,6 +233,7 @@ class _Keeper:
             case Joined(organization, who):
                 self.organizations[organization].allocated[who] = 0
                 self.organizations[organization].used[who] = 0
+                self.organizations[organization].invited.add(who)
             case Dissolved(organization):
                 self.dissolved[organization] = self.organizations.pop(organization)
             case Purchased(organization, who, credits, key):
@@ -228,6 +242,8 @@ class _Keeper:
                     self.organizations[organization].movements.append(Movement("purchase", credits, who))
             case Allocated(organization, who, credits):
                 self.organizations[organization].allocated[who] += credits
+            case Unsubscribed(who):
+                self.people[who].subscribed = False
             case CounterLost(who):
                 self.people[who].counter_lost = True
             case AskedPastOpsCenter(who):
@@ -310,14 +326,21 @@ class _Keeper:
         self._count(asked, Call(asked.request, asked.model, 0, 0, asked.own_key, False, payer))
 
     def _count(self, asked: Asked, call: Call) -> None:
-        self.people[asked.who].calls.append(call)
-        self.people[asked.who].counter_lost = False
+        person = self.people[asked.who]
+        person.calls.append(call)
+        person.counter_lost = False
+        if not person.subscribed:
+            person.unsubscribed_calls.add(call.request)
 
     def _payer(self, asked: Asked) -> str | None:
         """Return the organisation that pays, or None for the person's own credits or key (EP9, step 5)."""
         if asked.own_key:
             return None
-        of = [name for name, organization in self.organizations.items() if asked.who in organization.allocated]
+        of = [
+            name
+            for name, organization in self.organizations.items()
+            if asked.who in organization.allocated.keys() - organization.invited
+        ]
         if asked.organization in of:
             return asked.organization
         if asked.organization or len(of) > 1:
@@ -352,7 +375,11 @@ class _Keeper:
             self._write(Account(who, COUNTER), counted)
             if person.counter_lost:
                 self.books.absent.add(Account(who, COUNTER))
-            self._write(Account(who, EVENTS), [Event(call.request, subscription) for call in person.calls])
+            events = [
+                Event(call.request, "" if call.request in person.unsubscribed_calls else subscription)
+                for call in person.calls
+            ]
+            self._write(Account(who, EVENTS), events)
             self._write(Account(who, OWN_KEY), own)
             self._write(Account(who, PLATFORM_KEY), len(sent) - own + person.asked_past)
             self.books.more[Account(who, OWN_KEY)] = sum(call.own_key for call in lost)

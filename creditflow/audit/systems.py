@@ -8,7 +8,7 @@ from functools import partial
 
 from creditflow.actors.people import Organization, Person
 from creditflow.audit import ledger
-from creditflow.audit.history import Asked, Dissolved, Founded, History, Joined
+from creditflow.audit.history import Asked, Dissolved, Founded, History, Joined, Unsubscribed
 from creditflow.audit.ledger import Account, Call, Event, Movement, Value
 from creditflow.audit.parties import Parties
 from creditflow.checks import diagnosis
@@ -82,7 +82,7 @@ def _database(target: Target, parties: Parties, history: History) -> Seen:
         seen[Account(who, ledger.COUNTED)]["usage_tracking"] = made
     ids = {person.email: person.id for person in parties.people}
     rows = tables.get("organization_members", [])
-    members = [(ids.get(row["user_email"], str(row["user_email"])), row) for row in rows]
+    members = [(ids.get(row["user_email"].lower(), str(row["user_email"])), row) for row in rows]
     pools = tables.get("organization_credits", [])
     joined = [o for o in history.operations if isinstance(o, Founded | Joined) and o.organization in organizations]
     _shared(seen, members, pools, joined)
@@ -148,13 +148,21 @@ def _redis(target: Target, _parties: Parties, history: History) -> Seen:
 
 
 def _lago(target: Target, _parties: Parties, history: History) -> Seen:
-    askers = {operation.request: operation.who for operation in history.operations if isinstance(operation, Asked)}
+    askers: dict[str, str] = {}
+    ended: set[str] = set()
+    of_nothing: set[str] = set()
+    for operation in history.operations:
+        if isinstance(operation, Unsubscribed):
+            ended.add(operation.who)
+        elif isinstance(operation, Asked):
+            askers[operation.request] = operation.who
+            of_nothing |= {operation.request} if operation.who in ended else set()
     whose = {subscription: who for who, subscription in history.subscriptions.items()}
     found: dict[str, list[Event]] = {who: [] for who in history.people}
     for row in target.lago_db.events(list(whose), list(askers)):
         request, subscription = row["transaction_id"], row["external_subscription_id"]
         asker = askers.get(request) or whose[subscription]
-        named = subscription if asker in history.subscriptions else ""
+        named = subscription if asker in history.subscriptions and request not in of_nothing else ""
         found.setdefault(asker, []).append(Event(request, named))
     return {Account(who, ledger.EVENTS): {"Lago": tuple(sorted(events))} for who, events in found.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from creditflow.actors.llm_requests import Answer
 from creditflow.actors.people import Person
 from creditflow.checks import diagnosis
-from creditflow.core import polling
+from creditflow.core import period, polling
 from creditflow.core.expect import Finding, agree, holds
 from creditflow.target.target import Target
 
@@ -64,6 +64,33 @@ class Billing:
             [
                 Finding(f"Lago's invoices for {person.alias} are", statuses, ["finalized"]),
                 Finding("they are of the type", types, ["subscription"]),
+            ],
+        )
+
+    def invoiced(self, person: Person, plan: str, dollars: int) -> None:
+        """Require the price of a plan in Lago, and one invoice over it in the API and in the tables (T9)."""
+        subscription = self.target.lago.subscription(person.subscription) or {}
+        in_the_api = [i.get("total_amount_cents") for i in self.target.lago.invoices(person.id)]
+        rows = [row["total_amount_cents"] for row in self.target.lago_db.invoices(person.id)]
+        price = subscription.get("plan_amount_cents")
+        cents, what = dollars * 100, f"the invoices of {person.alias} are over"
+        agree(
+            [
+                Finding(f"the plan of {person.alias} in Lago is", subscription.get("plan_code"), plan),
+                Finding(what, in_the_api, [cents], "cents", "Lago's API"),
+                Finding(what, rows, [cents], "cents", "lago (invoices)"),
+                Finding("the price of the plan is", int(price) if price is not None else None, cents, "cents", "Lago"),
+            ],
+        )
+
+    def followed_by(self, person: Person, plan: str) -> None:
+        """Require that another plan follows a person's subscription at the end of the running month."""
+        found = self.target.lago.subscription(person.subscription) or {}
+        agree(
+            [
+                Finding(f"the plan of {person.alias} in Lago is", found.get("plan_code"), person.plan),
+                Finding("the plan that follows is", found.get("next_plan_code"), plan),
+                Finding("it begins on", str(found.get("downgrade_plan_date")), period.reset().date().isoformat()),
             ],
         )
 

@@ -12,6 +12,11 @@ from creditflow.target.drivers.http import objects, whole
 from creditflow.target.drivers.postgres import Row
 
 
+def is_address_of(person: Person, email: object) -> bool:
+    """Return whether this is a person's e-mail address, in any case of letters."""
+    return str(email).lower() == person.email
+
+
 class OrganizationAccount(AccountBase):
     """Checks of what organisations have, allocate and pay."""
 
@@ -43,6 +48,30 @@ class OrganizationAccount(AccountBase):
             ]
         agree(findings, self._recorded_of(organization))
 
+    def listed(self, person: Person, organization: Organization, roles: Sequence[str]) -> None:
+        """Require the roles with which the organisation's page lists a person: one, or none for a non-member."""
+        reply = self.target.ops_center.organization(organization.admin.token, organization.id)
+        members = objects(self._fields(reply).get("members"))
+        found = [member.get("role") for member in members if is_address_of(person, member.get("user_email"))]
+        agree([Finding(f"{person.alias} is listed as", found, list(roles))], lambda: reply.text[:300])
+
+    def stays_out(self, person: Person, organization: Organization) -> None:
+        """Require that a person is no member: not listed, not recorded, and refused by the organisation."""
+        recorded = [
+            row["role"]
+            for row in self.target.unicorn.members(organization.id)
+            if is_address_of(person, row["user_email"])
+        ]
+        self.listed(person, organization, [])
+        reply = self.target.ops_center.my_allocation(person.token, organization.id)
+        agree(
+            [
+                Finding(f"{person.alias} is recorded as", recorded, [], system=MEMBERS),
+                Finding(f"{person.alias}, who is no member, asks for an allocation and gets", reply.status, 403),
+            ],
+            self._recorded_of(organization),
+        )
+
     def charged_to(self, person: Person, organization: Organization, amount: int) -> None:
         """Require one movement that names both the organisation that pays and the member who asked: this charge."""
         rows = self.target.unicorn.movements(org_id=organization.id, user_id=person.id)
@@ -59,7 +88,7 @@ class OrganizationAccount(AccountBase):
         row = self._member(person, organization)
         page = self._fields(self.target.ops_center.organization(organization.admin.token, organization.id))
         members = objects(page.get("members"))
-        listed: dict[str, Any] = next((m for m in members if m.get("user_email") == person.email), {})
+        listed: dict[str, Any] = next((m for m in members if is_address_of(person, m.get("user_email"))), {})
         given, used = whole(listed.get("allocated", 0)), whole(listed.get("used", 0))
         on_page = given - used if given is not None and used is not None else str(listed)[:200]
         who, unit = person.alias, "credits of their allocation left"
@@ -103,7 +132,7 @@ class OrganizationAccount(AccountBase):
         """Require the usage breakdown: each person's used credits and calls, and no usage of anybody else."""
         reply = self.target.ops_center.usage_attribution(organization.admin.token, organization.id)
         self._fields(reply)
-        rows = {str(row.get("user_email")): row for row in objects(reply.items)}
+        rows = {str(row.get("user_email")).lower(): row for row in objects(reply.items)}
         findings = []
         for person, credits, calls in expected:
             row = rows.pop(person.email, {})
@@ -120,5 +149,5 @@ class OrganizationAccount(AccountBase):
 
     def _member(self, person: Person, organization: Organization) -> Row:
         rows = self.target.unicorn.members(organization.id)
-        found = next((row for row in rows if row["user_email"] == person.email), None)
+        found = next((row for row in rows if is_address_of(person, row["user_email"])), None)
         return found or {"allocated_credits": 0, "used_credits": 0}

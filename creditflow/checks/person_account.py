@@ -209,6 +209,51 @@ class PersonAccount(AccountBase):
             ]
         agree(findings, lambda: f"the page reads {reply.text[:300]}")
 
+    def pages(self, person: Person, pages: Sequence[Reply], count: int) -> None:
+        """Require that the pages of a history show every one of `count` calls exactly once.
+
+        Calls that were sent after the first page are none of them.
+        """
+        shown = [str(item.get("request_id")) for page in pages for item in objects(self._fields(page).get("items"))]
+        later = {answer.request_id for answer in person.answers}
+        due = {str(call["request_id"]) for call in self.target.unicorn.calls(person.id)} - later
+        who = f"the pages of the history of {person.alias}"
+        agree(
+            [
+                Finding(f"{person.alias} had", len(due), count, "calls before the first page", CALLS),
+                Finding(f"{who} show", len(shown) - len(set(shown)), 0, "entries twice"),
+                Finding(f"{who} lack", len(due - set(shown)), 0, "entries"),
+                Finding(f"{who} show", len(set(shown) - due), 0, "entries that came later"),
+                Finding(f"{who} say that there are", {page.body.get("total") for page in pages}, {count}, "entries"),
+            ],
+            self._recorded(person),
+        )
+
+    def counted_in_the_month_of_its_beginning(self, person: Person) -> None:
+        """Require that one call counts in this month, and none in the next, which has begun for Ops-Center."""
+        usage, next_month = self._fields(self.target.ops_center.usage(person.token)), period.reset()
+        counters, calls = self.target.counters, self.target.unicorn.calls(person.id)
+        later = [call for call in calls if call["created_at"] >= next_month.replace(tzinfo=None)]
+        old, new = f"of {person.alias} in {period.name()}", f"of {person.alias} in {period.name(next_month)}"
+        agree(
+            [
+                Finding(f"the counter {old} is at", counters.calls(person.id, period.name()), 1, system="Redis"),
+                Finding(
+                    f"the counter {new} is at",
+                    counters.calls(person.id, period.name(next_month)) or 0,
+                    0,
+                    system="Redis",
+                ),
+                Finding(f"the calls {old} are", len(calls) - len(later), 1, system=CALLS),
+                Finding(f"the calls {new} are", len(later), 0, system=CALLS),
+                Finding(
+                    "the usage page's month begins on", str(usage.get("period_start", ""))[:10], str(next_month.date())
+                ),
+                Finding(f"the calls {new} are", usage.get("api_calls_used"), 0, system="the usage"),
+            ],
+            self._recorded(person),
+        )
+
     def priced(self, model: str, tokens: int, credits: int) -> None:
         """Require that the feature's price list gives the cost that the feature states for a request."""
         prices = self._cast.prices

@@ -146,7 +146,7 @@ class ProviderAccount(Resource):
 
 @dataclass(frozen=True)
 class LagoCustomer(Resource):
-    """A customer of Lago, with the subscription."""
+    """A customer of Lago, with the subscription and the plan that is to follow."""
 
     id: str
     name: str
@@ -249,9 +249,24 @@ class SigningKey(Resource):
         target.keycloak.sign_in_again()
 
 
+@dataclass(frozen=True)
+class StoppedClock(Resource):
+    """The clock of a sandbox's Ops-Center, which a scenario stopped."""
+
+    needs: ClassVar[str] = "OPS_CENTER_CLOCK"
+    plural: ClassVar[str] = "clocks that stand still"
+
+    def __str__(self) -> str:
+        return "the clock of Ops-Center, which stands still"
+
+    def remove(self, target: Target, sign_in: SignIn) -> None:
+        """Let the clock go on."""
+        target.clock.go_on()
+
+
 KINDS: tuple[type[Resource], ...] = (
-    Outage, SigningKey, Trouble, CreatedOrganization, Membership, Rows, RedisKeys, LagoCustomer, Calls, ProviderAccount,
-    KeycloakUser,
+    Outage, SigningKey, StoppedClock, Trouble, CreatedOrganization, Membership, Rows, RedisKeys, LagoCustomer, Calls,
+    ProviderAccount, KeycloakUser,
 )  # fmt: skip
 """All kinds, in the order in which a sweep removes them: users last, because the others are found with their help."""
 

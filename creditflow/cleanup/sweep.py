@@ -74,9 +74,12 @@ class Known:
         return self.is_finished(run_of(name))
 
     def is_user_of_finished_run(self, user: Mapping[str, Any]) -> bool:
-        """Return whether a finished run made this user of Keycloak: both name and e-mail must be a run's."""
-        name = str(user.get("username", ""))
-        return self.is_of_finished_run(name) and user.get("email") == email_of(name)
+        """Return whether a finished run made this user of Keycloak: both name and e-mail must be the run's.
+
+        A person may have the former address of another one, or none.
+        """
+        name, email = str(user.get("username", "")), str(user.get("email") or "")
+        return self.is_of_finished_run(name) and (not email or run_of(name_of(email)) == run_of(name))
 
     def is_stranger(self, target: Target, user: str) -> bool:
         """Return whether a user id belongs to a user of Keycloak that no finished run made."""

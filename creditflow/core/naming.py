@@ -22,7 +22,7 @@ MARK = f"by the acceptance suite, run {RUN}"
 OF_A_RUN = "^cf-[a-z0-9]{6}-"
 """The first characters of the user names of any run, as a regular expression of Python and PostgreSQL."""
 
-EMAIL_OF_A_RUN = r"^cf-[a-z0-9]{6}-[1-9][0-9]*@example[.]com$"
+EMAIL_OF_A_RUN = r"^cf-[a-z0-9]{6}-[1-9][0-9]*([+]new)?@example[.]com$"
 """The e-mail addresses of any run's people, as a regular expression of Python and PostgreSQL."""
 
 MARK_OF_A_RUN = "by the acceptance suite, run cf-[a-z0-9]{6}$"
@@ -41,6 +41,11 @@ def email_of(name: str) -> str:
     return f"{name}@example.com"
 
 
+def new_email_of(name: str) -> str:
+    """Return the e-mail address that a person with this user name changes to."""
+    return f"{name}+new@example.com"
+
+
 def run_of(name: str) -> str:
     """Return the run that made a user name, or an empty string if no run did."""
     found = _NAME.fullmatch(name)
@@ -49,7 +54,7 @@ def run_of(name: str) -> str:
 
 def name_of(email: str) -> str:
     """Return the user name that belongs to a run's e-mail address, or an empty string if no run made it."""
-    return email.partition("@")[0] if re.fullmatch(EMAIL_OF_A_RUN, email) else ""
+    return re.split("[+@]", email)[0] if re.fullmatch(EMAIL_OF_A_RUN, email) else ""
 
 
 def run_of_mark(text: str) -> str:

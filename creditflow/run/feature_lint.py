@@ -47,7 +47,7 @@ _KNOWN_TAGS = (
 _LIKE_A_KEYWORD = re.compile(r"(?:Given|When|Then|And|But)\b|\*\s|(?:\w+ )?\w+:(?:\s|$)")
 """Text below a title that was probably meant as a step or a keyword; behave reads it as description."""
 
-EXCLUSIVE_STEPS = {"load.py", "outages.py", "performance.py"}
+EXCLUSIVE_STEPS = {"clock.py", "load.py", "outages.py", "performance.py"}
 """The files with steps that need a scenario for themselves."""
 
 _JOURNAL = re.compile(r"\bthe provider (?:was|has answered|takes|answers|refuses|breaks)\b")

@@ -50,9 +50,9 @@ class Session:
     bystanders: Bystanders
     journal: Journal
 
-    def soon(self, check: Callable[[], None]) -> None:
-        """Repeat a check until it passes or `POLL_TIMEOUT_S` is over."""
-        polling.soon(check, self.settings.poll_timeout_s)
+    def soon(self, check: Callable[[], None], seconds: float = 0) -> None:
+        """Repeat a check until it passes, or so many seconds are over; `POLL_TIMEOUT_S` without a number."""
+        polling.soon(check, seconds or self.settings.poll_timeout_s)
 
     def scene(self, add_finalizer: AddFinalizer) -> tuple[Cast, Accounts]:
         """Return the cast and the accounts of a scenario; a finalizer removes what the cast makes.

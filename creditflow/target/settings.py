@@ -81,6 +81,7 @@ class Settings(BaseSettings):
         "", description="first 16 hex digits of SHA-256 of the platform's provider key"
     )
     test_openrouter_key: SecretStr = Field(SecretStr(""), description="an OpenRouter key that BYOK checks may spend")
+    ops_center_clock: str = Field("", description="file with the time that Ops-Center shows; only a sandbox has one")
     allowed_targets: str = Field("", description="other hosts that a run may write to, separated by ','")
     allow_production: str = Field(
         "", description="hosts that look like production and that a run may write to all the same, separated by ','"

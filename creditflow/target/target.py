@@ -6,11 +6,13 @@ A system that the settings do not name raises `NotTestableError` at its first us
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 from pydantic import SecretStr
 
 from creditflow.core.errors import NotTestableError
 from creditflow.target.ceiling import Ceiling
+from creditflow.target.drivers.clock import Clock
 from creditflow.target.drivers.grants import Grants, WritableIds
 from creditflow.target.drivers.keycloak import Keycloak
 from creditflow.target.drivers.lago import Lago
@@ -34,6 +36,7 @@ _SHOWS = {
     "LITELLM_URL": "which models LiteLLM serves",
     "KEYCLOAK_ADMIN_PASSWORD": "whether a new signing key of Keycloak is accepted",
     "KEYCLOAK_SHORT_LIVED_CLIENT_ID": "whether an expired token is refused",
+    "OPS_CENTER_CLOCK": "what happens at the end of a month",
     "PROVIDER_URL": "the provider's journal (which key paid for which call), and troubles of the provider",
 }
 
@@ -97,13 +100,18 @@ class Target:
     def lago(self) -> Lago:
         """Lago's API."""
         url = self._named("LAGO_API_URL", self.settings.lago_api_url)
-        return Lago(url, self.settings.lago_api_key.get_secret_value(), self.settings.http_timeout_s)
+        return Lago(url, self.settings.lago_api_key.get_secret_value(), self.settings.http_timeout_s, self.record.add)
 
     @cached_property
     def counters(self) -> Counters:
         """The usage counters in Redis."""
         url = self._named("REDIS_URL", self.settings.redis_url)
         return Counters(url, self.settings.http_timeout_s, self.record.add)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Ops-Center's clock; only a sandbox has one that can be set."""
+        return Clock(Path(self._named("OPS_CENTER_CLOCK", self.settings.ops_center_clock)))
 
     @cached_property
     def litellm(self) -> LiteLLM:

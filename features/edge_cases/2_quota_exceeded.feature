@@ -58,15 +58,6 @@ Feature: Case 2: The month's quota is used up
       Then the answer arrives
       And they have used 10,002 calls, without a limit
 
-    @F1.E4 @A5 @normal
-    Scenario: A user who has used more calls than their plan allows has 0 calls left
-      Given a trial user on the Trial plan with 1,000 credits
-      And they have already made 705 calls this month
-      When they send a GPT-3.5-turbo request that uses 100 tokens
-      Then the request is refused with 429 "quota exceeded"
-      And it says that 0 of 700 calls are left until the first of next month
-      And they have used 705 of 700 calls
-
   Rule: Only what was sent in this month counts
 
     @F1.E2 @A5 @R2 @critical
@@ -110,3 +101,76 @@ Feature: Case 2: The month's quota is used up
       Then every request is refused with 429 "quota exceeded"
       And they have used 700 of 700 calls
       And they have 1,000 credits left
+
+  Rule: A change of the subscription changes the quota within a minute
+
+    @C2.S4 @F1.P4 @A5 @I4 @critical
+    Scenario: A user who was refused goes on after an upgrade
+      Given a trial user on the Trial plan with 1,000 credits
+      And they have already made 700 calls this month
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 429 "quota exceeded"
+      When they change to the Starter plan
+      Then within 60 seconds they have used 700 of 1,000 calls
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And it says that 299 of 1,000 calls are left until the first of next month
+      And Lago has one active Starter subscription for them
+
+    @F1.E4 @A5 @I4 @normal
+    Scenario: A user whose subscription is cancelled has the trial's calls, and none left if they have used more
+      Given an individual on the Starter plan with 1,000 credits
+      And they have already made 705 calls this month
+      When they sign in
+      Then they have used 705 of 1,000 calls
+      When their subscription is cancelled
+      Then within 60 seconds they have used 705 of 700 calls
+      And their plan is Trial
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 429 "quota exceeded"
+      And it says that 0 of 700 calls are left until the first of next month
+
+    @F1.M3 @A5 @I4 @normal
+    Scenario: A user whose subscription is cancelled goes on with the trial's calls
+      Given an individual on the Professional plan with 1,000 credits
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      And their subscription is cancelled
+      Then within 60 seconds they have used 1 of 700 calls
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And it says that 698 of 700 calls are left until the first of next month
+
+    @T8 @A5 @I4 @normal
+    Scenario: A smaller plan begins when the month that is paid for is over
+      Given an individual on the Professional plan with 1,000 credits
+      When they change to the Starter plan
+      Then the Starter plan follows in Lago on the first of next month
+      And they have used 0 of 10,000 calls
+
+  Rule: The quota is the user's own, whoever pays
+
+    @A5 @R2 @needs.journal @normal
+    Scenario: A member without calls is refused for the calls, whatever is left of the allocation
+      Given an organisation with 10,000 credits
+      And a member with an allocation of 2,500 credits
+      And the member has already made 10,000 calls this month
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 429 "quota exceeded"
+      And the message names the reset date
+      And the member has 2,500 credits of their allocation left
+      And the provider was not called for the member
+
+  Rule: A request counts in the month in which it begins
+
+    @F1.E2 @A5 @R2 @exclusive @needs.journal @normal
+    Scenario: A request that begins in the last second of a month counts in that month
+      Given an individual on the Professional plan with 10,000 credits
+      And the provider takes 2 seconds to answer them
+      And the last second of the month has begun
+      When they send a GPT-3.5-turbo request that uses 100 tokens, and the next month begins before its answer
+      Then the answer arrives
+      And it says that 9,999 of 10,000 calls are left until the first of next month
+      And their call counts in the old month and not in the new one
+      When the clock shows the real time again
+      Then they have used 1 of 10,000 calls
+      And they have 9,991 credits left

@@ -114,7 +114,7 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       And the admin has 91 credits of their allocation left
       And the organisation has 9,991 credits, of which 9,900 are unallocated
 
-    @F2.S5 @F2.M1 @normal
+    @F1.E2 @normal
     Scenario: A member's call counts against the member's own quota
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
@@ -198,6 +198,7 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       When the member tries to <act>
       Then it is refused with 403 Forbidden
       And the organisation has 10,000 credits, of which 7,500 are unallocated
+      And the colleague is no member of the organisation
 
       Examples:
         | act                            |
@@ -258,3 +259,101 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
         | which               | status | meaning               |
         | that does not exist | 404    | Not Found             |
         | with a malformed id | 422    | Unprocessable Content |
+
+    @F2.S3 @EP13 @critical
+    Scenario: A colleague who is invited as admin may do what an admin may
+      Given an organisation with 10,000 credits
+      And a colleague on the Platform plan with 0 credits
+      And a stranger on the Professional plan with 500 credits
+      When the admin adds the colleague by e-mail as an admin
+      Then the colleague is listed as its admin
+      When the colleague tries to do what only an admin may
+        | attempt                        |
+        | purchase credits               |
+        | allocate credits to themselves |
+        | add the stranger               |
+        | see the usage breakdown        |
+      Then each of it succeeds
+      And the organisation has 10,100 credits, of which 10,000 are unallocated
+      And the stranger is listed as a member
+
+  Rule: An invitation is for the user whose verified address it names
+
+    @F2.S3 @F2.S6 @EP13 @normal
+    Scenario: A colleague who is invited before they have an account is a member once they have one
+      Given an organisation with 10,000 credits
+      When the admin adds a colleague who has no account yet
+      And the colleague creates their account, on the Platform plan
+      And the admin allocates 100 credits to the colleague
+      And the colleague sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And the colleague has 91 credits of their allocation left
+      And the organisation has 9,991 credits, of which 9,900 are unallocated
+
+    @F2.S3 @F2.S6 @EP13 @normal
+    Scenario: A colleague who is invited in capital letters is the same user
+      Given an organisation with 10,000 credits
+      And a colleague on the Platform plan with 0 credits
+      When the admin adds the colleague by e-mail in capital letters
+      Then the colleague is listed as a member
+      When the admin allocates 100 credits to the colleague
+      And the colleague sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And the colleague has 91 credits of their allocation left
+      When the admin tries to add the colleague
+      Then it is refused with 409 Conflict
+
+    @F2.S3 @R4 @critical
+    Scenario: Somebody with an unverified address does not take up the invitation of that address
+      Given an organisation with 10,000 credits
+      And a colleague with an unverified e-mail address, on the Platform plan with 700 credits
+      When the admin adds the colleague by e-mail
+      And the admin allocates 100 credits to the colleague
+      And the colleague tries to see the organisation
+      Then it is refused with 403 Forbidden
+      When the colleague sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And the colleague has 691 credits left
+      And the organisation has 10,000 credits, of which 9,900 are unallocated
+
+    @F2.S3 @F2.S6 @normal
+    Scenario: A colleague is a member as soon as their address is verified
+      Given an organisation with 10,000 credits
+      And a colleague with an unverified e-mail address, on the Platform plan with 700 credits
+      When the admin adds the colleague by e-mail
+      And the admin allocates 100 credits to the colleague
+      And the colleague's e-mail address is verified
+      And the colleague sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And the colleague has 91 credits of their allocation left
+      And the colleague has 700 credits left
+
+  Rule: The organisation's credits and a user's own credits are apart
+
+    @F2.P1 @F2.S2 @F2.E1 @R4 @critical
+    Scenario: The admin's own 5,000 credits pay neither for purchases nor for requests
+      Given an organisation with 10,000 credits
+      And the admin has 5,000 credits of their own
+      When the admin purchases 500 credits
+      And the admin allocates 100 credits to the admin
+      And the admin sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And the admin has 5,000 credits left
+      And nothing was charged to the admin's own credits
+      And the admin has 91 credits of their allocation left
+      And the organisation has 10,491 credits, of which 10,400 are unallocated
+
+    @F2.S11 @F2.E5 @A10 @EP6 @normal
+    Scenario: The breakdown contains the admin's own requests, and no request with a member's own key
+      Given an organisation with 10,000 credits
+      And a member with an allocation of 2,500 credits
+      And the member has stored an OpenRouter key
+      When the admin allocates 100 credits to the admin
+      And the admin sends a GPT-4 request that uses 100 tokens
+      And the member sends a GPT-3.5-turbo request that uses 100 tokens
+      And the member sends a GPT-4 request that uses 100 tokens with their own key
+      Then the answer arrives
+      And the organisation's usage breakdown reads
+        | person     | credits | calls |
+        | the admin  | 48      | 1     |
+        | the member | 9       | 1     |

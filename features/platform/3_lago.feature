@@ -13,21 +13,22 @@ Feature: Platform: Lago knows every customer, plan and call
       And lago's tables contain one customer and one active subscription of theirs
 
     @T9 @I4 @critical
-    Scenario: A plan that is paid in advance leads to an invoice
+    Scenario: A plan that is paid in advance leads to an invoice over its price
       Given an individual on the Professional plan with 10,000 credits
       Then soon Lago has one finalized invoice for them
       And lago's tables contain one finalized invoice of theirs
+      And the invoice is over 49 dollars, the price of the Professional plan
 
     @I4 @normal
-    Scenario: The subscription decides about the plan
-      Given an individual on the Starter plan with 1,000 credits
+    Scenario: The subscription decides about the plan, whatever is written elsewhere
+      Given an individual on the Starter plan, whom Keycloak lists as Enterprise and the credits table as Professional
       When they sign in
       Then their plan is Starter
       And they have used 0 of 1,000 calls
 
   Rule: Each counted call is one event
 
-    @T8 @I4 @critical
+    @I4 @F1.E2 @critical
     Scenario: A request is one event under its own id, and Lago refuses the event a second time
       Given an individual on the Professional plan with 10,000 credits
       When they send a GPT-3.5-turbo request that uses 100 tokens

@@ -115,7 +115,7 @@ Feature: Platform: Every endpoint answers in its agreed form, and only to permit
 
   Rule: Admins and members see what they change in an organisation
 
-    @EP11 @EP12 @critical
+    @EP11 @critical
     Scenario: A new organisation has an id, a name, a tier and a date
       Given an admin on the Platform plan with 0 credits
       When the admin creates an organisation
@@ -212,3 +212,19 @@ Feature: Platform: Every endpoint answers in its agreed form, and only to permit
         | field                 | value |
         | openrouter_configured | yes   |
       And their settings list an OpenRouter key
+
+  Rule: Users who page through their history see every entry exactly once
+
+    @EP8 @normal
+    Scenario: Entries of the same moment are neither repeated nor left out
+      Given an individual on the Professional plan with 10,000 credits
+      And they have already made 7 calls this month
+      When they page through their history, 2 entries at a time
+      Then they see each of 7 entries exactly once
+
+    @EP8 @normal
+    Scenario: New requests do not shift the pages of a user who is reading
+      Given an individual on the Professional plan with 10,000 credits
+      And they have already made 5 calls this month
+      When they page through their history, 2 entries at a time, and send a GPT-3.5-turbo request after each page
+      Then they see each of 5 entries exactly once

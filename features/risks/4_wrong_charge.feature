@@ -113,3 +113,50 @@ Feature: Risk 4: The wrong user or organisation is never charged
       And the second organisation has 5,000 credits
       And the member has 2,500 credits of their allocation left
       And the provider was not called for the member
+
+  Rule: A user is the account that they sign in to, and not an e-mail address
+
+    @R4 @F2.S6 @normal
+    Scenario: A member who changes their e-mail address keeps their allocation
+      Given an organisation with 10,000 credits
+      And a member with an allocation of 2,500 credits
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens
+      And the member changes their e-mail address
+      And the member sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And the member has 2,482 credits of their allocation left
+      And the organisation has 9,982 credits, of which 7,500 are unallocated
+
+    @R4 @critical
+    Scenario: Somebody who gets a member's former address does not become a member
+      Given an organisation with 10,000 credits
+      And a member with an allocation of 2,500 credits
+      And a stranger on the Professional plan with 500 credits
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens
+      And the member changes their e-mail address
+      And the stranger gets the member's former e-mail address
+      And the stranger sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And the stranger has 491 credits left
+      And the organisation has 9,991 credits, of which 7,500 are unallocated
+
+    @R4 @I1 @normal
+    Scenario: A user without an e-mail address pays with their own credits, and can't create an organisation
+      Given an individual without an e-mail address, on the Professional plan with 1,000 credits
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And they have 991 credits left
+      When they try to create an organisation
+      Then it is refused with 422 "email required"
+
+    @I1 @normal
+    Scenario: A disabled user gets no new token, and their last one ends when it expires
+      Given an individual on the Professional plan with 10,000 credits
+      When they sign in
+      And they sign in for a moment only
+      And their account is disabled
+      And they try to sign in again
+      Then Keycloak refuses the sign-in
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And their short sign-in is refused with 401 after its end

@@ -1,6 +1,6 @@
 """What Lago knows: customers, subscriptions, events and invoices, through its API and in its tables."""
 
-from behave import then
+from behave import then, when
 
 from creditflow.checks.billing import Billing
 from features.memory import CreditContext
@@ -52,3 +52,23 @@ def event_refused_twice(context: CreditContext) -> None:
 @then("Lago receives no event for {whose} request within {number} second(s)")
 def no_event(context: CreditContext, who: str, seconds: int) -> None:
     Billing(context.target).no_event(context.cast.subject(who).answers[-1], seconds)
+
+
+@then("the invoice is over {number} dollars, the price of the {plan} plan")
+def invoice_amount(context: CreditContext, dollars: int, plan: str) -> None:
+    Billing(context.target).invoiced(context.cast.subject("they"), plan, dollars)
+
+
+@when("{who} change(s) to the {plan} plan")
+def changes_plan(context: CreditContext, who: str, plan: str) -> None:
+    context.cast.change_plan(context.cast.subject(who), plan)
+
+
+@when("{whose} subscription is cancelled")
+def cancels_subscription(context: CreditContext, who: str) -> None:
+    context.cast.end_subscription(context.cast.subject(who))
+
+
+@then("the {plan} plan follows in Lago on the first of next month")
+def plan_follows(context: CreditContext, plan: str) -> None:
+    Billing(context.target).followed_by(context.cast.subject("they"), plan)

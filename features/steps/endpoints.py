@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from behave import then, when
 
-from creditflow.actors import forged_tokens
+from creditflow.actors import forged_tokens, history_pages, llm_requests
 from creditflow.actors.attempts import MALFORMED
+from creditflow.actors.llm_requests import LlmRequest
 from creditflow.checks import Finding, agree, response_shapes
 from creditflow.checks.refusals import Refusal
 from features.memory import CreditContext
@@ -137,3 +138,21 @@ def plan_is(context: CreditContext, who: str, plan: str) -> None:
 
 def _stated(context: CreditContext) -> dict[str, str]:
     return {row["field"]: row["value"] for row in context.table}
+
+
+@when("{who} page(s) through their history, {number} entries at a time")
+def pages_through_history(context: CreditContext, who: str, size: int) -> None:
+    context.memory.pages = history_pages.read(context.target.ops_center, context.cast.subject(who), size)
+
+
+@when("{who} page(s) through their history, {number} entries at a time, and send(s) a {model} request after each page")
+def pages_and_sends(context: CreditContext, who: str, size: int, model: str) -> None:
+    person, ops_center = context.cast.subject(who), context.target.ops_center
+    context.memory.pages = history_pages.read(
+        ops_center, person, size, lambda: llm_requests.send(ops_center, person, LlmRequest(model, 100))
+    )
+
+
+@then("they see each of {number} entries exactly once")
+def sees_each_once(context: CreditContext, count: int) -> None:
+    context.accounts.pages(context.cast.subject("they"), context.memory.pages, count)

@@ -82,7 +82,7 @@ def allocates(context: CreditContext, credits: int, who: str) -> None:
     context.memory.reply = context.target.ops_center.allocate(admin.token, organization.id, email, credits)
 
 
-@when("{who} tries to {act}")
+@when("{who} try/tries to {act}")
 def tries(context: CreditContext, who: str, act: str) -> None:
     context.memory.reply = ATTEMPTS[act](context.target, context.cast, context.cast.subject(who))
 
@@ -171,7 +171,60 @@ def _purchase(context: CreditContext, credits: int, key: str | None) -> None:
 
 
 def _listed(context: CreditContext, who: str, role: str) -> None:
-    organization, person = context.cast.find_organization("the organisation"), context.cast.subject(who)
-    reply = context.target.ops_center.organization(organization.admin.token, organization.id)
-    roles = [m.get("role") for m in reply.body.get("members", []) if m.get("user_email") == person.email]
-    agree([Finding(f"{person.alias} is listed as", roles, [role])], lambda: reply.text[:300])
+    context.accounts.listed(context.cast.subject(who), context.cast.find_organization("the organisation"), [role])
+
+
+@when("the admin adds {who} by e-mail as an admin")
+def adds_admin(context: CreditContext, who: str) -> None:
+    person, organization = context.cast.subject(who), context.cast.find_organization("the organisation")
+    context.memory.reply = context.target.ops_center.invite(
+        organization.admin.token, organization.id, person.email, "admin"
+    )
+    organization.members.append(person)
+
+
+@when("the admin adds {who} by e-mail in capital letters")
+def adds_member_in_capitals(context: CreditContext, who: str) -> None:
+    person, organization = context.cast.subject(who), context.cast.find_organization("the organisation")
+    context.memory.reply = context.target.ops_center.invite(
+        organization.admin.token, organization.id, person.email.upper(), "member"
+    )
+    organization.members.append(person)
+
+
+@when("the admin adds a {role} who has no account yet")
+def adds_without_account(context: CreditContext, role: str) -> None:
+    organization = context.cast.find_organization("the organisation")
+    email = context.cast.address_of_the_future(role)
+    context.memory.reply = context.target.ops_center.invite(organization.admin.token, organization.id, email, "member")
+
+
+@when("{who} creates their account, on the {plan} plan")
+def creates_account(context: CreditContext, who: str, plan: str) -> None:
+    person = context.cast.person(who.removeprefix("the "), plan)
+    context.cast.find_organization("the organisation").members.append(person)
+
+
+@when("{who} tries to do what only an admin may")
+def tries_all(context: CreditContext, who: str) -> None:
+    person = context.cast.subject(who)
+    context.memory.replies_by_attempt = {
+        row["attempt"]: ATTEMPTS[row["attempt"]](context.target, context.cast, person) for row in context.table
+    }
+
+
+@then("each of it succeeds")
+def each_succeeds(context: CreditContext) -> None:
+    replies = context.memory.replies_by_attempt
+    who = context.cast.subject("they").alias
+    agree(
+        [
+            Finding(f"{who} tries to {attempt} and gets", reply.status if reply.status >= 300 else "success", "success")
+            for attempt, reply in replies.items()
+        ]
+    )
+
+
+@then("{who} is no member of the organisation")
+def is_no_member(context: CreditContext, who: str) -> None:
+    context.accounts.stays_out(context.cast.subject(who), context.cast.find_organization("the organisation"))

@@ -72,3 +72,9 @@ def plan_remembered(context: CreditContext, who: str, seconds: int) -> None:
 @then("{whose} counter in Redis expires after the month and at the latest a month later")
 def counter_expires(context: CreditContext, who: str) -> None:
     expiry.require_counter_expires(context.target, context.cast.subject(who))
+
+
+@then("within {number} seconds {who} has/have used {number} of {number} calls")
+def calls_used_within(context: CreditContext, seconds: int, who: str, used: int, limit: int) -> None:
+    person = context.cast.subject(who)
+    context.session.soon(lambda: context.accounts.calls(person, used, limit), seconds)

@@ -206,7 +206,7 @@ def no_subscription_means_no_limit() -> None:
 @fault("I3", "remembers the plan of the individual for", "expected 60 at most")
 def plan_is_remembered_for_a_month() -> None:
     """Remember a plan for a month, so that an upgrade does not change the quota."""
-    replace(tiers, "CACHE_SECONDS", 30 * 24 * 3600)
+    rewrite(tiers.tier_of, "services.settings.tier_seconds", "30 * 24 * 3600")
 
 
 @fault("F1.M3", "something changed that belongs to nobody of the scenario", "Redis tier:")

@@ -103,5 +103,5 @@ def history_is_scanned() -> None:
     rewrite(
         usage.calls,
         "    found = await db.execute(\n",
-        "    await asyncio.sleep(await number_of_calls(db, user_id) / 100_000)\n    found = await db.execute(\n",
+        "    await asyncio.sleep(await number_of_calls(db, user_id, seen) / 100_000)\n    found = await db.execute(\n",
     )

@@ -37,7 +37,8 @@ def create_app(settings: Settings) -> FastAPI:
             await seeds.seed(pool, organization)
             queue = JobQueue(timedelta(milliseconds=settings.job_delay_ms))
             app.state.lago = Lago(pool, queue, organization, billing_entity)
-            runner = asyncio.create_task(JobRunner(pool, customers.JOBS | billing.JOBS | lifecycle.jobs_of(queue)).run())
+            handlers = customers.JOBS | billing.JOBS | lifecycle.jobs_of(queue)
+            runner = asyncio.create_task(JobRunner(pool, handlers).run())
             try:
                 yield
             finally:

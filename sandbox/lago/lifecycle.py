@@ -64,9 +64,7 @@ async def _start(queue: jobs.JobQueue, connection: Connection, customer: Row, pl
 async def _upgrade(queue: jobs.JobQueue, connection: Connection, current: Row, plan: Row) -> UUID:
     """End the current subscription now, and start the one on the other plan."""
     await _end(connection, current["id"])
-    subscription_id = await _insert(
-        connection, _successor(current, plan) | {"status": ACTIVE, "started_at": utc_now()}
-    )
+    subscription_id = await _insert(connection, _successor(current, plan) | {"status": ACTIVE, "started_at": utc_now()})
     await billing.put_starting_invoice(queue, connection, subscription_id)
     return subscription_id
 
@@ -74,9 +72,7 @@ async def _upgrade(queue: jobs.JobQueue, connection: Connection, current: Row, p
 async def _schedule_downgrade(queue: jobs.JobQueue, connection: Connection, current: Row, plan: Row) -> None:
     """Let the subscription on the other plan wait for the end of the period."""
     subscription_id = await _insert(connection, _successor(current, plan) | {"status": PENDING, "started_at": None})
-    await queue.put(
-        connection, START, {"subscription_id": str(subscription_id)}, midnight(current_period().next_first)
-    )
+    await queue.put(connection, START, {"subscription_id": str(subscription_id)}, midnight(current_period().next_first))
 
 
 def _successor(current: Row, plan: Row) -> dict[str, Any]:

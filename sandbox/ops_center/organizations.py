@@ -127,7 +127,7 @@ async def delete(org_id: UUID, caller: Caller, services: Used) -> None:
 
 
 async def memberships(database: Database, caller: Person) -> list[Membership]:
-    """Return the caller's memberships, and bind those known by e-mail to the user id."""
+    """Return the caller's memberships, and bind those known by a verified address to the user id."""
     async with database.connection() as db:
         return await _memberships(db, caller)
 
@@ -136,7 +136,7 @@ async def _memberships(db: Connection, caller: Person) -> list[Membership]:
     found = await db.execute(
         """SELECT DISTINCT ON (org_id) id, org_id, role, user_id FROM organization_members
            WHERE user_id = %s OR (user_id IS NULL AND user_email = %s) ORDER BY org_id, user_id NULLS LAST""",
-        (caller.user_id, caller.email),
+        (caller.user_id, caller.verified_email),
     )
     rows = await found.fetchall()
     if any(row["user_id"] is None for row in rows):
@@ -145,7 +145,7 @@ async def _memberships(db: Connection, caller: Person) -> list[Membership]:
                WHERE user_id IS NULL AND user_email = %(email)s AND NOT EXISTS (
                    SELECT FROM organization_members other
                    WHERE other.org_id = organization_members.org_id AND other.user_id = %(user)s)""",
-            {"user": caller.user_id, "email": caller.email},
+            {"user": caller.user_id, "email": caller.verified_email},
         )
     return [Membership(row["org_id"], row["id"], row["role"]) for row in rows]
 

@@ -139,7 +139,7 @@ async def _end_reservation(db: Connection, call: Call) -> int:
 
 async def _finish(db: Connection, call: Call, status: int, tokens: int, credits: int) -> None:
     finished = await db.execute(
-        """UPDATE usage_tracking SET status = %s, tokens = %s, credits = %s
+        """UPDATE usage_tracking SET status = %s, tokens = %s, credits = %s, ended_in = pg_current_xact_id()
            WHERE request_id = %s AND status = %s""",
         (status, tokens, credits, call.request_id, UNDER_WAY),
     )

@@ -76,7 +76,8 @@ CREATE TABLE IF NOT EXISTS usage_tracking (
     credits integer NOT NULL CHECK (credits >= 0),
     byok boolean NOT NULL,
     status integer NOT NULL,
-    created_at timestamp NOT NULL DEFAULT (CURRENT_TIMESTAMP AT TIME ZONE 'UTC')
+    created_at timestamp NOT NULL DEFAULT (CURRENT_TIMESTAMP AT TIME ZONE 'UTC'),
+    ended_in xid8 NOT NULL DEFAULT pg_current_xact_id()  -- the transaction that gave it its last status
 );
 CREATE INDEX IF NOT EXISTS usage_tracking_user ON usage_tracking (user_id, created_at);
 CREATE INDEX IF NOT EXISTS usage_tracking_org ON usage_tracking (org_id, user_id) WHERE org_id IS NOT NULL;

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from typing import Annotated, Any
+from uuid import UUID
 
 import httpx
 from fastapi import Depends, Request
@@ -19,7 +20,11 @@ CLOSING_SECONDS = 10.0
 
 
 class Services:
-    """What every endpoint can reach: settings, PostgreSQL, Redis, Keycloak's keys, LiteLLM, Lago."""
+    """What every endpoint can reach: settings, PostgreSQL, Redis, Keycloak's keys, LiteLLM, Lago.
+
+    Attributes:
+        first_pages: PostgreSQL's snapshot at the first page of a history, by user and sign-in.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -30,6 +35,7 @@ class Services:
         self.litellm = LiteLLM(self.http, settings)
         self.lago = Lago(self.http, settings)
         self.outbox = lago_events.Outbox(self.database, self.lago)
+        self.first_pages: dict[tuple[UUID, str], str] = {}
         self._running: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:

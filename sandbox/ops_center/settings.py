@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -51,6 +52,10 @@ class Settings(BaseSettings):
     lago_key: SecretStr
     byok_secret: Annotated[SecretStr, AfterValidator(_key_of_32_bytes)]
     """The key that encrypts users' own provider keys: 32 bytes in urlsafe base64."""
+    tier_seconds: Annotated[int, Field(gt=0, le=60)] = 60
+    """How long Redis remembers a user's tier, in seconds."""
+    clock: Path | None = None
+    """A file with the time that the clock shows, in ISO 8601; while it does not exist, the real time."""
     public_url: Url
     """The address in links for users, such as upgrade links."""
 

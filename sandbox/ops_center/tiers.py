@@ -20,7 +20,6 @@ QUOTAS: dict[str, int | None] = {
 }
 """Calls in a period, by tier; None for an unlimited quota."""
 DEFAULT = "trial"
-CACHE_SECONDS = 60
 
 
 def quota_of(tier: str) -> int | None:
@@ -54,7 +53,7 @@ async def tier_of(services: "Services", user_id: UUID) -> str:
     tier = subscription.plan_code if subscription else DEFAULT
     await _remember(services, user_id, tier, subscription)
     with contextlib.suppress(CacheError):
-        await services.cache.put(key, tier, CACHE_SECONDS)
+        await services.cache.put(key, tier, services.settings.tier_seconds)
     return tier
 
 

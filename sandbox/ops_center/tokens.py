@@ -33,6 +33,15 @@ class Person:
     user_id: UUID
     email: str | None
     """Lower case."""
+    email_verified: bool = False
+    """Whether Keycloak knows that the address is theirs."""
+    session: str = ""
+    """The sign-in that gave the token."""
+
+    @property
+    def verified_email(self) -> str | None:
+        """The address that takes up invitations; None while Keycloak has not verified it."""
+        return self.email if self.email_verified else None
 
 
 class KeySet:
@@ -142,7 +151,12 @@ async def claims(token: str, keys: KeySet, settings: Settings) -> dict[str, Any]
 
 def person(decoded: dict[str, Any]) -> Person:
     """Return the person in a token's claims. Raises ValueError when `sub` is not a UUID."""
-    return Person(UUID(decoded["sub"]), (decoded.get("email") or "").lower() or None)
+    return Person(
+        UUID(decoded["sub"]),
+        (decoded.get("email") or "").lower() or None,
+        decoded.get("email_verified") is True,
+        str(decoded.get("sid", "")),
+    )
 
 
 Caller = Annotated[Person, Depends(authenticate)]

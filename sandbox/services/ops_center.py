@@ -1,5 +1,7 @@
 """The reference Ops-Center."""
 
+from pathlib import Path
+
 from sandbox.ports import HOST
 from sandbox.services.keycloak import CLIENT, REALM
 from sandbox.services.modules import ModuleService
@@ -33,8 +35,14 @@ class OpsCenter(ModuleService):
             "OPS_LAGO_KEY": credentials.lago_api_key,
             "OPS_BYOK_SECRET": credentials.byok_secret,
             "OPS_PUBLIC_URL": self.url,
+            "OPS_TIER_SECONDS": "3",
+            "OPS_CLOCK": str(self._clock),
         }
 
     def target(self) -> dict[str, str]:
-        """Return its address, and that it may be put under load."""
-        return {"OPS_CENTER_URL": self.url, "ALLOW_LOAD": HOST}
+        """Return its address, the file of its clock, and that it may be put under load."""
+        return {"OPS_CENTER_URL": self.url, "OPS_CENTER_CLOCK": str(self._clock), "ALLOW_LOAD": HOST}
+
+    @property
+    def _clock(self) -> Path:
+        return self.folder / "clock"

@@ -44,15 +44,25 @@ class Keycloak:
         self._sign_ins = 0
         self._ids: dict[str, str] = {}
 
-    def create_user(self, username: str, email: str, password: str, attributes: dict[str, str]) -> str:
-        """Create a user who can sign in immediately, and return the user id (a UUID)."""
+    def create_user(
+        self, username: str, email: str, password: str, attributes: dict[str, str], verified: bool = True
+    ) -> str:
+        """Create a user who can sign in immediately, and return the user id (a UUID).
+
+        Args:
+            username: the name to sign in with.
+            email: the address; empty for none.
+            password: the password.
+            attributes: the user's attributes.
+            verified: whether the address is known to be the user's.
+        """
         payload = {
             "username": username,
             "email": email,
             "firstName": "Credit",
             "lastName": "Flow",
             "enabled": True,
-            "emailVerified": True,
+            "emailVerified": verified,
             "requiredActions": [],
             "attributes": {name: [value] for name, value in attributes.items()},
             "credentials": [{"type": "password", "value": password, "temporary": False}],
@@ -85,6 +95,14 @@ class Keycloak:
         except _UnknownUserError:
             return None
         return found
+
+    def set_address(self, user_id: str, email: str) -> None:
+        """Give a user another e-mail address, which is then known to be theirs."""
+        self._change("change an address", user_id, email=email, emailVerified=True)
+
+    def disable(self, user_id: str) -> None:
+        """Disable a user, who gets no new token from then on."""
+        self._change("disable a user", user_id, enabled=False)
 
     def set_password(self, username: str, password: str) -> bool:
         """Set the password of the user with this name; return whether there is such a user."""
@@ -175,6 +193,10 @@ class Keycloak:
                 return requests.get(url, timeout=self._timeout).status_code == 200
         except requests.RequestException:
             return False
+
+    def _change(self, what: str, user_id: str, **fields: Any) -> None:
+        user = self._as_admin(what, "get_user", user_id)
+        self._as_admin(what, "update_user", user_id, user | fields)
 
     def _as_admin(self, what: str, method: str, *args: Any) -> Any:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.wait_statistics import waits
 from creditflow.target.drivers import proxies
 from creditflow.target.drivers.http import Http, objects
+from creditflow.target.drivers.record import Recorder, record_nothing
 from creditflow.target.drivers.request_timeout import RequestTimeout
 
 # The official client opens a new httpx client for each call, which reads the whole certificate bundle (35 ms).
@@ -31,10 +33,11 @@ class Lago:
         url: its address, without /api/v1.
         key: an API key that may read and write.
         timeout_s: the deadline of each request, in seconds; the official client's own deadlines do not count.
+        record: receives the end of each subscription.
     """
 
-    def __init__(self, url: str, key: str, timeout_s: float) -> None:
-        self.url = url
+    def __init__(self, url: str, key: str, timeout_s: float, record: Recorder = record_nothing) -> None:
+        self.url, self._record = url, record
         self.http = Http("Lago", url, timeout_s)
         proxies.use_in_httpx(url)
         self._client = Client(api_key=key, api_url=url, retry_on_rate_limit=False)
@@ -46,22 +49,29 @@ class Lago:
         self._send("create a customer", lambda c: c.customers.create(wanted))
 
     def subscribe(self, customer: str, subscription: str, plan_code: str) -> None:
-        """Subscribe a customer to a plan; `subscription` is the subscription's external id."""
+        """Subscribe a customer to a plan; `subscription` is the subscription's external id.
+
+        A subscription that is already there changes to the plan: to a dearer one immediately, to a cheaper one at the
+        end of the period.
+        """
         wanted = Subscription.parse_obj(
             {"external_customer_id": customer, "external_id": subscription, "plan_code": plan_code}
         )
         self._send(f"subscribe to the plan {plan_code}", lambda c: c.subscriptions.create(wanted))
 
+    def end_subscription(self, customer: str, subscription: str) -> None:
+        """End a customer's subscription immediately; do nothing if there is none."""
+        try:
+            self._send("end a subscription", lambda c: c.subscriptions.destroy(subscription))
+        except _UnknownCustomerError:
+            return
+        self._record("end_subscription", None, None, user_id=customer)
+
     def remove_customer(self, external_id: str, subscription: str) -> None:
         """End a customer's subscription immediately, and remove the customer; do nothing if they do not exist."""
-        for what, remove in (
-            ("end a subscription", lambda c: c.subscriptions.destroy(subscription)),
-            ("remove a customer", lambda c: c.customers.destroy(external_id)),
-        ):
-            try:
-                self._send(what, remove)
-            except _UnknownCustomerError:
-                continue
+        self.end_subscription(external_id, subscription)
+        with suppress(_UnknownCustomerError):
+            self._send("remove a customer", lambda c: c.customers.destroy(external_id))
 
     def customer(self, external_id: str) -> dict[str, Any] | None:
         """Return a customer's fields, or None."""
