@@ -9,6 +9,8 @@ from creditflow.core import period, polling
 from creditflow.core.expect import Finding, agree, holds
 from creditflow.target.target import Target
 
+PENDING = 0
+"""Lago's number for a subscription that waits for its beginning."""
 ACTIVE = 1
 """Lago's number for an active subscription."""
 FINALIZED = 1
@@ -56,6 +58,12 @@ class Billing:
             ],
         )
 
+    def active_rows(self, person: Person, plan: str) -> None:
+        """Require one row of `subscriptions` that is active, of a plan, and none that waits (T8)."""
+        rows = self.target.lago_db.subscriptions(person.id)
+        found = [(row["status"], row["plan_code"]) for row in rows if row["status"] in (PENDING, ACTIVE)]
+        agree([Finding(f"the subscriptions of {person.alias} in lago are", found, [(ACTIVE, plan)])])
+
     def invoice(self, person: Person) -> None:
         """Require one finalized invoice in Lago's API."""
         invoices = self.target.lago.invoices(person.id)
@@ -88,7 +96,6 @@ class Billing:
         found = self.target.lago.subscription(person.subscription) or {}
         agree(
             [
-                Finding(f"the plan of {person.alias} in Lago is", found.get("plan_code"), person.plan),
                 Finding("the plan that follows is", found.get("next_plan_code"), plan),
                 Finding("it begins on", str(found.get("downgrade_plan_date")), period.reset().date().isoformat()),
             ],

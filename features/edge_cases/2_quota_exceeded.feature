@@ -104,7 +104,7 @@ Feature: Case 2: The month's quota is used up
 
   Rule: A change of the subscription changes the quota within a minute
 
-    @C2.S4 @F1.P4 @A5 @I4 @critical
+    @C2.S4 @T8 @A5 @I4 @critical
     Scenario: A user who was refused goes on after an upgrade
       Given a trial user on the Trial plan with 1,000 credits
       And they have already made 700 calls this month
@@ -116,6 +116,7 @@ Feature: Case 2: The month's quota is used up
       Then the answer arrives
       And it says that 299 of 1,000 calls are left until the first of next month
       And Lago has one active Starter subscription for them
+      And lago's tables contain one active Starter subscription of theirs
 
     @F1.E4 @A5 @I4 @normal
     Scenario: A user whose subscription is cancelled has the trial's calls, and none left if they have used more
@@ -144,12 +145,13 @@ Feature: Case 2: The month's quota is used up
     Scenario: A smaller plan begins when the month that is paid for is over
       Given an individual on the Professional plan with 1,000 credits
       When they change to the Starter plan
-      Then the Starter plan follows in Lago on the first of next month
+      Then Lago has one active Professional subscription for them
+      And the Starter plan follows in Lago on the first of next month
       And they have used 0 of 10,000 calls
 
   Rule: The quota is the user's own, whoever pays
 
-    @A5 @R2 @needs.journal @normal
+    @F1.E3 @A5 @R2 @needs.journal @normal
     Scenario: A member without calls is refused for the calls, whatever is left of the allocation
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits

@@ -309,9 +309,7 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       And a colleague with an unverified e-mail address, on the Platform plan with 700 credits
       When the admin adds the colleague by e-mail
       And the admin allocates 100 credits to the colleague
-      And the colleague tries to see the organisation
-      Then it is refused with 403 Forbidden
-      When the colleague sends a GPT-3.5-turbo request that uses 100 tokens
+      And the colleague sends a GPT-3.5-turbo request that uses 100 tokens
       Then the answer arrives
       And the colleague has 691 credits left
       And the organisation has 10,000 credits, of which 9,900 are unallocated
@@ -322,7 +320,9 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       And a colleague with an unverified e-mail address, on the Platform plan with 700 credits
       When the admin adds the colleague by e-mail
       And the admin allocates 100 credits to the colleague
-      And the colleague's e-mail address is verified
+      And the colleague tries to see the organisation
+      Then it is refused with 403 Forbidden
+      When the colleague's e-mail address is verified
       And the colleague sends a GPT-3.5-turbo request that uses 100 tokens
       Then the answer arrives
       And the colleague has 91 credits of their allocation left

@@ -19,7 +19,7 @@ Feature: Platform: Lago knows every customer, plan and call
       And lago's tables contain one finalized invoice of theirs
       And the invoice is over 49 dollars, the price of the Professional plan
 
-    @I4 @normal
+    @I4 @F1.P4 @normal
     Scenario: The subscription decides about the plan, whatever is written elsewhere
       Given an individual on the Starter plan, whom Keycloak lists as Enterprise and the credits table as Professional
       When they sign in

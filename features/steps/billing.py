@@ -72,3 +72,8 @@ def cancels_subscription(context: CreditContext, who: str) -> None:
 @then("the {plan} plan follows in Lago on the first of next month")
 def plan_follows(context: CreditContext, plan: str) -> None:
     Billing(context.target).followed_by(context.cast.subject("they"), plan)
+
+
+@then("lago's tables contain one active {plan} subscription of theirs")
+def active_subscription_row(context: CreditContext, plan: str) -> None:
+    Billing(context.target).active_rows(context.cast.subject("they"), plan)

@@ -2,6 +2,7 @@
 
 from sandbox.faults import fault, rewrite
 from sandbox.ops_center import app, chat, credits, organizations, payers, problems, tokens
+from sandbox.ops_center.tokens import Person
 
 _UNKNOWN_OR_FOREIGN = "not_a_member() if await found.fetchone() is not None else unknown()"
 
@@ -187,3 +188,63 @@ def malformed_question_crashes() -> None:
         "raise problems.invalid(error.errors(include_input=False, include_url=False)) from error",
         "raise RuntimeError(str(error)) from error",
     )
+
+
+@fault("R4", "the colleague has 700 credits in the API, expected 691")
+def invitation_is_taken_up_unverified() -> None:
+    """Let anybody take up an invitation who writes its address into their account."""
+    rewrite(Person.verified_email.fget, "self.email if self.email_verified else None", "self.email")  # type: ignore[attr-defined]
+
+
+@fault("F2.S6", "the colleague: ", "Ops-Center answered 403, expected 200")
+def verified_address_is_noticed_never() -> None:
+    """Remember who once came with an unverified address, and never let them take up their invitation."""
+    vars(tokens)["_unverified"] = set()
+    rewrite(
+        Person.verified_email.fget,  # type: ignore[attr-defined]
+        "return self.email if",
+        "self.email_verified or _unverified.add(self.user_id)\n"
+        "    return self.email if self.user_id not in _unverified and",
+    )
+
+
+@fault("R4", "the stranger has 500 credits in the API, expected 491")
+def former_address_gives_a_membership() -> None:
+    """Find members by their address only, so that its next owner spends the allocation."""
+    rewrite(organizations._memberships, "OR (user_id IS NULL AND user_email = %s)", "OR user_email = %s")
+
+
+@fault("R4", "the member got no answer: status 402", "insufficient_credits")
+def new_address_loses_the_membership() -> None:
+    """Forget a member who changes their address, so that they lose their allocation."""
+    rewrite(
+        organizations._memberships,
+        "WHERE user_id = %s OR (user_id IS NULL AND user_email = %s)",
+        "WHERE %s::uuid IS NOT NULL AND user_email = %s",
+    )
+
+
+@fault("I1", "the individual got no answer: status 401")
+def everybody_needs_an_address() -> None:
+    """Refuse the token of a user without an e-mail address, who needs none to pay with their own credits."""
+    rewrite(tokens.person, "    return Person(", '    decoded["email"]\n    return Person(')
+    rewrite(tokens.authenticate, "ValueError, AttributeError", "ValueError, KeyError, AttributeError")
+
+
+@fault("I1", "the individual got the status 500, expected 422")
+def missing_address_is_a_server_error() -> None:
+    """Let only the database stop an organisation of somebody without an address."""
+    rewrite(organizations.create, "caller.email is None", "False")
+
+
+@fault("I1", "the individual, whose account is disabled, sends an expired token and gets 200, expected 401")
+def known_users_need_no_new_token() -> None:
+    """Accept the expired token of everybody who was here before, so that a disabled user goes on for ever."""
+    vars(tokens)["_known"] = set()
+    rewrite(
+        tokens.claims,
+        '"verify_iat": False}',
+        '"verify_iat": False, "verify_exp": '
+        'jwt.decode(token, options={"verify_signature": False}).get("sub") not in _known}',
+    )
+    rewrite(tokens.claims, "    return decoded", '    _known.add(decoded["sub"])\n    return decoded')

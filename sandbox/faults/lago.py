@@ -99,3 +99,31 @@ def every_subscription_is_a_trial() -> None:
 def customer_is_known_by_name_only() -> None:
     """Forget the user id of a customer, so that bills can't be matched to the people who pay them."""
     rewrite(customers.to_json, '"external_id": row["external_id"]', '"external_id": row["name"]')
+
+
+@fault("T9", "the invoices of the individual are over 9,800 cents in Lago's API, expected 4,900")
+def invoice_is_over_twice_the_price() -> None:
+    """Invoice twice the price of the plan."""
+    rewrite(
+        billing.make_starting_invoice,
+        'amount_cents=subscription["amount_cents"]',
+        'amount_cents=2 * subscription["amount_cents"]',
+    )
+
+
+@fault("T8", "the limit of the trial user is 700 calls in the usage, expected 1,000")
+def upgrade_waits_for_the_next_month() -> None:
+    """Let a dearer plan begin with the next month, though the customer pays and is refused now."""
+    rewrite(lifecycle.subscribe, 'plan["amount_cents"] >= current["amount_cents"]', "False")
+
+
+@fault("T8", "the plan of the individual in Lago is starter, expected professional")
+def smaller_plan_begins_at_once() -> None:
+    """Let a cheaper plan begin at once, in the middle of a month that is paid for."""
+    rewrite(lifecycle.subscribe, 'plan["amount_cents"] >= current["amount_cents"]', "True")
+
+
+@fault("T8", "the subscriptions of the trial user in lago are")
+def upgrade_keeps_the_old_subscription() -> None:
+    """Start the subscription on the dearer plan, and go on with the old one, so that the customer pays for both."""
+    rewrite(lifecycle._upgrade, 'await _end(connection, current["id"])', "pass")

@@ -1,6 +1,6 @@
 """Faults of organisations: who pays for a member, what is allocated, and who may decide about it."""
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from sandbox.faults import fault, rewrite
 from sandbox.ops_center import credit_accounts, credits, organizations, payers, reservations
@@ -477,3 +477,81 @@ def _unlimit(request: type[Purchase] | type[NewAllocation], field: str) -> None:
     of_field = request.model_fields[field]
     of_field.metadata = [rule for rule in of_field.metadata if type(rule).__name__ != "Gt"]
     request.model_rebuild(force=True)
+
+
+@fault("F2.S3", "the colleague is listed as member, expected none")
+def refused_invitation_is_kept() -> None:
+    """Refuse a member who adds a colleague, and add the colleague all the same."""
+    rewrite(
+        organizations.invite,
+        f"            await {_ADMIN}\n",
+        "            try:\n"
+        f"                await {_ADMIN}\n"
+        "            except ProblemError:\n"
+        "                async with services.database.connection() as early:\n"
+        "                    await early.execute(\n"
+        '                        "INSERT INTO organization_members (id, org_id, user_email) VALUES (%s, %s, %s)",\n'
+        "                        (uuid4(), org_id, invitation.email),\n"
+        "                    )\n"
+        "                raise\n",
+    )
+
+
+@fault("EP13", "the colleague is listed as member, expected admin")
+def invited_admin_becomes_a_mere_member() -> None:
+    """Ignore the role of an invitation, so that the founder stays the only admin."""
+    rewrite(organizations.invite, "invitation.email, invitation.role)", 'invitation.email, "member")')
+
+
+@fault("EP13", "the colleague tries to purchase credits and gets 403, expected success")
+def only_the_founder_may_decide() -> None:
+    """Refuse an admin who did not create the organisation."""
+    rewrite(
+        organizations.require_admin,
+        'membership.role != "admin"',
+        'membership.role != "admin" or membership.member_id != (\n'
+        "        await (\n"
+        "            await db.execute(\n"
+        '                "SELECT id FROM organization_members WHERE org_id = %s ORDER BY joined_at", (org_id,)\n'
+        "            )\n"
+        "        ).fetchone()\n"
+        '    )["id"]',
+    )
+
+
+@fault("EP13", "the colleague got no answer: status 402", "insufficient_credits")
+def invitation_in_capital_letters_is_for_nobody() -> None:
+    """Store the address of an invitation as it was typed, so that its owner is never found."""
+    field = Invitation.model_fields["email"]
+    field.metadata = [
+        StringConstraints(strip_whitespace=True, max_length=255) if isinstance(rule, StringConstraints) else rule
+        for rule in field.metadata
+    ]
+    Invitation.model_rebuild(force=True)
+
+
+@fault("F2.P1", "the admin has 4,500 credits in the API, expected 5,000")
+def purchase_is_paid_with_the_admins_own_credits() -> None:
+    """Take the credits of a purchase from the admin's own ones, as far as they have some."""
+    rewrite(
+        credits._purchase,
+        "        row = await bought.fetchone()\n",
+        "        row = await bought.fetchone()\n"
+        "        await db.execute(\n"
+        '            "UPDATE user_credits SET credits_remaining = credits_remaining - LEAST(%s, credits_remaining)"\n'
+        '            " WHERE user_id = %s",\n'
+        "            (amount, caller.user_id),\n"
+        "        )\n",
+    )
+
+
+@fault("EP6", "the breakdown gives the admin none credits, expected 48")
+def breakdown_leaves_the_admin_out() -> None:
+    """Leave the admin's own requests out of the breakdown, so that its sum is not what was spent."""
+    rewrite(credits.attribution, "WHERE m.org_id = %s GROUP BY", "WHERE m.org_id = %s AND m.role = 'member' GROUP BY")
+
+
+@fault("EP6", "the breakdown gives the member 2 calls, expected 1")
+def breakdown_shows_requests_with_own_keys() -> None:
+    """Show the admin what a member asks with their own key, which is none of the organisation's business."""
+    rewrite(credits.attribution, "ON u.org_id = m.org_id AND", "ON (u.org_id = m.org_id OR u.byok) AND")

@@ -190,3 +190,15 @@ def status_calls_a_healthy_service_down() -> None:
 def status_leaves_services_out() -> None:
     """Leave services out of the status, so that operators don't see when one is down."""
     rewrite(status.status, "zip(checks, states, strict=True)", "list(zip(checks, states, strict=True))[:2]")
+
+
+@fault("EP8", "the pages of the history of the individual show 3 entries twice, expected 0")
+def new_requests_shift_the_pages() -> None:
+    """Begin every page at the newest request, so that readers see some entries twice."""
+    rewrite(usage.snapshot, "if offset and who in pages", "if False")
+
+
+@fault("EP8", "the pages of the history of the individual show", "entries twice, expected 0")
+def entries_of_one_moment_have_no_order() -> None:
+    """Leave the order of entries of one moment to chance, so that pages repeat some and omit others."""
+    rewrite(usage.calls, "created_at DESC, id LIMIT", "created_at DESC, random() LIMIT")

@@ -1,7 +1,8 @@
 """Faults of the month's quota: what counts, where it ends, its headers, and its owner."""
 
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import chat, quota, reservations, tiers
+from sandbox.ops_center import chat, quota, reservations, tiers, tokens
+from sandbox.ops_center.lago import Lago
 from sandbox.ops_center.periods import Period
 
 _IN_LUA = "if limit >= 0 and used >= limit then return -1 end\n"
@@ -213,3 +214,86 @@ def plan_is_remembered_for_a_month() -> None:
 def plan_is_remembered_for_everyone_at_once() -> None:
     """Remember one plan for all users, so that each gets the plan and quota of the user before."""
     rewrite(tiers.tier_of, 'f"tier:{user_id}"', '"tier:"')
+
+
+@fault("T8", "the limit of the trial user is 700 calls in the usage, expected 1,000")
+def upgrade_changes_nothing_before_the_next_month() -> None:
+    """Ask Lago once for a user's plan, so that somebody who has paid for more calls goes on being refused."""
+    rewrite(tiers._last_known, "else DEFAULT", "else None")
+    rewrite(
+        tiers.tier_of,
+        "    try:\n        subscription =",
+        "    if known := await _last_known(services, user_id):\n        return known\n    try:\n        subscription =",
+    )
+
+
+@fault("F1.E4", "the limit of the individual is 1,000 calls in the usage, expected 700")
+def cancelled_subscription_goes_on() -> None:
+    """Count a subscription that has ended, so that users keep the quota that they no longer pay for."""
+    rewrite(
+        Lago.active_subscriptions,
+        'params={"external_customer_id": str(user_id)}',
+        'params={"external_customer_id": str(user_id), "status[]": ["active", "terminated"]}',
+    )
+
+
+@fault("F1.P4", "the plan of the individual in the balance is enterprise, expected starter")
+def plan_is_read_from_the_token() -> None:
+    """Trust the tier in the Keycloak account, which nobody changes when a subscription does."""
+    vars(tiers)["_of_tokens"] = vars(tokens)["_of_tokens"] = {}
+    rewrite(
+        tokens.person,
+        "    return Person(",
+        '    _of_tokens[UUID(decoded["sub"])] = decoded.get("subscription_tier")\n    return Person(',
+    )
+    rewrite(tiers.tier_of, "    if cached:", "    cached = _of_tokens.get(user_id) or cached\n    if cached:")
+
+
+@fault("F1.P4", "the plan of the individual in the balance is professional, expected starter")
+def plan_is_read_from_the_credits() -> None:
+    """Trust the tier beside the credits, which was right when the credits were granted."""
+    rewrite(
+        tiers.tier_of,
+        "    if cached:",
+        "    async with services.database.connection() as db:\n"
+        '        found = await db.execute("SELECT tier FROM user_credits WHERE user_id = %s", (user_id,))\n'
+        "        row = await found.fetchone()\n"
+        '    cached = row["tier"] if row else cached\n'
+        "    if cached:",
+    )
+
+
+@fault("F1.E3", "the member got the status 200, expected 429")
+def quota_does_not_hold_for_members() -> None:
+    """Let members go on without calls as long as their allocation lasts."""
+    rewrite(
+        chat.answer,
+        "quota.used_up(standing)",
+        "quota.used_up(standing) and not await payers.organizations.memberships(services.database, caller)",
+    )
+    rewrite(
+        reservations.reserve,
+        "call.user_id, standing)",
+        "call.user_id, quota.replace(standing, limit=None) if call.account and call.account.org_id else standing)",
+    )
+
+
+@fault("F1.E2", "in unicorn_db (usage_tracking), expected 1", "is at 1")
+def call_is_recorded_in_the_month_of_its_answer() -> None:
+    """Record a call at the time of its answer, so that counter and table count it in different months."""
+    rewrite(reservations._finish, "SET status = %s", "SET created_at = %s::timestamptz, status = %s")
+    rewrite(reservations._finish, "(status, tokens,", "(periods.now(), status, tokens,")
+
+
+@fault("F1.E2", "of the individual in", "is at 0 in Redis, expected 1")
+def call_is_counted_in_the_month_of_its_answer() -> None:
+    """Count a call when its answer comes, so that the first of a month begins with calls of the last one."""
+    rewrite(
+        chat._whole,
+        "    return Response(",
+        "    now, user_id = quota.periods.current(), order.call.user_id\n"
+        "    if now != standing.period:\n"
+        "        await quota.give_back(services, user_id, standing.period)\n"
+        "        await services.cache.run(\"return redis.call('INCR', KEYS[1])\", quota.counter(user_id, now))\n"
+        "    return Response(",
+    )
