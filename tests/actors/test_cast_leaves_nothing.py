@@ -64,7 +64,7 @@ def active(target: Target) -> dict[str, int]:
     database = target.lago_db.database
     return {
         "customers": database.rows("SELECT count(*) AS n FROM customers WHERE deleted_at IS NULL")[0]["n"],
-        "subscriptions": database.rows("SELECT count(*) AS n FROM subscriptions WHERE status = 1")[0]["n"],
+        "subscriptions": database.rows("SELECT count(*) AS n FROM subscriptions WHERE status IN (0, 1)")[0]["n"],
     }
 
 
@@ -113,6 +113,8 @@ def play(cast: Cast, target: Target) -> tuple[list[Person], Organization, str, l
     answers = [send(ops_center, who, request) for who, request in requests_of]
     assert all(answer.arrived for answer in answers), [answer.reply.text for answer in answers]
     cast.trouble(member, "server_error")
+    cast.change_plan(individual, "starter")
+    cast.change_plan(member, "enterprise")
     people = [individual, nobody, admin, member]
     ids = [p.id for p in people] + [p.name for p in people] + [organization.id] + [a.request_id for a in answers]
     return people, organization, key, ids
@@ -149,7 +151,7 @@ def test_a_scenario_is_in_every_system_and_afterwards_in_none(target: Target, us
         assert target.lago.subscription(person.subscription) is None
         with pytest.raises(SignInRefusedError, match="invalid_grant"):
             target.keycloak.token(person.name, person.password)
-    ended = "SELECT s.status FROM subscriptions s WHERE s.external_id = ANY(%s) AND s.status = 1"
+    ended = "SELECT s.status FROM subscriptions s WHERE s.external_id = ANY(%s) AND s.status IN (0, 1)"
     assert target.lago_db.database.rows(ended, [p.subscription for p in people]) == []
     assert target.unicorn.organization(organization.id) is None
 
@@ -308,6 +310,7 @@ def test_what_the_target_does_not_name_is_said_and_not_guessed(deployment: dict[
         "LITELLM_URL": "litellm",
         "PROVIDER_URL": "provider",
         "KEYCLOAK_SHORT_LIVED_CLIENT_ID": "short_lived_client",
+        "OPS_CENTER_CLOCK": "clock",
     }.items():
         assert any(limit.endswith(f"(set {setting})") for limit in limits)
         with pytest.raises(NotTestableError, match=rf"Not testable here: .+\. To make it testable: set {setting}\."):

@@ -24,6 +24,7 @@ from creditflow.audit.history import (
     Operation,
     Placed,
     Purchased,
+    Unsubscribed,
     read,
 )
 from creditflow.core import period
@@ -94,6 +95,13 @@ def test_nothing_done_is_no_operation() -> None:
             ),
             Joined("club", ""),
         ),
+        (
+            RecordedRequest(
+                "invite", ANN, {"organization": "club", "email": "ANN@Example.com"}, Reply(201, {}, "{}", 1)
+            ),
+            Joined("club", "ann-id"),
+        ),
+        (RecordedRequest("end_subscription", None, {"user_id": "ann-id"}, None), Unsubscribed("ann-id")),
         (
             RecordedRequest(
                 "purchase", ANN, {"organization": "club", "credits": 5, "key": "k"}, Reply(201, {}, "{}", 1)
@@ -331,3 +339,13 @@ def test_a_request_knows_the_services_that_were_away_and_redis_loses_every_count
     away = [set(each.away) for each in done if isinstance(each, Asked)]
     assert away == [{"Lago"}, {"Lago", "Redis"}, {"Redis"}]
     assert operations(service("back", "Redis")) == tuple(lost)
+
+
+@pytest.mark.parametrize(
+    ("claim", "verified"), [({"email_verified": False}, False), ({"email_verified": True}, True), ({}, True)]
+)
+def test_a_request_knows_whether_its_token_says_that_the_address_is_verified(
+    claim: dict[str, bool], verified: bool
+) -> None:
+    token = jwt.encode({"sub": "ann-id", **claim}, "a secret of nobody, long enough for HS256")
+    assert only(chat(Reply(402, {}, "{}", 1), token=token)).address_verified is verified

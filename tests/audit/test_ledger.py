@@ -22,6 +22,7 @@ from creditflow.audit.history import (
     Operation,
     Placed,
     Purchased,
+    Unsubscribed,
 )
 from creditflow.audit.ledger import (
     Account,
@@ -700,3 +701,24 @@ def test_a_crash_explains_one_call_for_each_request_that_it_cut_off() -> None:
 def test_without_a_crash_a_missing_answer_is_unknown() -> None:
     _, unknown = problems(asked("", status=None))
     assert len(unknown) == 1
+
+
+def test_an_invitation_is_taken_up_with_a_verified_address_and_then_for_good() -> None:
+    unverified = asked(who=BEN, address_verified=False)
+    after = books(Granted(BEN, 500), *CLUB_OF_TWO, unverified)
+    assert after.figures[Account(BEN, ledger.CREDITS)] == 491
+    assert of(BEN, after, CLUB) == {ledger.LEFT: 300, ledger.USED: 0}
+    taken_up = asked("r2", who=BEN)
+    after = books(Granted(BEN, 500), *CLUB_OF_TWO, taken_up, unverified)
+    assert after.figures[Account(BEN, ledger.CREDITS)] == 500
+    assert of(BEN, after, CLUB) == {ledger.LEFT: 282, ledger.USED: 18}
+
+
+def test_a_founder_needs_no_verified_address() -> None:
+    founded = Founded(CLUB, ANN), Purchased(CLUB, ANN, 1_000, None), Allocated(CLUB, ANN, 300)
+    assert of(ANN, books(*founded, asked(address_verified=False)), CLUB)[ledger.LEFT] == 291
+
+
+def test_events_after_the_end_of_a_subscription_name_none() -> None:
+    after = books(Granted(ANN, 500), asked(), Unsubscribed(ANN), asked("r2"))
+    assert after.figures[Account(ANN, ledger.EVENTS)] == (Event("r1", "ann-subscription"), Event("r2", ""))
