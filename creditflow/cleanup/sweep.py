@@ -29,6 +29,7 @@ from creditflow.cleanup.resources import (
     Resource,
     Rows,
     SigningKey,
+    StoppedClock,
     Trouble,
 )
 from creditflow.core.errors import ServiceUnavailableError
@@ -352,6 +353,11 @@ def _signing_keys(target: Target, known: Known) -> list[Resource]:
     return [SigningKey(name) for name in target.realm_keys.names() if known.is_of_finished_run(name)]
 
 
+def _clock(target: Target, known: Known) -> list[Resource]:
+    """Find a clock that stands still while no live run can have stopped it."""
+    return [] if known.live or not target.clock.stands_still else [StoppedClock()]
+
+
 def _accounts(target: Target, known: Known) -> list[Resource]:
     """Find accounts in the clean-up journals and in the calls of runs' people; never those of the deployment."""
     settings = target.settings
@@ -371,6 +377,7 @@ _FINDS: tuple[tuple[type[Resource], Callable[[Target, Known], list[Resource]]], 
     (ProviderAccount, _accounts),
     (Calls, _calls),
     (Trouble, _troubles),
+    (StoppedClock, _clock),
 )
 """The search for each kind; those that add people to `known` come first."""
 

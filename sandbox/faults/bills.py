@@ -18,7 +18,7 @@ def calls_are_never_billed() -> None:
     rewrite(reservations._finish, "if finished.rowcount:", "if not finished.rowcount:")
 
 
-@fault("T8", "Lago bills the individual for 2 calls this month, expected 1")
+@fault("I4", "Lago bills the individual for 2 calls this month, expected 1")
 def calls_are_billed_again_under_a_new_id() -> None:
     """Send a call to Lago twice under two ids, so that the customer pays for both."""
     rewrite(
@@ -40,7 +40,7 @@ def events_have_ids_of_their_own() -> None:
     replace(lago_events, "event", renamed)
 
 
-@fault("T8", "the event is for the subscription", "expected")
+@fault("I4", "the event is for the subscription", "expected")
 def events_name_the_customer_as_subscription() -> None:
     """Send events for the customer's id instead of the subscription, so that nobody is billed."""
     rewrite(lago_events.keep, "COALESCE(t.subscription_id, u.user_id::text)", "u.user_id::text")
@@ -92,13 +92,13 @@ def refused_calls_are_billed() -> None:
     replace(reservations, "reserve", reserve)
 
 
-@fault("T8", "Lago bills the individual for 0 calls this month, expected 1")
+@fault("I4", "Lago bills the individual for 0 calls this month, expected 1")
 def events_are_of_an_unknown_metric() -> None:
     """Send events of an unknown metric, which Lago accepts and never counts."""
     replace(lago_events, "CODE", "llm_request")
 
 
-@fault("T8", "Lago bills the individual for 0 calls this month, expected 1")
+@fault("I4", "Lago bills the individual for 0 calls this month, expected 1")
 def events_are_dated_a_month_back() -> None:
     """Date calls a month back, in a period that is billed already, so that they are never charged."""
     rewrite(lago_events.event, ".timestamp())", ".timestamp()) - 31 * 24 * 3600")

@@ -4,7 +4,7 @@ from sandbox.faults import fault, replace, rewrite
 from sandbox.lago import billing, customers, events, invoices, lifecycle, subscriptions
 
 
-@fault("T8", "Lago answered the repeated event with 200, expected 422")
+@fault("I4", "Lago answered the repeated event with 200, expected 422")
 def repeated_event_is_accepted() -> None:
     """Accept a repeated event, so that the customer is billed twice for one call."""
     rewrite(
@@ -25,7 +25,7 @@ def accepted_events_are_lost() -> None:
     )
 
 
-@fault("T8", "Lago bills the individual for 0 calls this month, expected 1")
+@fault("I4", "Lago bills the individual for 0 calls this month, expected 1")
 def events_are_counted_for_the_next_period() -> None:
     """Bill calls a month late, and those of the last month never."""
     rewrite(events._time, "fromtimestamp(float(value), UTC)", "fromtimestamp(float(value) + 31 * 24 * 3600, UTC)")

@@ -99,7 +99,7 @@ def counter_is_shared_by_everyone() -> None:
     rewrite(quota.counter, "usage:{user_id}:", "usage:")
 
 
-@fault("F2.S5", "the member: counter: none in Redis, expected 1")
+@fault("F1.E2", "the member: counter: none in Redis, expected 1")
 def quota_is_shared_by_the_organisation() -> None:
     """Count a member's calls against the quota of their colleagues."""
     rewrite(
@@ -143,7 +143,7 @@ def reset_is_told_as_seconds_to_wait() -> None:
     rewrite(quota.headers, "standing.period.reset_epoch", "standing.period.seconds_left()")
 
 
-@fault("F1.E4", "X-RateLimit-Remaining is -5, expected 0")
+@fault("F1.E4", "the individual has -5 calls left in the usage, expected 0")
 def remaining_falls_below_zero() -> None:
     """Report fewer than 0 remaining calls after a change to a smaller plan."""
     rewrite(quota.Standing.remaining.fget, "max(0, self.limit - self.used)", "self.limit - self.used")  # type: ignore[attr-defined]

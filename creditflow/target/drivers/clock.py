@@ -17,6 +17,11 @@ class Clock:
     def __init__(self, file: Path) -> None:
         self._file = file
 
+    @property
+    def stands_still(self) -> bool:
+        """Whether the clock shows the moment in the file."""
+        return self._file.exists()
+
     def stop_at(self, moment: datetime) -> None:
         """Make the clock show a moment (UTC), and stand still."""
         new = self._file.with_suffix(".new")
