@@ -30,6 +30,7 @@ from creditflow.cleanup.resources import (
     Resource,
     Rows,
     SigningKey,
+    StoppedClock,
     Trouble,
 )
 from creditflow.core.errors import CannotRunError
@@ -41,6 +42,7 @@ EACH = (
     Trouble("cf-abc123-1"), ProviderAccount("0123456789abcdef"), LagoCustomer("an-id", "cf-abc123-1"),
     CreatedOrganization("cf-abc123-1 organisation", "cf-abc123-1", "another-id"), Membership("cf-abc123-1@example.com"),
     Outage("Redis", "paused"), SigningKey("cf-abc123-2"),
+    StoppedClock(),
 )  # fmt: skip
 KILLED = f"""
 import os, signal, sys
