@@ -8,7 +8,7 @@ from typing import Any
 from creditflow.actors.people import Organization, Person
 from creditflow.checks.account_base import API, MEMBERS, MOVEMENTS, POOLS, AccountBase
 from creditflow.core.expect import Finding, agree, holds
-from creditflow.target.drivers.http import objects, whole
+from creditflow.target.drivers.http import Reply, objects, whole
 from creditflow.target.drivers.postgres import Row
 
 
@@ -54,6 +54,29 @@ class OrganizationAccount(AccountBase):
         members = objects(self._fields(reply).get("members"))
         found = [member.get("role") for member in members if is_address_of(person, member.get("user_email"))]
         agree([Finding(f"{person.alias} is listed as", found, list(roles))], lambda: reply.text[:300])
+
+    def people(
+        self, reply: Reply, organization: Organization, expected: Sequence[tuple[Person, str, int, int]]
+    ) -> None:
+        """Require that a page of an organisation lists these people and nobody else.
+
+        Args:
+            reply: the page.
+            organization: the organisation.
+            expected: each person with their role, and their allocated and used credits.
+        """
+        members = objects(self._fields(reply).get("members"))
+        rows = {str(member.get("user_email")).lower(): member for member in members}
+        findings = [Finding("the organisation's page lists", len(members), len(expected), "people")]
+        for person, role, allocated, used in expected:
+            row, who = rows.get(person.email, {}), f"the organisation's page lists {person.alias}"
+            cost = used - self._price_difference(self._paid_by(person, organization))
+            findings += [
+                Finding(f"{who} as", row.get("role"), role),
+                Finding(f"{who} with", row.get("allocated"), allocated, "allocated credits"),
+                Finding(f"{who} with", row.get("used"), cost, "used credits"),
+            ]
+        agree(findings, lambda: f"the page reads {reply.text[:300]}")
 
     def stays_out(self, person: Person, organization: Organization) -> None:
         """Require that a person is no member: not listed, not recorded, and refused by the organisation."""

@@ -120,7 +120,7 @@ Feature: Case 2: The month's quota is used up
     @F1.E2 @A5 @R2 @exclusive @needs.journal @normal
     Scenario: A request that begins in the last second of a month counts in that month
       Given an individual on the Professional plan with 10,000 credits
-      And the provider takes 2 seconds to answer them
+      And the provider takes 1 second to answer them
       And the last second of the month has begun
       When they send a GPT-3.5-turbo request that uses 100 tokens, and the next month begins before its answer
       Then the answer arrives

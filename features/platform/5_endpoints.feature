@@ -138,6 +138,23 @@ Feature: Platform: Every endpoint answers in its agreed form, and only to permit
         | allocated_credits   | 2,500                 |
         | unallocated_credits | 7,500                 |
 
+    @EP12 @critical
+    Scenario: A member sees the organisation and its people
+      Given an organisation with 10,000 credits
+      And a member with an allocation of 2,500 credits
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens
+      And the member looks at the organisation
+      Then it contains at least
+        | field             | value                 |
+        | id                | the organisation's id |
+        | name              | its name              |
+        | subscription_tier | platform              |
+        | created_at        | a time                |
+      And it lists exactly these people
+        | person     | role   | allocated | used |
+        | the admin  | admin  | 0         | 0    |
+        | the member | member | 2,500     | 9    |
+
     @EP3 @critical
     Scenario: A purchase shows its amount and the new total
       Given an organisation with 10,000 credits

@@ -9,6 +9,7 @@ from creditflow.actors.attempts import MALFORMED
 from creditflow.actors.llm_requests import LlmRequest
 from creditflow.checks import Finding, agree, response_shapes
 from creditflow.checks.refusals import Refusal
+from features.language import number
 from features.memory import CreditContext
 
 
@@ -156,3 +157,18 @@ def pages_and_sends(context: CreditContext, who: str, size: int, model: str) -> 
 @then("they see each of {number} entries exactly once")
 def sees_each_once(context: CreditContext, count: int) -> None:
     context.accounts.pages(context.cast.subject("they"), context.memory.pages, count)
+
+
+@when("{who} look(s) at the organisation")
+def looks_at_organization(context: CreditContext, who: str) -> None:
+    organization = context.cast.find_organization("the organisation")
+    context.memory.reply = context.target.ops_center.organization(context.cast.subject(who).token, organization.id)
+
+
+@then("it lists exactly these people")
+def lists_people(context: CreditContext) -> None:
+    wanted = [
+        (context.cast.mentioned(row["person"]), row["role"], number(row["allocated"]), number(row["used"]))
+        for row in context.table
+    ]
+    context.accounts.people(context.memory.reply, context.cast.find_organization("the organisation"), wanted)

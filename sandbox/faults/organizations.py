@@ -555,3 +555,9 @@ def breakdown_leaves_the_admin_out() -> None:
 def breakdown_shows_requests_with_own_keys() -> None:
     """Show the admin what a member asks with their own key, which is none of the organisation's business."""
     rewrite(credits.attribution, "ON u.org_id = m.org_id AND", "ON (u.org_id = m.org_id OR u.byok) AND")
+
+
+@fault("EP12", "the organisation's page lists the member with 2,491 allocated credits, expected 2,500")
+def page_of_the_organization_shows_what_is_left_as_allocated() -> None:
+    """Show in the list of members what is left as what was allocated, so that allocations seem to shrink."""
+    rewrite(organizations.show, "allocated_credits AS allocated", "allocated_credits - used_credits AS allocated")

@@ -192,7 +192,7 @@ def status_leaves_services_out() -> None:
     rewrite(status.status, "zip(checks, states, strict=True)", "list(zip(checks, states, strict=True))[:2]")
 
 
-@fault("EP8", "the pages of the history of the individual show 3 entries twice, expected 0")
+@fault("EP8", "the pages of the history of the individual show 4 entries twice, expected 0")
 def new_requests_shift_the_pages() -> None:
     """Begin every page at the newest request, so that readers see some entries twice."""
     rewrite(usage.snapshot, "if offset and who in pages", "if False")

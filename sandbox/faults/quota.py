@@ -278,7 +278,7 @@ def quota_does_not_hold_for_members() -> None:
     )
 
 
-@fault("F1.E2", "in unicorn_db (usage_tracking), expected 1", "is at 1")
+@fault("F1.E2", "the calls of the individual in", "are 0 in unicorn_db (usage_tracking), expected 1")
 def call_is_recorded_in_the_month_of_its_answer() -> None:
     """Record a call at the time of its answer, so that counter and table count it in different months."""
     rewrite(reservations._finish, "SET status = %s", "SET created_at = %s::timestamptz, status = %s")
