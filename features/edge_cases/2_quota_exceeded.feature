@@ -107,13 +107,15 @@ Feature: Case 2: The month's quota is used up
     @F1.E3 @A5 @R2 @needs.journal @normal
     Scenario: A member without calls is refused for the calls, whatever is left of the allocation
       Given an organisation with 10,000 credits
-      And a member with an allocation of 2,500 credits
-      And the member has already made 10,000 calls this month
-      When the member sends a GPT-3.5-turbo request that uses 100 tokens
+      And a colleague on the Trial plan with 0 credits
+      And the colleague has already made 700 calls this month
+      When the admin adds the colleague by e-mail
+      And the admin allocates 2,500 credits to the colleague
+      And the colleague sends a GPT-3.5-turbo request that uses 100 tokens
       Then the request is refused with 429 "quota exceeded"
       And the message names the reset date
-      And the member has 2,500 credits of their allocation left
-      And the provider was not called for the member
+      And the colleague has 2,500 credits of their allocation left
+      And the provider was not called for the colleague
 
   Rule: A request counts in the month in which it begins
 

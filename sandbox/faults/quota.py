@@ -263,7 +263,7 @@ def plan_is_read_from_the_credits() -> None:
     )
 
 
-@fault("F1.E3", "the member got the status 200, expected 429")
+@fault("F1.E3", "the colleague got the status 200, expected 429")
 def quota_does_not_hold_for_members() -> None:
     """Let members go on without calls as long as their allocation lasts."""
     rewrite(
