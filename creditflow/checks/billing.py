@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 from creditflow.actors.llm_requests import Answer
 from creditflow.actors.people import Person
 from creditflow.checks import diagnosis
-from creditflow.core import period, polling
+from creditflow.core import polling
 from creditflow.core.expect import Finding, agree, holds
 from creditflow.target.target import Target
 
@@ -92,12 +94,13 @@ class Billing:
         )
 
     def followed_by(self, person: Person, plan: str) -> None:
-        """Require that another plan follows a person's subscription at the end of the running month."""
+        """Require that another plan follows a person's subscription when the period that is paid for is over."""
         found = self.target.lago.subscription(person.subscription) or {}
+        paid_until = str(found.get("current_billing_period_ending_at"))[:10]
         agree(
             [
                 Finding("the plan that follows is", found.get("next_plan_code"), plan),
-                Finding("it begins on", str(found.get("downgrade_plan_date")), period.reset().date().isoformat()),
+                Finding("it begins after", _day_before(found.get("downgrade_plan_date")), paid_until),
             ],
         )
 
@@ -150,6 +153,14 @@ class Billing:
         holds(bool(found), f"Lago has no event of the request {answer.request_id[:4]} to repeat")
         status = self.target.lago.repeat_event(answer.person.subscription, answer.request_id, str(found["code"]))
         agree([Finding("Lago answered the repeated event with", status, 422)])
+
+
+def _day_before(day: object) -> str:
+    """Return the day before a date such as 2026-12-26, or the text unchanged if it is none."""
+    try:
+        return (date.fromisoformat(str(day)) - timedelta(days=1)).isoformat()
+    except ValueError:
+        return str(day)
 
 
 def _count(units: str) -> int | str:

@@ -109,5 +109,5 @@ Feature: Platform: Lago knows every customer, plan and call
       Given an individual on the Professional plan with 1,000 credits
       When they change to the Starter plan
       Then Lago has one active Professional subscription for them
-      And the Starter plan follows in Lago on the first of next month
+      And the Starter plan follows in Lago when the month that is paid for is over
       And they have used 0 of 10,000 calls

@@ -69,7 +69,7 @@ def cancels_subscription(context: CreditContext, who: str) -> None:
     context.cast.end_subscription(context.cast.subject(who))
 
 
-@then("the {plan} plan follows in Lago on the first of next month")
+@then("the {plan} plan follows in Lago when the month that is paid for is over")
 def plan_follows(context: CreditContext, plan: str) -> None:
     Billing(context.target).followed_by(context.cast.subject("they"), plan)
 

@@ -48,8 +48,8 @@ def invoice_is_made_twice() -> None:
     """Send two invoices for one plan that is paid in advance."""
     rewrite(
         billing.make_starting_invoice,
-        "period = current_period()",
-        "period = current_period(); await _insert(connection, customer_id=subscription['customer_id'],"
+        "period = current_period(subscription)",
+        "period = current_period(subscription); await _insert(connection, customer_id=subscription['customer_id'],"
         " amount_cents=subscription['amount_cents'], currency=subscription['amount_currency'],"
         " subscription_id=subscription['id'])",
     )

@@ -34,7 +34,7 @@ async def make_starting_invoice(connection: Connection, payload: dict[str, Any])
     subscription = await cursor.fetchone()
     if subscription is None:
         return
-    period = current_period()
+    period = current_period(subscription)
     invoice_id = await _insert(
         connection,
         customer_id=subscription["customer_id"],

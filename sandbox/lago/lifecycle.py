@@ -1,5 +1,6 @@
 """How a subscription begins, changes to another plan and ends: the writing behind `subscriptions`."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -12,24 +13,35 @@ from .values import midnight, utc_now
 
 STATUSES = ("pending", "active", "terminated", "canceled", "incomplete")
 PENDING, ACTIVE, _, _, _ = range(5)
+BILLING_TIMES = ("calendar", "anniversary")
 START = "start_subscription"
 
 
-async def subscribe(queue: jobs.JobQueue, connection: Connection, customer: Row, plan: Row, external_id: str) -> UUID:
+@dataclass(frozen=True)
+class Wanted:
+    """A subscription as it was asked for; `billing_time` is Lago's number."""
+
+    plan: Row
+    external_id: str
+    billing_time: int
+
+
+async def subscribe(queue: jobs.JobQueue, connection: Connection, customer: Row, wanted: Wanted) -> UUID:
     """Subscribe the customer to the plan, inside the transaction, and return the id of the subscription.
 
     An active subscription with this `external_id` changes its plan: at once to a dearer one or one of the same price,
     else at the end of the period. Whatever was to follow it is canceled. On the same plan it stays as it is. Raises
     422 when the `external_id` is active for another customer.
     """
+    plan = wanted.plan
     cursor = await connection.execute(
         "select s.*, p.amount_cents from subscriptions s join plans p on p.id = s.plan_id"
         " where s.organization_id = %s and s.external_id = %s and s.status = 1",
-        (customer["organization_id"], external_id),
+        (customer["organization_id"], wanted.external_id),
     )
     current = await cursor.fetchone()
     if current is None:
-        return await _start(queue, connection, customer, plan, external_id)
+        return await _start(queue, connection, customer, wanted)
     if current["customer_id"] != customer["id"]:
         raise invalid(external_id=VALUE_ALREADY_EXIST)
     if current["plan_id"] == plan["id"]:
@@ -41,7 +53,7 @@ async def subscribe(queue: jobs.JobQueue, connection: Connection, customer: Row,
     return _id(current)
 
 
-async def _start(queue: jobs.JobQueue, connection: Connection, customer: Row, plan: Row, external_id: str) -> UUID:
+async def _start(queue: jobs.JobQueue, connection: Connection, customer: Row, wanted: Wanted) -> UUID:
     """Start a subscription now, and queue its invoice: every plan is paid in advance."""
     now = utc_now()
     subscription_id = await _insert(
@@ -49,8 +61,9 @@ async def _start(queue: jobs.JobQueue, connection: Connection, customer: Row, pl
         {
             "organization": customer["organization_id"],
             "customer": customer["id"],
-            "plan": plan["id"],
-            "external_id": external_id,
+            "plan": wanted.plan["id"],
+            "external_id": wanted.external_id,
+            "billing_time": wanted.billing_time,
             "status": ACTIVE,
             "subscription_at": now,
             "started_at": now,
@@ -72,7 +85,9 @@ async def _upgrade(queue: jobs.JobQueue, connection: Connection, current: Row, p
 async def _schedule_downgrade(queue: jobs.JobQueue, connection: Connection, current: Row, plan: Row) -> None:
     """Let the subscription on the other plan wait for the end of the period."""
     subscription_id = await _insert(connection, _successor(current, plan) | {"status": PENDING, "started_at": None})
-    await queue.put(connection, START, {"subscription_id": str(subscription_id)}, midnight(current_period().next_first))
+    await queue.put(
+        connection, START, {"subscription_id": str(subscription_id)}, midnight(current_period(current).next_first)
+    )
 
 
 def _successor(current: Row, plan: Row) -> dict[str, Any]:
@@ -81,6 +96,7 @@ def _successor(current: Row, plan: Row) -> dict[str, Any]:
         "customer": current["customer_id"],
         "plan": plan["id"],
         "external_id": current["external_id"],
+        "billing_time": current["billing_time"],
         "subscription_at": current["subscription_at"],
         "previous": current["id"],
     }
@@ -88,9 +104,10 @@ def _successor(current: Row, plan: Row) -> dict[str, Any]:
 
 async def _insert(connection: Connection, values: dict[str, object]) -> UUID:
     cursor = await connection.execute(
-        "insert into subscriptions (organization_id, customer_id, plan_id, external_id, status, subscription_at,"
-        " started_at, previous_subscription_id) values (%(organization)s, %(customer)s, %(plan)s, %(external_id)s,"
-        " %(status)s, %(subscription_at)s, %(started_at)s, %(previous)s) returning id",
+        "insert into subscriptions (organization_id, customer_id, plan_id, external_id, status, billing_time,"
+        " subscription_at, started_at, previous_subscription_id) values (%(organization)s, %(customer)s, %(plan)s,"
+        " %(external_id)s, %(status)s, %(billing_time)s, %(subscription_at)s, %(started_at)s, %(previous)s)"
+        " returning id",
         values,
     )
     row = await cursor.fetchone()

@@ -10,12 +10,12 @@ from starlette.responses import JSONResponse, Response
 from . import customers, lifecycle, plans
 from .context import lago, root_of
 from .database import Connection, Row
-from .errors import VALUE_IS_MANDATORY, invalid, not_found
-from .lifecycle import ACTIVE, PENDING, STATUSES
+from .errors import VALUE_IS_MANDATORY, FieldErrors, invalid, not_found
+from .lifecycle import ACTIVE, BILLING_TIMES, PENDING, STATUSES
 from .paging import Page
 from .periods import current_period
 from .routing import make_router
-from .values import iso, iso_date, iso_ms, last_second, midnight, text
+from .values import choice, iso, iso_date, iso_ms, last_second, midnight, text
 
 _SHOWN: LiteralString = (
     "select s.*, c.external_id as external_customer_id, p.code as plan_code, p.amount_cents, p.amount_currency,"
@@ -61,6 +61,9 @@ async def create(request: Request) -> Response:
         external_id = text(params, "external_id")
         if external_id is None:
             raise invalid(external_id=VALUE_IS_MANDATORY)
+        errors = FieldErrors()
+        billing_time = choice("billing_time", text(params, "billing_time"), BILLING_TIMES, errors) or 0
+        errors.raise_if_any()
         async with connection.transaction():
             # Two customers may ask for the same external_id at once, and no constraint of the table forbids it.
             await connection.execute(
@@ -68,7 +71,8 @@ async def create(request: Request) -> Response:
             )
             customer = await customers.lock_or_create(request, connection, external_customer_id)
             await customers.set_currency(connection, customer["id"], plan["amount_currency"])
-            subscription_id = await lifecycle.subscribe(lago(request).jobs, connection, customer, plan, external_id)
+            wanted = lifecycle.Wanted(plan, external_id, billing_time)
+            subscription_id = await lifecycle.subscribe(lago(request).jobs, connection, customer, wanted)
         return await _answer(request, connection, subscription_id)
 
 
@@ -123,7 +127,7 @@ async def by_ids(connection: Connection, organization: UUID, ids: list[UUID]) ->
 
 def to_json(row: Row) -> dict[str, Any]:
     """Return a subscription as the API shows one."""
-    period = current_period()
+    period = current_period(row)
     started_at: datetime | None = row["started_at"]
     downgrades = row["status"] == ACTIVE and row["next_plan_code"] is not None
     return {
@@ -136,7 +140,7 @@ def to_json(row: Row) -> dict[str, Any]:
         "plan_amount_cents": row["amount_cents"],
         "plan_amount_currency": row["amount_currency"],
         "status": STATUSES[row["status"]],
-        "billing_time": "calendar",
+        "billing_time": BILLING_TIMES[row["billing_time"]],
         "subscription_at": iso(row["subscription_at"]),
         "started_at": iso_ms(started_at),
         "trial_ended_at": None,

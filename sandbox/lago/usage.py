@@ -34,7 +34,7 @@ async def current_usage(request: Request) -> Response:
             " join billable_metrics m on m.id = c.billable_metric_id where c.plan_id = %s",
             (subscription["plan_id"],),
         )
-        period = current_period()
+        period = current_period(subscription)
         charges = [await _charge_usage(connection, subscription, charge, period) for charge in await cursor.fetchall()]
     return JSONResponse(
         {

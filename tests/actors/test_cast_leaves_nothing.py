@@ -130,7 +130,7 @@ def test_a_scenario_is_in_every_system_and_afterwards_in_none(target: Target, us
             "organizations", "organization_credits", "organization_members", "credit_transactions", "user_credits",
             "usage_tracking", "user_byok_keys", "idempotency_keys", "known_tiers",
         }  # fmt: skip
-        assert len(target.counters.keys_containing(ids)) >= 4
+        assert len(target.counters.keys_containing(ids)) >= 2
         assert pays(target, key)
         assert troubled(target, people[-1])
         assert [len(target.provider.calls(p.name)) for p in people] == [2, 0, 0, 1]

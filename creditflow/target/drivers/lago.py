@@ -51,11 +51,18 @@ class Lago:
     def subscribe(self, customer: str, subscription: str, plan_code: str) -> None:
         """Subscribe a customer to a plan; `subscription` is the subscription's external id.
 
+        The first period begins today and is a whole month, so that its invoice is over the whole price of the plan.
+
         A subscription that is already there changes to the plan: to a dearer one immediately, to a cheaper one at the
         end of the period.
         """
         wanted = Subscription.parse_obj(
-            {"external_customer_id": customer, "external_id": subscription, "plan_code": plan_code}
+            {
+                "external_customer_id": customer,
+                "external_id": subscription,
+                "plan_code": plan_code,
+                "billing_time": "anniversary",
+            }
         )
         self._send(f"subscribe to the plan {plan_code}", lambda c: c.subscriptions.create(wanted))
 

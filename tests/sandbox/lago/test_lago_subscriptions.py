@@ -178,3 +178,13 @@ def test_the_status_is_an_integer_in_the_table(api: Api, database: Database, cus
         (made["lago_id"],),
     ).fetchone()
     assert row == {"status": 1, "billing_time": 0, "interval": 1, "external_id": customer}
+
+
+def test_an_anniversary_is_a_month_from_today_on(api: Api, customer: str) -> None:
+    fields = {"external_customer_id": customer, "plan_code": "trial", "external_id": customer}
+    assert refused(api, fields | {"billing_time": "sometimes"})[2] == {"billing_time": ["value_is_invalid"]}
+    body = {"subscription": fields | {"billing_time": "anniversary"}}
+    made = api.ok("POST", "/api/v1/subscriptions", body)["subscription"]
+    assert made["billing_time"] == "anniversary"
+    days = datetime.fromisoformat(made["current_billing_period_ending_at"]) - datetime.fromisoformat(made["started_at"])
+    assert 26 <= days.days <= 31
