@@ -60,11 +60,6 @@ class Person:
         with contextlib.suppress(SignInRefusedError, ServiceUnavailableError):
             _ = self.token
 
-    def sign_in_again(self) -> None:
-        """Let the next use of `token` sign in again, because something about the account has changed."""
-        with self._lock:
-            self._until = 0.0
-
     @property
     def token(self) -> str:
         """A valid access token; signs in when there is none or it ends within 30 s."""
