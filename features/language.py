@@ -46,8 +46,13 @@ TROUBLES = {
     "refuses the platform's key": "bad_key",
     "takes too long to answer": "slow",
     "breaks streams off": "broken_stream",
+    "breaks streams off after it counted the tokens": "broken_end",
+    "finds the account empty": "out_of_money",
+    "limits the rate of the account": "rate_limited",
 }
 """The ways in which the provider fails, and their names in its stand-in."""
+ASKING = {"asks for the usage": True, "does not ask for the usage": None, "switches the usage off": False}
+"""What the client of a stream says about the usage."""
 
 _WORDS = {"no": 0, "one": 1, "once": 1, "twice": 2}
 _NUMBER = r"-?\d[\d,]*|no|one"
@@ -97,7 +102,9 @@ def speak() -> None:
     _define("table", "[a-z_]+", str, str)
     _define("columns", "[a-z_]+(?:, [a-z_]+)+", list, lambda text: text.split(", "))
     _define("ordinal", "|".join(ORDINALS), int, lambda text: ORDINALS.index(text) + 1)
-    _define("trouble", "|".join(TROUBLES), str, TROUBLES.__getitem__)
+    _define("trouble", "|".join(sorted(TROUBLES, key=len, reverse=True)), str, TROUBLES.__getitem__)
+    _define("asking", "|".join(ASKING), object, ASKING.__getitem__)
+    _define("provider", "OpenRouter|OpenAI", str, str.lower)
     _define("refusal", _REFUSAL, Refusal, Refusal.of)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from behave.model import Table
 
 from creditflow.actors import Reply, Target
 from creditflow.actors.cast import Cast
-from creditflow.actors.llm_requests import Answer
+from creditflow.actors.llm_requests import Answer, LlmRequest
 from creditflow.actors.load.plan import Load, User
 from creditflow.actors.people import Person
 from creditflow.checks import about, diagnosis
@@ -22,13 +22,18 @@ from creditflow.run.session import Session
 
 
 class Memory:
-    """What earlier steps of a scenario leave for later ones; only what has a value here is set at the beginning."""
+    """What earlier steps of a scenario leave for later ones; only what has a value here is set at the beginning.
 
-    answers: list[Answer]
+    `reply`, `replies` and `answers` are those of the last step that sent something. A step that sends something else
+    forgets them, so that no check judges an older reply.
+    """
+
+    _answers: tuple[Answer, ...] = ()
+    _reply: Reply | None = None
+    _replies: tuple[Reply, ...] = ()
     first_answer: Answer
-    reply: Reply
+    unanswered: LlmRequest
     first_reply: Reply
-    replies: list[Reply]
     endpoint_replies: dict[str, Reply]
     replies_by_attempt: dict[str, Reply]
     pages: list[Reply]
@@ -59,13 +64,41 @@ class Memory:
     reports: Reports
 
     @property
+    def answers(self) -> tuple[Answer, ...]:
+        """The answers to the LLM requests of the last step that sent something."""
+        return self._answers or _nothing("LLM request")
+
+    @property
     def answer(self) -> Answer:
         """The last answer."""
         return self.answers[-1]
 
-    def keep(self, answers: list[Answer]) -> None:
-        """Remember the answers of a step, and the reply of the last one."""
-        self.answers, self.reply = answers, answers[-1].reply
+    @property
+    def replies(self) -> tuple[Reply, ...]:
+        """The replies to several requests at the same time."""
+        return self._replies or _nothing("set of requests at the same time")
+
+    @property
+    def reply(self) -> Reply:
+        """The reply to the last request."""
+        return self._reply or _nothing("single request")
+
+    @reply.setter
+    def reply(self, reply: Reply) -> None:
+        self._reply, self._replies, self._answers = reply, (), ()
+
+    def keep(self, answers: Iterable[Answer]) -> None:
+        """Remember the answers of a step; the reply is that of the last one."""
+        self.keep_together(answers, ())
+        self._reply = self.answers[-1].reply
+
+    def keep_together(self, answers: Iterable[Answer], replies: Iterable[Reply]) -> None:
+        """Remember what several requests at the same time got; there is no last reply among them."""
+        self._reply, self._replies, self._answers = None, tuple(replies), tuple(answers)
+
+
+def _nothing(what: str) -> NoReturn:
+    raise LookupError(f"The feature speaks of an answer, but the last step that sent something was no {what}.")
 
 
 class CreditContext(Protocol):

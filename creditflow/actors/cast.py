@@ -229,6 +229,12 @@ class Cast:
         self._add_finalizer(SigningKey(name), alone=True)
         keys.add(name)
 
+    def lengthen(self, person: Person, words: int) -> None:
+        """Make the provider answer one person with so many words where a request sets no limit."""
+        stand_in = self.target.provider
+        self._add_finalizer(Trouble(person.name))
+        stand_in.lengthen(person.name, words)
+
     @property
     def people(self) -> list[Person]:
         """All people, in the order of their creation."""

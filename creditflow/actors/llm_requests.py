@@ -10,11 +10,13 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from creditflow.actors.request_shapes import ADDITIONS, SHAPES
+from creditflow.core import polling, tokens
 from creditflow.core.expect import holds
 from creditflow.core.prices import MODELS
 from creditflow.target.ceiling import reported
@@ -22,7 +24,9 @@ from creditflow.target.drivers.http import Reply, an_object, objects
 from creditflow.target.drivers.ops_center import OpsCenter
 
 if TYPE_CHECKING:
+    from creditflow.actors.cast import Cast
     from creditflow.actors.people import Organization, Person
+    from creditflow.target.target import Target
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,6 +48,10 @@ class LlmRequest:
         organization: the organisation that shall pay, if the request names one.
         text: the words after the first two; without a text they are filled up to fit `tokens`. With a text the
             request does not limit the answer.
+        shape: the name of an unusual shape in `SHAPES`; empty for one message and one limit.
+        usage: whether a stream asks for its usage (True), switches it off (False), or says nothing (None).
+        more: more fields of the body.
+        own_id: a request id that the client sends.
         mark: the second word.
     """
 
@@ -54,18 +62,29 @@ class LlmRequest:
     key: str | None = None
     organization: Organization | None = None
     text: str | None = None
+    shape: str = ""
+    usage: bool | None = True
+    more: Mapping[str, Any] = field(default_factory=dict)
+    own_id: str | None = None
     mark: str = field(default_factory=lambda: f"q{next(_numbers)}")
 
     def body(self, caller: str) -> dict[str, Any]:
         """Return the body in OpenAI's shape; the caller is the first word."""
-        if self.text is None:
+        if self.shape:
+            asked = SHAPES[self.shape](f"{caller} {self.mark}", self.tokens)
+        elif self.text is None:
             words = max(2, min(10, self.tokens // 2))
             content = " ".join([caller, self.mark, *_FILLER[: words - 2]])
-            limit = {"max_tokens": self.tokens - words}
+            asked = {"messages": [{"role": "user", "content": content}], "max_tokens": self.tokens - words}
         else:
-            content, limit = f"{caller} {self.mark} {self.text}", {}
-        body = {"model": MODELS[self.model], "messages": [{"role": "user", "content": content}], **limit}
-        return body | ({"stream": True} if self.stream else {})
+            asked = {"messages": [{"role": "user", "content": f"{caller} {self.mark} {self.text}"}]}
+        return {"model": MODELS[self.model], **asked, **self._streaming(), **self.more}
+
+    def _streaming(self) -> dict[str, Any]:
+        if not self.stream:
+            return {}
+        options = {} if self.usage is None else {"stream_options": {"include_usage": self.usage}}
+        return {"stream": True, **options}
 
     def headers(self) -> dict[str, str]:
         """Return the headers that this request adds."""
@@ -74,6 +93,8 @@ class LlmRequest:
             headers["Idempotency-Key"] = self.key
         if self.organization:
             headers["X-Organization-Id"] = self.organization.id
+        if self.own_id:
+            headers["X-Request-Id"] = self.own_id
         return headers
 
 
@@ -127,6 +148,11 @@ class Answer:
         return str(self.reply.body.get("detail", ""))
 
 
+def lengthen_answer(cast: Cast, person: Person, request: LlmRequest) -> None:
+    """Make the provider answer a request without a limit with so many words that it uses `request.tokens`."""
+    cast.lengthen(person, request.tokens - tokens.prompt(request.body(person.name)))
+
+
 def send(ops_center: OpsCenter, person: Person, request: LlmRequest) -> Answer:
     """Send an LLM request as a person, and add the answer to the person's answers."""
     return _added(person, request, ops_center.chat(person.token, request.body(person.name), request.headers()))
@@ -143,11 +169,67 @@ def send_and_leave(ops_center: OpsCenter, person: Person, request: LlmRequest) -
     return _added(person, request, reply)
 
 
+def send_and_leave_unanswered(target: Target, person: Person, request: LlmRequest) -> None:
+    """Send an LLM request, and close the connection without an answer as soon as the provider has the request."""
+
+    def require_arrived() -> None:
+        calls = target.provider.calls(person.name)
+        holds(any(call.request == request.mark for call in calls), "the request did not reach the provider")
+
+    target.ops_center.chat_leaving_unanswered(
+        person.token,
+        request.body(person.name),
+        request.headers(),
+        lambda: polling.soon(require_arrived, target.settings.poll_timeout_s),
+    )
+
+
 def send_simultaneously(ops_center: OpsCenter, requests: Sequence[tuple[Person, LlmRequest]]) -> list[Answer]:
     """Send several LLM requests at the same moment, and return the answers in the same order."""
     for person, _ in requests:
         _ = person.token
     return simultaneously(lambda item: send(ops_center, *item), requests)
+
+
+def send_shapes(
+    ops_center: OpsCenter,
+    person: Person,
+    shapes: Iterable[str],
+    tokens: int,
+    before_each: Callable[[], object] = lambda: None,
+) -> list[Answer]:
+    """Send a GPT-3.5-turbo request of each of these shapes, one after the other, with a preparation before each."""
+    answers = []
+    for shape in shapes:
+        before_each()
+        answers.append(send(ops_center, person, LlmRequest("GPT-3.5-turbo", tokens, shape=shape)))
+    return answers
+
+
+def send_additions(
+    ops_center: OpsCenter, person: Person, additions: Iterable[str], model: str, tokens: int
+) -> dict[str, Answer]:
+    """Send a request with each of these fields that are not OpenAI's; return the answers by the name of the field."""
+    return {what: send(ops_center, person, LlmRequest(model, tokens, more=ADDITIONS[what])) for what in additions}
+
+
+def send_and_purchase(
+    ops_center: OpsCenter, requests: Sequence[tuple[Person, LlmRequest]], organization: Organization, amounts: list[int]
+) -> tuple[list[Answer], list[Reply]]:
+    """Send LLM requests and purchase credits for an organisation at the same moment; return both kinds of answers."""
+    answers: list[Answer] = []
+    replies: list[Reply] = []
+
+    def ask(person: Person, request: LlmRequest) -> Callable[[], None]:
+        return lambda: answers.append(send(ops_center, person, request))
+
+    def purchase(amount: int) -> Callable[[], None]:
+        return lambda: replies.append(ops_center.purchase(organization.admin.token, organization.id, amount))
+
+    for person in (organization.admin, *(person for person, _ in requests)):
+        _ = person.token
+    simultaneously(lambda act: act(), [*(ask(*item) for item in requests), *map(purchase, amounts)])
+    return answers, replies
 
 
 def simultaneously(function: Callable[[T], R], items: Sequence[T]) -> list[R]:

@@ -110,10 +110,11 @@ class Asked:
         left_early: whether the client closed the connection before the end.
         own_key: whether the person's own provider key had to pay.
         organization: the organisation that had to pay, if the request named one.
-        same: equal for repetitions of one request under one idempotency key; None without a key.
+        same: equal for repetitions of one request, with the same payer, under one idempotency key; None without a key.
         troubled: whether the provider was set to fail for this person before.
         away: the services that failed, because the scenario wanted it, when the request ended, such as "PostgreSQL".
         address_verified: whether the token says that the person's e-mail address is verified.
+        estimate: the tokens for which credits are reserved; None if the body is no LLM request.
     """
 
     who: str
@@ -126,10 +127,11 @@ class Asked:
     left_early: bool = False
     own_key: bool = False
     organization: str | None = None
-    same: tuple[str, str] | None = None
+    same: tuple[str, ...] | None = None
     troubled: bool = False
     away: frozenset[str] = frozenset()
     address_verified: bool = True
+    estimate: int | None = None
 
 
 Operation = (
@@ -198,16 +200,19 @@ def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
     operations: list[Operation] = []
     troubled: set[str] = set()
     away: set[str] = set()
+    usual: dict[str, int] = {}
     for entry in entries:
         if entry.operation == "trouble":
             troubled.add(names.by_name.get(entry.values["caller"], ""))
+        elif entry.operation == "lengthen":
+            usual[names.by_name.get(entry.values["caller"], "")] = entry.values["words"]
         elif entry.operation in ("service_away", "service_back"):
             service = entry.values["service"]
             (away.add if entry.operation == "service_away" else away.discard)(service)
             if service == "Redis":
                 operations += [CounterLost(who) for who in sorted(names.by_name.values())]
         elif entry.operation == "chat":
-            operations.append(replace(_asked(entry, exact, troubled), away=frozenset(away)))
+            operations.append(replace(_asked(entry, exact, troubled, usual), away=frozenset(away)))
         elif operation := _operation(entry, names):
             operations.append(operation)
     return tuple(operations)
@@ -243,23 +248,25 @@ def _operation(entry: RecordedRequest, names: Names) -> Operation | None:
     return operation
 
 
-def _asked(entry: RecordedRequest, exact: bool, troubled: set[str]) -> Asked:
+def _asked(entry: RecordedRequest, exact: bool, troubled: set[str], usual: Mapping[str, int]) -> Asked:
     body, headers, reply = entry.values["body"], entry.values["headers"], entry.reply
     streamed = isinstance(body, dict) and body.get("stream")
     who, key = _subject(entry.token), headers.get("Idempotency-Key")
-    tokens = ceiling.announced(body) if exact or reply is None else ceiling.reported(reply)
+    tokens = ceiling.announced(body, usual.get(who)) if exact or reply is None else ceiling.reported(reply)
+    payer = headers.get("X-Use-BYOK", "false"), headers.get("X-Organization-Id", "")
     return Asked(
         who=who,
         request=reply.headers.get("X-Request-Id", "") if reply else "",
         model=str(body.get("model", "")) if isinstance(body, dict) else "",
         tokens=tokens,
+        estimate=ceiling.estimated(body),
         status=reply.status if reply else None,
         code=str(reply.body.get("code", "")) if reply else "",
         whole=reply is not None and (not streamed or reply.events[-1:] == ("[DONE]",)),
         left_early=bool(entry.values.get("left_early")),
         own_key=headers.get("X-Use-BYOK") == "true",
         organization=headers.get("X-Organization-Id"),
-        same=(key, json.dumps(body, sort_keys=True)) if key else None,
+        same=(key, json.dumps(body, sort_keys=True), *payer) if key else None,
         troubled=who in troubled,
         address_verified=_claims(entry.token).get("email_verified") is not False,
     )

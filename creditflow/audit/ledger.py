@@ -254,26 +254,37 @@ class _Keeper:
         if asked.who not in self.people:
             if asked.status != 401:
                 self.books.unknown.append(f"nobody of this scenario asked, and the answer was {asked.status}")
-            return
-        if asked.status is None and "Ops-Center" in asked.away:
-            self._cut_off(asked)
         elif asked.status is None:
-            self.books.unknown.append(f"{self._name(asked.who)} asked and no answer came: it may have been charged")
+            self._without_answer(asked)
         elif asked.status == 200 and (asked.whole or asked.left_early):
-            if asked.same is None or not self._repeats((asked.who, asked.same), asked.request):
+            if not self._replayed(asked):
                 self._answered(asked)
         elif asked.away & _REFUSE.get(asked.code, frozenset()):
             self._lost(asked)
         elif asked.status == 200 or asked.code == "invalid_byok_key":
-            self._failed(asked)
-            if asked.away & _ON_THE_WAY:
-                self.people[asked.who].lost.add(asked.request)
-        elif asked.status >= 500:
-            if asked.troubled:
+            if not self._replayed(asked):
                 self._failed(asked)
-            else:
-                answered = f"{self._name(asked.who)} was answered {asked.status}{_of(asked.request)}"
-                self.books.unknown.append(f"{answered}, and whether the provider was asked is not known")
+                if asked.away & _ON_THE_WAY:
+                    self.people[asked.who].lost.add(asked.request)
+        elif asked.status >= 500:
+            self._server_error(asked)
+
+    def _without_answer(self, asked: Asked) -> None:
+        """Enter a request whose client left before the answer, or whose answer was lost in a crash of Ops-Center."""
+        if "Ops-Center" in asked.away:
+            self._cut_off(asked)
+        elif not asked.left_early:
+            self.books.unknown.append(f"{self._name(asked.who)} asked and no answer came: it may have been charged")
+        elif not self._replayed(named := replace(asked, request=self._unnamed(asked))):
+            self._answered(named)
+
+    def _server_error(self, asked: Asked) -> None:
+        """Enter a request that Ops-Center, LiteLLM or the provider failed."""
+        if asked.troubled:
+            self._failed(asked)
+        else:
+            answered = f"{self._name(asked.who)} was answered {asked.status}{_of(asked.request)}"
+            self.books.unknown.append(f"{answered}, and whether the provider was asked is not known")
 
     def _answered(self, asked: Asked) -> None:
         rate = self.history.prices.get(asked.model)
@@ -281,7 +292,7 @@ class _Keeper:
             self.books.unknown.append(f"what{_of(asked.request)} cost is not known: no tokens or no price")
             return
         payer = self._payer(asked)
-        cost = 0 if asked.own_key else charge(rate, asked.tokens)
+        cost = 0 if asked.own_key else self._payable(asked, payer, charge(rate, asked.tokens), rate)
         self._count(asked, Call(asked.request, asked.model, asked.tokens, cost, asked.own_key, True, payer or ""))
         if asked.own_key:
             return
@@ -301,14 +312,33 @@ class _Keeper:
         It counts if it was sent to the provider, and is charged if the provider's answer had arrived (contract, "After
         a crash"). All systems have to agree on it.
         """
-        own = (r for r in self.unanswered if self.counted[r].is_of(asked))
-        if (request := next(own, None)) is None:
+        request = self._unnamed(asked)
+        if not request:
             return
-        self.unanswered.remove(request)
         if self.counted[request].call.answered:
             self._answered(replace(asked, request=request))
         else:
             self._lost(replace(asked, request=request))
+
+    def _payable(self, asked: Asked, payer: str | None, cost: int, rate: int) -> int:
+        """Return what the payer pays of a cost: all that was estimated, and beyond it no more than is left."""
+        estimate = cost if asked.estimate is None else charge(rate, asked.estimate)
+        if payer:
+            organization = self.organizations[payer]
+            left = organization.allocated[asked.who] - organization.used[asked.who]
+        else:
+            left = self.people[asked.who].credits
+        return min(cost, max(left, estimate))
+
+    def _unnamed(self, asked: Asked) -> str:
+        """Return the id of a call that may be of a request whose client never learned the id; empty without one."""
+        own = next((request for request in self.unanswered if self.counted[request].is_of(asked)), "")
+        if own:
+            self.unanswered.remove(own)
+        return own
+
+    def _replayed(self, asked: Asked) -> bool:
+        return asked.same is not None and self._repeats((asked.who, *asked.same), asked.request)
 
     def _lost(self, asked: Asked) -> None:
         """Enter a request that was lost on the way to the provider or back.
@@ -354,7 +384,8 @@ class _Keeper:
         if same not in self.first:
             self.first[same] = request
             return False
-        self.books.same[request] = self.first[same]
+        if request:
+            self.books.same[request] = self.first[same]
         return True
 
     def _name(self, who: str) -> str:
@@ -416,6 +447,7 @@ class Line:
     Attributes:
         may_be_absent: whether a system may also have no value.
         more: how much more than the expected value is right too.
+        may_be_late: whether a system may also lack rows.
     """
 
     account: Account
@@ -424,6 +456,7 @@ class Line:
     seen: Mapping[str, Value]
     may_be_absent: bool = False
     more: int = 0
+    may_be_late: bool = False
 
     @property
     def differs(self) -> list[str]:
@@ -433,7 +466,10 @@ class Line:
     def _agrees(self, value: Value) -> bool:
         if isinstance(value, int) and isinstance(self.expected, int):
             return self.expected <= value <= self.expected + self.more
-        return value == self.expected or (self.may_be_absent and value in (None, ()))
+        if value == self.expected or (self.may_be_absent and value in (None, ())):
+            return True
+        lacking, extra = apart(self.expected, value)
+        return self.may_be_late and bool(lacking) and not extra
 
 
 class Agreement(Enum):
@@ -460,12 +496,13 @@ class Verdict:
         return Agreement.UNKNOWN if self.unknown else Agreement.YES
 
 
-def judge(history: History, seen: Mapping[Account, Mapping[str, Value]]) -> Verdict:
+def judge(history: History, seen: Mapping[Account, Mapping[str, Value]], hurried: bool = False) -> Verdict:
     """Compare the expected books with the systems.
 
     Args:
         history: the operations of the scenario.
         seen: the value in each system by account; an account that no system shows can't be tested on that target.
+        hurried: whether the events in Lago may still be late.
     """
     counted = {
         row.request: Counted(account.owner, row)
@@ -487,6 +524,7 @@ def judge(history: History, seen: Mapping[Account, Mapping[str, Value]]) -> Verd
             {system: _known_by(books, said) for system, said in seen.get(account, {}).items()},
             account in books.absent,
             books.more.get(account, 0),
+            hurried and account.what == EVENTS,
         )
         for account, value in due.items()
     )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+from creditflow.actors.llm_requests import Answer
 from creditflow.audit import ledger
 from creditflow.audit.ledger import Account, Line, Value, Verdict
 from creditflow.audit.parties import Parties
 from creditflow.checks import diagnosis
+from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.expect import counted, written
 from creditflow.reporting import evidence, record
 from creditflow.reporting.recorder import recorder
+from creditflow.target.drivers.provider import ProviderCall
 from creditflow.target.target import Target
 
 MOST = 40
@@ -74,6 +78,36 @@ def accounts(parties: Parties, verdict: Verdict) -> tuple[record.Account, ...]:
             )
         )
     return tuple(rows)
+
+
+def attach_costs(target: Target, parties: Parties) -> None:
+    """Attach what the answers cost: the credits, and beside them the US dollars that the owner of the key paid."""
+    answers = {answer.request.mark: answer for person in parties.cast.people for answer in person.answers}
+    if not answers or not target.has("PROVIDER_URL"):
+        return
+    with contextlib.suppress(ServiceUnavailableError):
+        calls = [call for call in target.provider.all_calls() if call.request in answers and call.total_tokens]
+        rows = [_cost(answers[call.request], call) for call in calls[:MOST]]
+        if rows:
+            more = f", the first {MOST:,} of {len(calls):,}" if len(calls) > MOST else ""
+            evidence.attach_table(
+                f"Costs{more}: credits, and US dollars at the provider",
+                ("who", "model", "tokens", "credits", "provider", "US dollars", "paid with"),
+                rows,
+            )
+
+
+def _cost(answer: Answer, call: ProviderCall) -> tuple[object, ...]:
+    own = call.key_fingerprint in diagnosis.own_fingerprints(answer.person)
+    return (
+        answer.person.alias,
+        answer.request.model,
+        call.total_tokens,
+        answer.fields.get("cost_credits"),
+        call.provider,
+        f"{call.nano_dollars / 1_000_000_000:.6f}",
+        "their own key" if own else "the platform's key",
+    )
 
 
 def _difference(parties: Parties, line: Line) -> str:

@@ -39,6 +39,7 @@ def audit(
     bystanders: Bystanders | None,
     seconds: float,
     judged: Callable[[set[str]], object] = lambda events: None,
+    hurried: bool = False,
 ) -> None:
     """Require that every system agrees with the operations of the scenario, for everyone of its cast.
 
@@ -51,7 +52,8 @@ def audit(
         entries: the record of what was done.
         bystanders: people and organisations that must not have changed.
         seconds: the deadline for late values.
-        judged: receives the transaction ids of all events in Lago, right or wrong.
+        judged: receives the transaction ids of all events in Lago, right or wrong, and of those that are expected.
+        hurried: whether the deadline is too short for late values, so that an event that Lago lacks is no difference.
 
     Raises:
         LedgerMismatchError: a system disagrees, or it can't be known whether one does.
@@ -59,7 +61,7 @@ def audit(
     if not cast.people:
         return
     parties = Parties.of(cast, bystanders)
-    comparison = Comparison(target, parties, history_of(target, parties, entries))
+    comparison = Comparison(target, parties, history_of(target, parties, entries), hurried)
     with evidence.section(TITLE):
         try:
             soon(comparison.require_agreement, seconds, PAUSE)
@@ -69,6 +71,7 @@ def audit(
         finally:
             if comparison.made:
                 presentation.show(parties, comparison.verdict)
+                presentation.attach_costs(target, parties)
                 judged(_events(comparison.verdict))
         if comparison.verdict.agreement is Agreement.UNKNOWN:
             raise LedgerMismatchError(f"The ledger can't tell: {'; '.join(comparison.verdict.unknown)}.")
@@ -77,13 +80,15 @@ def audit(
 class Comparison:
     """Compares the systems with the ledger; after the first time it reads again only the systems that disagreed.
 
+    With `hurried`, an event that Lago lacks is no difference.
+
     Attributes:
         made: whether the systems were compared at least once.
         verdict: the last verdict.
     """
 
-    def __init__(self, target: Target, parties: Parties, history: History) -> None:
-        self._parties, self._history = parties, history
+    def __init__(self, target: Target, parties: Parties, history: History, hurried: bool = False) -> None:
+        self._parties, self._history, self._hurried = parties, history, hurried
         self._looks = systems.looks_at(target, parties, history)
         self._readings: list[Seen] = [{} for _ in self._looks]
         self._due = list(range(len(self._looks)))
@@ -98,7 +103,7 @@ class Comparison:
         looks = [self._looks[index] for index in self._due]
         for index, reading in zip(self._due, _hands.map(systems.shown, looks), strict=True):
             self._readings[index] = reading
-        self.verdict = ledger.judge(self._history, systems.together(self._readings))
+        self.verdict = ledger.judge(self._history, systems.together(self._readings), self._hurried)
         self.made = True
         if self.verdict.agreement is Agreement.NO:
             self._due = _disagreeing(self._readings, self.verdict)
@@ -118,6 +123,7 @@ def _disagreeing(readings: list[Seen], verdict: Verdict) -> list[int]:
 
 
 def _events(verdict: Verdict) -> set[str]:
-    """Return the transaction ids of all events in Lago."""
-    seen = [line.seen.get("Lago") for line in verdict.lines if line.account.what == ledger.EVENTS]
-    return {event.request for events in seen if isinstance(events, tuple) for event in events if type(event) is Event}
+    """Return the transaction ids of all events in Lago, and of those that are expected there."""
+    lines = [line for line in verdict.lines if line.account.what == ledger.EVENTS]
+    found = [value for line in lines for value in (line.seen.get("Lago"), line.expected)]
+    return {event.request for events in found if isinstance(events, tuple) for event in events if type(event) is Event}

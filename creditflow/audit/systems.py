@@ -154,7 +154,7 @@ def _lago(target: Target, _parties: Parties, history: History) -> Seen:
     for operation in history.operations:
         if isinstance(operation, Unsubscribed):
             ended.add(operation.who)
-        elif isinstance(operation, Asked):
+        elif isinstance(operation, Asked) and operation.request:
             askers[operation.request] = operation.who
             of_nothing |= {operation.request} if operation.who in ended else set()
     whose = {subscription: who for who, subscription in history.subscriptions.items()}

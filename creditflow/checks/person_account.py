@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from creditflow.actors.llm_requests import Answer
+from creditflow.actors.llm_requests import Answer, LlmRequest
 from creditflow.actors.people import Person
 from creditflow.checks import response_shapes
 from creditflow.checks.account_base import API, CALLS, MOVEMENTS, AccountBase
-from creditflow.core import period
+from creditflow.core import period, tokens
 from creditflow.core.errors import NotTestableError
 from creditflow.core.expect import Finding, agree, holds
 from creditflow.target.drivers.http import Reply, objects
@@ -159,6 +159,19 @@ class PersonAccount(AccountBase):
             self._recorded(answer.person),
         )
 
+    def each_stated(self, answers: Iterable[Answer], cost: int) -> None:
+        """Require that each of these requests of unusual shapes was answered, for this cost and with 0 credits left."""
+        findings = []
+        for answer in answers:
+            what, fields = f"a request {answer.request.shape}", answer.fields
+            findings += [
+                Finding(f"{what} is answered with", answer.reply.status, 200),
+                Finding(f"{what} uses", answer.reported_tokens, answer.request.tokens, "tokens"),
+                Finding(f"{what} costs", fields.get("cost_credits"), cost, "credits"),
+                Finding(f"{what} leaves", fields.get("credits_remaining"), 0, "credits"),
+            ]
+        agree(findings)
+
     def spent(self, person: Person, expected: int) -> None:
         """Require the credits that the usage shows for this period, and the beginning and end of the period."""
         expected -= self._price_difference(answer for answer, _ in self._charged(person))
@@ -259,6 +272,11 @@ class PersonAccount(AccountBase):
         prices = self._cast.prices
         cost = prices.charge(model, tokens) if prices else None
         agree([Finding(f"{tokens:,} tokens of {model} cost", cost, credits, "by the feature's prices")])
+
+    def estimated(self, person: Person, request: LlmRequest, expected: int) -> None:
+        """Require that a person's request is estimated at the tokens that the feature states."""
+        estimate = tokens.estimated(request.body(person.name))
+        agree([Finding("the request is estimated at", estimate, expected, "tokens, by the contract's rules")])
 
     def _as_reported(self, entry: HistoryEntry, answer: Answer | None) -> HistoryEntry:
         """Return an entry of a history with the tokens that the provider reported and their price."""

@@ -7,9 +7,10 @@ RFC 6585 and RFC 9110.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from creditflow.actors.llm_requests import Answer
 from creditflow.core import period
 from creditflow.core.expect import Finding, agree, holds
 from creditflow.target.drivers.http import Reply
@@ -30,6 +31,10 @@ _TOPICS = {
     ),
     "check key": (r"\bkey\b", "that the stored key has to be checked"),
     "not charged": (r"\b(?:nothing|not|no)\b.*\bcharged?\b", "that nothing was charged"),
+    "own account": (
+        r"\b(?:your|own)\b.*\bkey\b.*\b(?:money|credits?|balance|empty|rate|limit(?:ed|s)?)\b",
+        "that the account of the user's own key is empty or rate-limited",
+    ),
 }
 
 
@@ -118,6 +123,18 @@ def refused(reply: Reply, wanted: Refusal, who: str, recorded: Callable[[], str]
         request = reply.headers.get("X-Request-Id") or None
         findings.append(Finding("the refusal's X-Request-Id is", request, request or "an id"))
     agree(findings, lambda: f"the answer reads: {reply.text[:300] or 'nothing'}; {recorded()}")
+
+
+def each_refused(answers: Iterable[Answer], wanted: Refusal) -> None:
+    """Require that each of these requests of unusual shapes got this refusal."""
+    agree(
+        Finding(
+            f"a request {answer.request.shape} is answered with",
+            f"{answer.reply.status} {answer.code}".strip(),
+            f"{wanted.status} {wanted.code}".strip(),
+        )
+        for answer in answers
+    )
 
 
 def clear(reply: Reply) -> None:

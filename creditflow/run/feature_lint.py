@@ -50,7 +50,10 @@ _LIKE_A_KEYWORD = re.compile(r"(?:Given|When|Then|And|But)\b|\*\s|(?:\w+ )?\w+:(
 EXCLUSIVE_STEPS = {"clock.py", "load.py", "outages.py", "performance.py"}
 """The files with steps that need a scenario for themselves."""
 
-_JOURNAL = re.compile(r"\bthe provider (?:was|has answered|takes|answers|refuses|breaks)\b")
+_JOURNAL = re.compile(
+    r"\bthe provider (?:was|has answered|takes|answers|refuses|breaks|finds|limits|received)\b"
+    r"|\b(?:OpenRouter|OpenAI) was called\b|\bis estimated at\b|\blists cached\b|\bno part of the stream\b"
+)
 """Steps that read the provider's journal or make it fail, which only a stand-in allows."""
 
 _COUNTED = (

@@ -74,11 +74,14 @@ class Session:
 
         Args:
             cast: the cast of the scenario.
-            green: whether the scenario passed so far; if not, the audit polls only for :data:`BRIEFLY_S`.
+            green: whether the scenario passed so far. If not, the audit polls only for :data:`BRIEFLY_S`, unless a
+                client left early, and does not miss an event that Lago may receive later.
         """
         recorder.current.prices = dict(cast.prices.credits)
-        entries, seconds = self.target.record.take(), self.settings.poll_timeout_s if green else BRIEFLY_S
-        reconciliation.audit(self.target, cast, entries, self.bystanders, seconds, self.watch.judged)
+        entries = self.target.record.take()
+        may_wait = green or any(entry.values.get("left_early") for entry in entries)
+        seconds = self.settings.poll_timeout_s if may_wait else BRIEFLY_S
+        reconciliation.audit(self.target, cast, entries, self.bystanders, seconds, self.watch.judged, not green)
         self.watch.logs(cast.people, green and not self.target.outages.happened)
 
 

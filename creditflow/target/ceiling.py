@@ -10,8 +10,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from creditflow.core import tokens
 from creditflow.target.drivers.http import Reply, whole
 from creditflow.target.settings import Settings
+
+_NO_REQUEST = AttributeError, KeyError, TypeError, ValueError, OverflowError
+"""What a body raises that is not an LLM request."""
 
 
 class CeilingReachedError(Exception):
@@ -72,20 +76,20 @@ class Ceiling:
         Raises:
             CeilingReachedError: there would be too many, or they would cost too much.
         """
-        tokens = (announced(body) or 0) * times
+        more_tokens = (announced(body) or 0) * times
         with self._lock:
             self.check()
             if self._requests + times > self._most:
                 more = f", and the next {times:,} would be too many" if times > 1 else ""
                 self._stop(f"its ceiling of {self._most:,} LLM requests{more}", "MAX_REQUESTS")
-            if (self._tokens + tokens) * self._price > self._budget * 1000:
+            if (self._tokens + more_tokens) * self._price > self._budget * 1000:
                 self._stop(
                     f"its ceiling of {self._budget:,} US cents for a real provider ({self._tokens:,} tokens so far, "
-                    f"at an assumed {self._price} cents per 1,000; the next request announces {tokens:,})",
+                    f"at an assumed {self._price} cents per 1,000; the next request announces {more_tokens:,})",
                     "MAX_PROVIDER_COST",
                 )
             self._requests += times
-            self._tokens += tokens
+            self._tokens += more_tokens
 
     def count_unsent(self, body: Any, times: int) -> None:
         """Take back requests that were counted and not sent."""
@@ -107,16 +111,27 @@ class Ceiling:
         raise CeilingReachedError(self._reached)
 
 
-def announced(body: Any) -> int | None:
-    """Return the tokens that a request's body announces, or None if it is not an LLM request.
+def announced(body: Any, usual: int | None = None) -> int | None:
+    """Return the tokens that a provider stand-in uses for a request, or None if its body is not an LLM request.
 
-    Each word of the request is one token. Without `max_tokens`, request and answer together have 100.
+    Args:
+        body: the request. Each of its words is one token, and each answer has as many tokens as its limit.
+        usual: the tokens of an answer without a limit; None for what is missing to 100 in all, at least one.
     """
     try:
-        words = sum(len(message["content"].split()) for message in body["messages"])
-        limit = body.get("max_tokens")
-        return words + int(limit) if limit is not None else max(100, words + 1)
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        asked, limit = tokens.prompt(body), tokens.limit(body)
+        if limit is None:
+            limit = max(1, tokens.WITHOUT_LIMIT - asked) if usual is None else usual
+        return asked + limit * tokens.answers(body)
+    except _NO_REQUEST:
+        return None
+
+
+def estimated(body: Any) -> int | None:
+    """Return the tokens for which credits are reserved, or None if a body is not an LLM request."""
+    try:
+        return tokens.estimated(body)
+    except _NO_REQUEST:
         return None
 
 

@@ -64,3 +64,12 @@ Feature: Case 5: Many requests are sent at the same time
       Then 6 of them succeed and 4 are refused with 409 "insufficient unallocated credits"
       And the member has 900 credits of their allocation left
       And the organisation has 1,000 credits, of which 100 are unallocated
+
+    @R1 @F2.M1 @critical
+    Scenario: Purchases and requests at the same time lose no credit
+      Given an organisation with 1,000 credits
+      And a member with an allocation of 1,000 credits
+      When the admin purchases 100 credits 5 times while the member sends 5 GPT-4-turbo requests that each use 417 tokens and cost 100 credits
+      Then every answer arrives
+      And the organisation has 1,000 credits, of which 500 are unallocated
+      And the member has 500 credits of their allocation left

@@ -357,3 +357,29 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
         | person     | credits | calls |
         | the admin  | 48      | 1     |
         | the member | 9       | 1     |
+  Rule: An organisation can have 2,147,483,647 credits, and not one more
+
+    @F2.S2 @EP3 @normal
+    Scenario: A purchase beyond the largest number of credits is refused and changes nothing
+      Given an organisation with 10,000 credits
+      When the admin purchases 2,147,473,648 credits
+      Then it is refused with 422 Unprocessable Content
+      And the organisation has 10,000 credits, of which 10,000 are unallocated
+      When the admin purchases 2,147,483,648 credits
+      Then it is refused with 422 Unprocessable Content
+      When the admin purchases 2,147,473,647 credits
+      Then the organisation has 2,147,483,647 credits, of which 2,147,483,647 are unallocated
+
+  Rule: A member's request that uses more than was estimated takes at most what is left of the allocation
+
+    @F2.S8 @F2.E2 @needs.journal @critical
+    Scenario: A member's long answer takes the rest of the allocation and nothing of the organisation's other credits
+      Given an organisation with 10,000 credits
+      And a member with an allocation of 15 credits
+      When the member sends a GPT-3.5-turbo request that is estimated at 100 tokens and uses 250
+      Then the answer arrives
+      And the answer says that it cost 15 credits and leaves 0
+      And the member has 0 credits of their allocation left
+      And the organisation has 9,985 credits, of which 9,985 are unallocated
+      And one charge of 15 credits is on the member's account
+      And no credits are reserved for the member

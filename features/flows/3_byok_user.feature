@@ -58,7 +58,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
       When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
       Then the answer arrives
       And the answer says that their own key paid
-      And the provider was called once with the BYOK user's own key and never with the platform's
+      And OpenRouter was called once, with the key that they stored for it, and no other provider was called
       And they have 1,000 credits left
       And no charge is on their account
 
@@ -101,7 +101,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
       And they have stored an OpenAI key
       When they send a GPT-4 request that uses 100 tokens with their own key
       Then the answer arrives
-      And the provider was called once with the BYOK user's own key and never with the platform's
+      And OpenAI was called once, with the key that they stored for it, and no other provider was called
       And they have 1,000 credits left
 
     @EP8 @normal
@@ -211,3 +211,56 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
       When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
       Then the answer arrives
       And the provider was called with the key stored last
+
+  Rule: With keys of both providers, OpenRouter's is used; a key of OpenAI serves only OpenAI's models
+
+    @F3.S5 @A7 @needs.journal @normal
+    Scenario: A user who stored keys of both providers uses OpenRouter's, also for a model of OpenAI
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key
+      And they have stored an OpenAI key
+      When they send a GPT-4 request that uses 100 tokens with their own key
+      Then the answer arrives
+      And OpenRouter was called once, with the key that they stored for it, and no other provider was called
+      And they have 1,000 credits left
+
+    @F3.S9 @A7 @needs.journal @critical
+    Scenario: A key of OpenAI does not serve another vendor's model, and no platform credits are used instead
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenAI key
+      When they send a Claude-3-Sonnet request that uses 100 tokens with their own key
+      Then the request is refused with 400 "byok key missing"
+      And they have 1,000 credits left
+      And they have used 0 of 10,000 calls
+      And the provider was not called for them
+
+  Rule: If the account of the user's own key can't pay, nobody else pays
+
+    @F3.S9 @A7 @R6 @needs.journal @critical
+    Scenario Outline: A user whose account at <provider> is empty is told so, and the platform's key is not tried
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an <provider> key
+      And the account of their <provider> key is empty
+      When they send a GPT-4 request that uses 100 tokens with their own key
+      Then the request is refused with 502 "provider error"
+      And the message says that the account of their key may be empty or rate-limited
+      And <provider> was called once, with the key that they stored for it, and no other provider was called
+      And they have 1,000 credits left
+      And no charge is on their account
+
+      Examples:
+        | provider   |
+        | OpenRouter |
+        | OpenAI     |
+
+    @F3.S9 @A7 @R6 @needs.journal @critical
+    Scenario: A user whose own key is rate-limited is told so, and the platform's key is not tried
+      Given a BYOK user on the Professional plan with 1,000 credits
+      And they have stored an OpenRouter key
+      And for them the provider limits the rate of the account
+      When they send a GPT-4 request that uses 100 tokens with their own key
+      Then the request is refused with 502 "provider error"
+      And the message says that the account of their key may be empty or rate-limited
+      And OpenRouter was called once, with the key that they stored for it, and no other provider was called
+      And they have 1,000 credits left
+      And no charge is on their account

@@ -245,3 +245,42 @@ Feature: Platform: Every endpoint answers in its agreed form, and only to permit
       And they have already made 5 calls this month
       When they page through their history, 2 entries at a time, and send a GPT-3.5-turbo request after each page
       Then they see each of 5 entries exactly once
+  Rule: A stream reports its tokens exactly to those who ask
+
+    @EP9 @normal
+    Scenario: A client that asks for the usage of a stream gets it once, at its end
+      Given an individual on the Professional plan with 10,000 credits
+      When they send a streamed GPT-3.5-turbo request that uses 100 tokens and asks for the usage
+      Then the answer arrives
+      And the stream ends with one report of 100 tokens
+      And the answer says that it cost 9 credits and leaves 9,991
+
+    @EP9 @R1 @needs.journal @critical
+    Scenario Outline: A client that <asking> gets none, and pays all the same
+      Given an individual on the Professional plan with 10,000 credits
+      When they send a streamed GPT-3.5-turbo request that uses 100 tokens and <asking>
+      Then the answer arrives
+      And no part of the stream reports tokens
+      And the answer says that it cost 9 credits and leaves 9,991
+      And one charge of 9 credits is on their account
+
+      Examples:
+        | asking                     |
+        | does not ask for the usage |
+        | switches the usage off     |
+
+  Rule: Only what OpenAI defines is passed on to the provider
+
+    @EP9 @I5 @R4 @needs.journal @critical
+    Scenario: What OpenAI does not define is kept from the provider
+      Given an individual on the Professional plan with 10,000 credits
+      Then each of these additions to a request is kept from the provider
+        | addition                           |
+        | the address of another provider    |
+        | the key of another account         |
+        | another model to fall back to      |
+        | a body of its own for the provider |
+        | a field that OpenAI does not know  |
+      And they have 9,955 credits left
+      And 5 charges of 9 credits are on their account
+      And the provider was called 5 times for them

@@ -44,8 +44,9 @@ def store_the_same(context: CreditContext, who: str, other: str) -> None:
 
 @when("{who} remove(s) their OpenRouter key")
 def removes_key(context: CreditContext, who: str) -> None:
-    reply = context.target.ops_center.remove_key(context.cast.subject(who).token, "openrouter")
-    agree([Finding("the removal got the status", reply.status, 204)], lambda: reply.text[:300])
+    context.memory.reply = context.target.ops_center.remove_key(context.cast.subject(who).token, "openrouter")
+    status = context.memory.reply.status
+    agree([Finding("the removal got the status", status, 204)], lambda: context.memory.reply.text[:300])
 
 
 @when("the suite looks up why their key is not detected")
@@ -181,3 +182,20 @@ def _settings(context: CreditContext, who: str, providers: list[str]) -> None:
 
 def _tail(preview: object) -> str:
     return str(preview or "").lstrip(".*…•")
+
+
+@given("the account of {whose} {provider} key is empty")
+def account_is_empty(context: CreditContext, who: str, provider: str) -> None:
+    person = context.cast.subject(who)
+    context.target.provider.empty_account(person.name, provider, person.keys[-1])
+
+
+@then("{provider} was called once, with the key that {who} stored for it, and no other provider was called")
+def provider_of_key_called(context: CreditContext, provider: str, who: str) -> None:
+    context.accounts.provider_asked(context.cast.subject(who), provider)
+
+
+@then("the message says that the account of their key may be empty or rate-limited")
+def message_account_of_key(context: CreditContext) -> None:
+    with last_reply(context) as reply:
+        refusals.says(reply, "own account")

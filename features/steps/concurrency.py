@@ -38,16 +38,18 @@ def both_send_at_once(
 def sends_twice_at_once(context: CreditContext, who: str, model: str, tokens: int) -> None:
     person = context.cast.subject(who)
     request = LlmRequest(model, tokens, key=llm_requests.new_key())
-    context.memory.keep(llm_requests.send_simultaneously(context.target.ops_center, [(person, request)] * 2))
+    answers = llm_requests.send_simultaneously(context.target.ops_center, [(person, request)] * 2)
+    context.memory.keep_together(answers, ())
 
 
 @when("the admin allocates {number} credits to {who} {number} times at the same time")
 def allocates_at_once(context: CreditContext, credits: int, who: str, count: int) -> None:
     organization, person = context.cast.find_organization("the organisation"), context.cast.subject(who)
     token, ops_center = organization.admin.token, context.target.ops_center
-    context.memory.replies = llm_requests.simultaneously(
+    replies = llm_requests.simultaneously(
         lambda _: ops_center.allocate(token, organization.id, person.email, credits), range(count)
     )
+    context.memory.keep_together((), replies)
 
 
 @then("{number} of them succeed and {number} are refused with {refusal}")
@@ -66,4 +68,20 @@ def some_succeed(context: CreditContext, succeeded: int, refused: int, refusal: 
 def _at_once(context: CreditContext, who: list[str], count: int, model: str, tokens: int) -> None:
     people = [context.cast.subject(alias) for alias in who]
     asked = [(person, LlmRequest(model, tokens)) for _ in range(count) for person in people]
-    context.memory.keep(llm_requests.send_simultaneously(context.target.ops_center, asked))
+    context.memory.keep_together(llm_requests.send_simultaneously(context.target.ops_center, asked), ())
+
+
+@when(
+    "the admin purchases {number} credits {number} times while {who} sends {number} {model} requests "
+    "that each use {number} tokens and cost {number} credits"
+)
+def purchases_meanwhile(
+    context: CreditContext, bought: int, times: int, who: str, count: int, model: str, tokens: int, credits: int
+) -> None:
+    context.accounts.priced(model, tokens, credits)
+    organization, person = context.cast.find_organization("the organisation"), context.cast.subject(who)
+    requests = [(person, LlmRequest(model, tokens)) for _ in range(count)]
+    answers, replies = llm_requests.send_and_purchase(
+        context.target.ops_center, requests, organization, [bought] * times
+    )
+    context.memory.keep_together(answers, replies)

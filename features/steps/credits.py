@@ -13,7 +13,7 @@ def prices(context: CreditContext) -> None:
 
 
 @given("{who} has/have {number} credits of their own")
-@when("{who} is/are granted {number} credits")
+@when("{who} is/are granted {number} credit(s)")
 def granted(context: CreditContext, who: str, credits: int) -> None:
     person = context.cast.subject(who)
     context.target.grants.grant(person.id, credits, person.plan)

@@ -1,5 +1,7 @@
 """The requests that people send to the models, and the answers."""
 
+from dataclasses import replace
+
 from behave import given, then, when
 
 from creditflow.actors import MODELS, llm_requests
@@ -52,13 +54,6 @@ def disconnects_early(context: CreditContext, who: str, model: str, tokens: int)
 @when("{who} ask(s) {model} {string}")
 def sends_text(context: CreditContext, who: str, model: str, text: str) -> None:
     _send(context, who, LlmRequest(model, 100, text=text))
-
-
-@when("{who} send(s) a {model} request of {number} words and set(s) no limit on the answer")
-def sends_without_limit(context: CreditContext, who: str, model: str, words: int) -> None:
-    """Send more words than a usual answer has, so that a stand-in answers with one word."""
-    text = " ".join(["word"] * (words - 2))
-    _send(context, who, LlmRequest(model, words + 1, text=text))
 
 
 @when("{who} send(s) {number} {model} requests that each use {number} tokens")
@@ -218,6 +213,141 @@ def history_reads(context: CreditContext, who: str) -> None:
         for row in context.table
     ]
     context.accounts.history(context.cast.subject(who), entries)
+
+
+@when("{who} send(s) {kind} {model} request that uses {number} token(s) and {asking}")
+def sends_asking(context: CreditContext, who: str, streamed: bool, model: str, tokens: int, usage: bool | None) -> None:
+    _send(context, who, LlmRequest(model, tokens, stream=streamed, usage=usage))
+
+
+@when("{who} send(s) a {model} request that is estimated at {number} tokens and uses {number}")
+def sends_above_estimate(context: CreditContext, who: str, model: str, estimate: int, tokens: int) -> None:
+    person, request = context.cast.subject(who), LlmRequest(model, tokens, text="How does this work in general?")
+    context.accounts.estimated(person, request, estimate)
+    llm_requests.lengthen_answer(context.cast, person, request)
+    _send(context, who, request)
+
+
+@when("{who} send(s) {number} {model} requests that each use {number} tokens, all with the same request id")
+def sends_under_own_id(context: CreditContext, who: str, count: int, model: str, tokens: int) -> None:
+    person, own_id = context.cast.subject(who), llm_requests.new_key()
+    context.memory.keep(
+        llm_requests.send_in_turn(
+            context.target.ops_center, person, lambda: LlmRequest(model, tokens, own_id=own_id), count, lanes=1
+        )
+    )
+
+
+@when("{who} send(s) a {model} request that uses {number} tokens on behalf of {organization} under an idempotency key")
+def sends_for_under_key(context: CreditContext, who: str, model: str, tokens: int, organization: str) -> None:
+    payer, key = context.cast.find_organization(organization), llm_requests.new_key()
+    _send(context, who, LlmRequest(model, tokens, key=key, organization=payer))
+
+
+@when("{who} send(s) the same request again with their own key")
+def sends_again_with_own_key(context: CreditContext, who: str) -> None:
+    _send(context, who, replace(context.memory.answer.request, own_key=True))
+
+
+@when("{who} send(s) the same request again on behalf of {organization}")
+def sends_again_on_behalf_of(context: CreditContext, who: str, organization: str) -> None:
+    payer = context.cast.find_organization(organization)
+    _send(context, who, replace(context.memory.answer.request, organization=payer))
+
+
+@when("{who} send(s) a {model} request that uses {number} token(s) and disconnect(s) before the answer")
+def disconnects_unanswered(context: CreditContext, who: str, model: str, tokens: int) -> None:
+    _send_and_leave(context, who, LlmRequest(model, tokens))
+
+
+@when(
+    "{who} send(s) a {model} request that uses {number} token(s) under an idempotency key "
+    "and disconnect(s) before the answer"
+)
+def disconnects_unanswered_under_key(context: CreditContext, who: str, model: str, tokens: int) -> None:
+    _send_and_leave(context, who, LlmRequest(model, tokens, key=llm_requests.new_key()))
+
+
+@when("{who} send(s) the unanswered request again")
+def sends_unanswered_again(context: CreditContext, who: str) -> None:
+    _send(context, who, context.memory.unanswered)
+
+
+@when("the provider answers {who} again")
+def provider_answers_again(context: CreditContext, who: str) -> None:
+    context.target.provider.end_trouble(context.cast.subject(who).name)
+
+
+@then("the refusal is the first one again")
+def refused_again(context: CreditContext) -> None:
+    again, first = context.memory.answer, context.memory.first_answer
+    agree([Finding("the repeated request got the refusal", again.reply.body, first.reply.body)])
+
+
+@then("every answer has a request id of its own")
+def own_request_ids(context: CreditContext) -> None:
+    answers = context.memory.answers
+    sent = {answer.request.own_id for answer in answers}
+    made = {answer.request_id for answer in answers} - sent
+    agree([Finding("the request ids that Ops-Center made are", len(made), len(answers))])
+
+
+@then("the answer's usage lists cached and reasoning tokens")
+def usage_lists_parts(context: CreditContext) -> None:
+    context.accounts.parts_of_usage(context.memory.answer)
+
+
+@then("the stream ends with one report of {number} tokens")
+def stream_reports_usage(context: CreditContext, tokens: int) -> None:
+    context.accounts.usage_in_stream(context.memory.answer, tokens)
+
+
+@then("no part of the stream reports tokens")
+def stream_reports_no_usage(context: CreditContext) -> None:
+    context.accounts.usage_in_stream(context.memory.answer, None)
+
+
+@then("each of these requests, which may use {number} tokens, is refused with {refusal}")
+def shaped_requests_refused(context: CreditContext, tokens: int, refusal: Refusal) -> None:
+    answers = llm_requests.send_shapes(
+        context.target.ops_center, context.cast.subject("they"), _column(context), tokens
+    )
+    context.memory.keep(answers)
+    refusals.each_refused(answers, refusal)
+
+
+@then(
+    "each of these requests is answered with exactly {number} credits left, "
+    "uses {number} tokens and costs {number} credits"
+)
+def shaped_requests_answered(context: CreditContext, credits: int, tokens: int, cost: int) -> None:
+    person = context.cast.subject("they")
+
+    def grant() -> None:
+        context.target.grants.grant(person.id, credits, person.plan)
+
+    answers = llm_requests.send_shapes(context.target.ops_center, person, _column(context), tokens, grant)
+    context.memory.keep(answers)
+    context.accounts.each_stated(answers, cost)
+
+
+@then("each of these additions to a request is kept from the provider")
+def additions_kept(context: CreditContext) -> None:
+    answers = llm_requests.send_additions(
+        context.target.ops_center, context.cast.subject("they"), _column(context), "GPT-3.5-turbo", 100
+    )
+    context.memory.keep(answers.values())
+    context.accounts.nothing_added(answers)
+
+
+def _column(context: CreditContext) -> list[str]:
+    return [row[0] for row in context.table]
+
+
+def _send_and_leave(context: CreditContext, who: str, request: LlmRequest) -> None:
+    context.memory.keep_together((), ())
+    context.memory.unanswered = request
+    llm_requests.send_and_leave_unanswered(context.target, context.cast.subject(who), request)
 
 
 def _send(context: CreditContext, who: str, request: LlmRequest) -> None:

@@ -165,8 +165,8 @@ def charge_names_both(context: CreditContext, credits: int, who: str) -> None:
     context.accounts.charged_to(context.cast.subject(who), organization, credits)
 
 
-def _purchase(context: CreditContext, credits: int, key: str | None) -> None:
-    admin, organization = context.cast.subject("the admin"), context.cast.find_organization("the organisation")
+def _purchase(context: CreditContext, credits: int, key: str | None, of_organization: str = "the organisation") -> None:
+    admin, organization = context.cast.subject("the admin"), context.cast.find_organization(of_organization)
     context.memory.reply = context.target.ops_center.purchase(admin.token, organization.id, credits, key)
 
 
@@ -228,3 +228,13 @@ def each_succeeds(context: CreditContext) -> None:
 @then("{who} is no member of the organisation")
 def is_no_member(context: CreditContext, who: str) -> None:
     context.accounts.stays_out(context.cast.subject(who), context.cast.find_organization("the organisation"))
+
+
+@given("a second organisation of the same admin with {number} credits")
+def makes_second_organization_of_admin(context: CreditContext, credits: int) -> None:
+    context.cast.organization("the second organisation", context.cast.subject("the admin"), credits=credits)
+
+
+@when("the admin purchases {number} credits for the second organisation under the same idempotency key")
+def purchases_for_second_organization(context: CreditContext, credits: int) -> None:
+    _purchase(context, credits, context.memory.idempotency_key, "the second organisation")

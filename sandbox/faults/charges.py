@@ -1,8 +1,10 @@
 """Faults of the price of an individual's request, and of its charge."""
 
+import re
+
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import chat, credits, litellm, pricing, reservations
-from sandbox.ops_center.credit_accounts import Individual
+from sandbox.ops_center import chat, credit_accounts, credits, litellm, pricing, reservations
+from sandbox.ops_center.credit_accounts import Allocation, Individual, Payment
 
 
 @fault("F1.E1", "credits in the API, expected 9,995")
@@ -77,7 +79,7 @@ def price_of_the_first_request_is_remembered() -> None:
     replace(pricing, "rate", lambda model: known.setdefault("price", rate(model)))
 
 
-@fault("F1.S5", "9,991 credits in the API, expected 9,986")
+@fault("F1.S5", "reads in the answer that it cost 9 credits, expected 23")
 def estimate_is_charged() -> None:
     """Charge the estimate instead of the tokens that the provider reported."""
     rewrite(
@@ -107,13 +109,13 @@ def last_credits_can_not_be_spent() -> None:
 @fault("A11", "got the status 200, expected 402")
 def estimate_leaves_the_question_out() -> None:
     """Estimate only the answer, so that 8 credits are enough for 9 and the platform pays the rest."""
-    rewrite(pricing.estimated_tokens, "len(prompt.split()) + max_tokens", "max_tokens")
+    rewrite(pricing.estimated_tokens, "words + answer_tokens", "answer_tokens")
 
 
 @fault("C1.S2 F2.S10", "got the status 200, expected 402")
 def estimate_ignores_the_length_asked_for() -> None:
     """Estimate every request at 100 tokens, so that users get long answers that they can't pay for."""
-    rewrite(pricing.estimated_tokens, "max_tokens is None", "True")
+    rewrite(pricing.estimated_tokens, "answer_tokens is None", "True")
 
 
 @fault("C5.S4", "12 answers arrived, expected 10")
@@ -182,11 +184,10 @@ def streamed_answer_is_charged_twice() -> None:
     )
 
 
-@fault("EP9", "credits, expected 9")
+@fault("EP9", "reads in the answer that it cost 1 credits, expected 9")
 def streamed_answer_is_charged_by_its_chunks() -> None:
     """Count each chunk of a stream as one token, so that it costs less than a whole answer."""
-    rewrite(chat._relay, "if (reported := litellm.total_tokens(event)) is None else reported", "or 0")
-    rewrite(chat._relay, "    if last:\n", "    tokens = (tokens or 0) + 1\n            if last:\n")
+    rewrite(chat._relay, "tokens, usage = reported,", "tokens, usage = len(passed_on) + 1,")
 
 
 @fault("EP9", "the individual has 10,000 credits in the API, expected 9,991")
@@ -288,3 +289,114 @@ def balance_shows_what_was_granted() -> None:
 def answer_says_what_was_left_before() -> None:
     """Show the credits from before the charge in the answer."""
     rewrite(Individual.pay, 'row["credits_remaining"] - credits)', 'row["credits_remaining"])')
+
+
+@fault("F1.S5", "reads in the answer that it cost 9 credits, expected 23")
+def charge_above_the_estimate_is_dropped() -> None:
+    """Charge at most the estimate, so that the platform pays the rest of every long answer."""
+    rewrite(Individual.pay, 'row["credits_remaining"] - row["credits_reserved"] + reserved', "reserved")
+
+
+@fault("F1.S5", "reads in the answer that it cost 23 credits, expected 15")
+def answer_states_the_price_and_not_the_charge() -> None:
+    """Show the price in the answer where less was charged, so that the answer and the account differ."""
+    vars(chat)["_priced"] = lambda payment, price: Payment(price, payment.remaining)
+    rewrite(
+        chat.settle,
+        "text = render(payment)",
+        "text = render(_priced(payment, pricing.charge(order.question.model, tokens)))",
+    )
+
+
+@fault("F1.S5", "the individual got no answer: status 500")
+def charge_above_the_balance_crashes() -> None:
+    """Charge more than the user has, which the database refuses, so that a paid answer is lost."""
+    rewrite(credit_accounts.payable, "min(charge, available)", "charge")
+
+
+@fault("F2.S8", "the member got no answer: status 500")
+def charge_above_the_allocation_crashes() -> None:
+    """Charge a member whatever the organisation has, which the database refuses, so that a paid answer is lost."""
+    rewrite(Allocation.pay, "_organization, member", "organization, member")
+    rewrite(Allocation.pay, 'left - member["reserved_credits"] + reserved)', 'organization["total_credits"])')
+
+
+@fault("F1.S5", "reads in the answer that it cost 13 credits, expected 9")
+def reasoning_tokens_are_added() -> None:
+    """Add the reasoning tokens to a total that contains them, so that users pay for them twice."""
+    _add_to_total('usage["completion_tokens_details"]["reasoning_tokens"]')
+
+
+@fault("F1.S5", "usage_tracking lacks 100 tokens for 9", "105 tokens for 9")
+def cached_tokens_are_added() -> None:
+    """Add the cached tokens to a total that contains them, so that users pay for them twice."""
+    _add_to_total('usage["prompt_tokens_details"]["cached_tokens"]')
+
+
+@fault("F1.S5", "a request for two answers is answered with 200, expected 402 insufficient_credits")
+def estimate_counts_one_of_several_answers() -> None:
+    """Estimate one answer where the request asks for several, so that the platform pays for the others."""
+    rewrite(chat.ChatRequest.answer_tokens, " * (self.n or 1)", "")
+
+
+@fault(
+    "F1.S5", "a request with two limits, the older one larger, is answered with 200, expected 402 insufficient_credits"
+)
+def estimate_takes_the_smaller_of_two_limits() -> None:
+    """Estimate the smaller limit, so that the platform pays for a provider that follows the larger one."""
+    rewrite(chat.ChatRequest.answer_tokens, "max(limits)", "min(limits)")
+
+
+@fault(
+    "F1.S5", "a request with two limits, the newer one larger, is answered with 200, expected 402 insufficient_credits"
+)
+def estimate_reads_the_older_limit_only() -> None:
+    """Ignore `max_completion_tokens`, so that users of new clients get answers that they can't pay for."""
+    rewrite(chat.ChatRequest.answer_tokens, "(self.max_tokens, self.max_completion_tokens)", "(self.max_tokens,)")
+
+
+@fault("F1.S5", "a request in two parts is answered with 200, expected 402 insufficient_credits")
+def estimate_leaves_text_parts_out() -> None:
+    """Estimate only messages that are one text, so that a long document in parts seems to cost nothing."""
+    rewrite(chat.Message.text, '" ".join(str(part["text"]) for part in self.content if "text" in part)', '""')
+
+
+@fault("F1.S5", "a request with a turn without content is answered with 500 internal_error, expected 402")
+def turn_without_content_crashes() -> None:
+    """Read the content of a turn that has none, so that no conversation with tools is answered."""
+    rewrite(chat.Message.text, 'self.content or ""', "self.content.strip()")
+
+
+@fault("F1.S5", "a request in Chinese is answered with 200, expected 402 insufficient_credits")
+def text_without_spaces_is_one_word() -> None:
+    """Count words by spaces, so that a long Chinese, Japanese or Thai text is estimated at one token."""
+    replace(pricing, "WORD", re.compile(r"\S+"))
+
+
+@fault("F1.S5", "a request of many words without a limit is answered with 200, expected 402 insufficient_credits")
+def estimate_without_a_limit_is_always_the_same() -> None:
+    """Estimate every request without a limit at 100 tokens, so that a long prompt seems to cost little."""
+    rewrite(pricing.estimated_tokens, "max(DEFAULT_TOKENS, words)", "DEFAULT_TOKENS")
+
+
+@fault("R1", "the individual has 10,000 credits in the API, expected 9,991")
+def whoever_leaves_a_whole_answer_pays_nothing() -> None:
+    """Give up a request when its client leaves, so that a client that never waits never pays."""
+    rewrite(
+        chat.answer,
+        "return await _whole(services, order, standing)",
+        "whole = asyncio.create_task(_whole(services, order, standing))\n"
+        "        while not whole.done():\n"
+        "            await asyncio.wait({whole}, timeout=0.05)\n"
+        "            if await request.is_disconnected():\n"
+        "                whole.cancel()\n"
+        "        return await whole",
+    )
+
+
+def _add_to_total(part: str) -> None:
+    rewrite(
+        litellm.total_tokens,
+        "return tokens if isinstance(tokens, int) else None",
+        f'usage = answer.get("usage")\n    return tokens + {part} if isinstance(tokens, int) else None',
+    )

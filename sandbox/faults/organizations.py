@@ -6,6 +6,7 @@ from sandbox.faults import fault, rewrite
 from sandbox.ops_center import credit_accounts, credits, organizations, payers, reservations
 from sandbox.ops_center.credit_accounts import Allocation
 from sandbox.ops_center.credits import NewAllocation, Purchase
+from sandbox.ops_center.database import Database
 from sandbox.ops_center.organizations import Invitation
 
 _ADMIN = "require_admin(db, org_id, caller)"
@@ -561,3 +562,34 @@ def breakdown_shows_requests_with_own_keys() -> None:
 def page_of_the_organization_shows_what_is_left_as_allocated() -> None:
     """Show in the list of members what is left as what was allocated, so that allocations seem to shrink."""
     rewrite(organizations.show, "allocated_credits AS allocated", "allocated_credits - used_credits AS allocated")
+
+
+@fault("EP3", "got the status 500, expected 422")
+def purchase_beyond_the_largest_number_crashes() -> None:
+    """Let the database refuse a purchase that is too large, so that the admin reads of a failure of the platform."""
+    rewrite(Database.connection, "psycopg.errors.NumericValueOutOfRange", "ZeroDivisionError")
+
+
+@fault("EP3", "got the status 201, expected 422")
+def purchase_beyond_the_largest_number_is_cut() -> None:
+    """Book less than a purchase that is too large, so that the organisation pays for credits that it never gets."""
+    rewrite(credits._purchase, "total_credits + %s,", "LEAST(total_credits::bigint + %s, 2147483647),")
+
+
+@fault("F2.M1", "the organisation has", "credits in the API, expected 1,000")
+def purchase_forgets_what_is_spent_meanwhile() -> None:
+    """Write a total that was read before, so that charges at the same moment are lost."""
+    rewrite(
+        credits._purchase,
+        "        bought = await db.execute(",
+        "        read = await db.execute(\n"
+        '            "SELECT total_credits FROM organization_credits WHERE org_id = %s", (org_id,))\n'
+        '        before = (await read.fetchone())["total_credits"]\n'
+        "        await __import__('asyncio').sleep(0.3)\n"
+        "        bought = await db.execute(",
+    )
+    rewrite(
+        credits._purchase,
+        '"""UPDATE organization_credits SET total_credits = total_credits + %s',
+        'f"""UPDATE organization_credits SET total_credits = {before} + %s',
+    )

@@ -327,3 +327,42 @@ def _keep_keys(write: Callable[[str], str], read: Callable[[str], str]) -> None:
 
     replace(byok, "encrypt", encrypt)
     replace(byok, "decrypt", decrypt)
+
+
+@fault("F3.S5", "the providers that were called for the BYOK user are openai, expected openrouter")
+def openai_key_is_preferred() -> None:
+    """Use the OpenAI key where both are stored, so that the account pays that its owner did not choose."""
+    rewrite(byok.provider_for, 'if "openrouter" in stored:', 'if "openrouter" in stored and len(stored) == 1:')
+
+
+@fault("F3.S9", "got the status 502, expected 400")
+def openai_key_serves_every_model() -> None:
+    """Send another vendor's model to OpenAI, so that its user waits for a provider that can't answer."""
+    rewrite(byok.provider_for, ' and model.startswith("openai/")', "")
+
+
+@fault("F3.S9", "does not say that the account of the user's own key is empty")
+def empty_account_of_the_user_not_named() -> None:
+    """Report the empty account of a user's key as a provider error, so that they wait for it to end."""
+    rewrite(litellm.refused, "own_key and status == 402", "False")
+
+
+@fault("F3.S9", "does not say that the account of the user's own key is empty")
+def rate_limit_of_the_user_not_named() -> None:
+    """Report the rate limit of a user's key as a provider error, so that they send more requests at once."""
+    rewrite(litellm.refused, "own_key and status == 429", "False")
+
+
+@fault("F3.S9", "got the status 200, expected 502", "once with the platform's key")
+def empty_account_helped_out_by_the_platform() -> None:
+    """Send the request of an empty account again with the platform's key, so that the platform pays for it."""
+    rewrite(
+        chat._whole,
+        "completion = await services.litellm.complete(order.body())",
+        "try:\n"
+        "        completion = await services.litellm.complete(order.body())\n"
+        "    except ProblemError as problem:\n"
+        "        if not order.own_key or problem.status != 502:\n"
+        "            raise\n"
+        "        completion = await services.litellm.complete(order.question.model_dump(exclude_unset=True))",
+    )

@@ -52,7 +52,7 @@ def stream_has_no_usage() -> None:
     rewrite(Dialect.ending, "if with_usage:", "if not with_usage:")
 
 
-@fault("F3.S5", "the provider was called 2 times with the own key of the BYOK user, expected 1")
+@fault("F3.S5", "the providers that were called for the BYOK user are 2 times openrouter, expected openrouter")
 def requests_reach_the_provider_twice() -> None:
     """Send an answered request again, so that the owner of the key pays twice."""
     rewrite(
@@ -76,3 +76,9 @@ def bad_keys_are_accepted() -> None:
         "if account is None:",
         "if account is None and not (account := next(iter(self._accounts._platform.values()))):",
     )
+
+
+@fault("F3.S5", "the providers that were called for the BYOK user are openai, expected openrouter")
+def requests_arrive_at_another_provider() -> None:
+    """Let the requests for OpenRouter arrive at OpenAI, so that its account pays and not the one that was chosen."""
+    rewrite(Chat._arrived, "provider=self._dialect.provider", 'provider="openai"')

@@ -1,12 +1,12 @@
 """Faults of how an LLM request is received, repeated and answered."""
 
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import chat, credit_accounts, idempotency, litellm, tokens
+from sandbox.ops_center import app, chat, credit_accounts, idempotency, litellm, reservations, tokens
 from sandbox.ops_center.chat import ChatRequest, Order
 from sandbox.ops_center.credit_accounts import Allocation, Individual
 from sandbox.ops_center.litellm import LiteLLM
 
-_CLAIM = "await idempotency.claim(services.database, caller.user_id, request)"
+_CLAIM = "await idempotency.claim(services.database, caller.user_id, request, payers.named_payer(request))"
 
 
 @fault("EP9", "the repeated request got the answer's id")
@@ -50,7 +50,7 @@ def replay_is_counted() -> None:
 @fault("EP9", "the individual got the status 200, expected 422")
 def replay_answers_another_question() -> None:
     """Answer another question under a used key with the first answer."""
-    replace(idempotency, "hash_of", lambda _body: "0" * 64)
+    replace(idempotency, "hash_of", lambda _body, _payer: "0" * 64)
 
 
 @fault("EP9", "unicorn_db idempotency_keys")
@@ -252,3 +252,159 @@ def _unlimit(field: str, limit: str) -> None:
     of_field = ChatRequest.model_fields[field]
     of_field.metadata = [rule for rule in of_field.metadata if type(rule).__name__ != limit]
     ChatRequest.model_rebuild(force=True)
+
+
+@fault("EP9", "got the status 200, expected 422")
+def replay_ignores_the_payer() -> None:
+    """Answer a repetition that names another payer with the first answer, though somebody else paid for it."""
+    rewrite(idempotency.claim, "await request.body(), payer)", 'await request.body(), "")')
+
+
+@fault("EP9", "the individual got the status 200, expected 402")
+def refusals_are_not_kept() -> None:
+    """Keep only answers, so that a repetition that nobody waits for is charged after all."""
+    rewrite(idempotency.is_final, "status < 500", "status < 400")
+
+
+@fault("EP9", "the individual got no answer: status 502 provider_error")
+def failures_are_kept() -> None:
+    """Keep a failure of the provider like an answer, so that a client never succeeds with the same key."""
+    rewrite(idempotency.is_final, "status < 500", "True")
+
+
+@fault("EP3", "the second organisation has 0 credits in the API, expected 500")
+def idempotency_keys_hold_for_every_path() -> None:
+    """Bind a key to the user only, so that a purchase for a second organisation buys nothing."""
+    rewrite(idempotency.claim, "request.url.path", '"every path"')
+
+
+@fault("EP9", "the individual has 9,991 credits in the API, expected 9,982")
+def client_chooses_the_request_id() -> None:
+    """Take the client's request id and charge each id once, so that a repeated id gives requests for free."""
+    rewrite(
+        app.EveryAnswer.__call__,
+        "request_id = uuid4()",
+        'request_id = uuid4().__class__(dict(scope["headers"]).get(b"x-request-id", str(uuid4()).encode()).decode())',
+    )
+    rewrite(reservations.reserve, '%s::timestamptz)"""', '%s::timestamptz) ON CONFLICT (request_id) DO NOTHING"""')
+    rewrite(
+        reservations.settle,
+        "    payment = await _pay(",
+        "    charged = await db.execute(\n"
+        '        "SELECT 1 FROM usage_tracking WHERE request_id = %s AND status = 200", (call.request_id,))\n'
+        "    if await charged.fetchone():\n"
+        "        await _release(db, call)\n"
+        "        return Payment(0, 0)\n"
+        "    payment = await _pay(",
+    )
+
+
+@fault("EP9", "a request with the address of another provider is answered with 502, expected 200")
+def address_in_the_body_is_passed_on() -> None:
+    """Pass on an address in the body, so that a client chooses where the platform's key is sent."""
+    _pass_on("api_base")
+
+
+@fault("EP9", "a request with the key of another account is answered with 401, expected 200")
+def key_in_the_body_is_passed_on() -> None:
+    """Pass on a key in the body, so that users pay credits for what another account pays too."""
+    _pass_on("api_key")
+
+
+@fault("EP9", "another model to fall back to that reached the provider are models, expected none")
+def models_to_fall_back_to_are_passed_on() -> None:
+    """Pass on a list of models, so that a user gets an expensive model at the price of a cheap one."""
+    _pass_on("models")
+
+
+@fault("EP9", "a body of its own for the provider that reached the provider are transforms, expected none")
+def switches_of_the_gateway_are_passed_on() -> None:
+    """Pass on what the gateway adds to a body, so that a client writes the provider's request itself."""
+    _pass_on("extra_body")
+
+
+@fault("EP9", "a field that OpenAI does not know that reached the provider are unheard_of, expected none")
+def unknown_fields_are_passed_on() -> None:
+    """Pass on fields that OpenAI does not know, so that nobody knows what a request does at the provider."""
+    _pass_on("unheard_of")
+
+
+@fault("EP9", "the tokens that the events of the stream report are 100, expected none")
+def everybody_gets_the_usage_of_a_stream() -> None:
+    """Send a chunk without choices to all clients, on which those fail that did not ask for it."""
+    rewrite(ChatRequest.wants_usage, "bool(self.stream_options and self.stream_options.include_usage)", "True")
+
+
+@fault("EP9", "the provider reported none tokens, expected 100")
+def nobody_gets_the_usage_of_a_stream() -> None:
+    """Keep the usage of a stream from clients that asked for it."""
+    rewrite(ChatRequest.wants_usage, "bool(self.stream_options and self.stream_options.include_usage)", "False")
+
+
+@fault("EP9", "the stream of the individual does not end with [DONE]")
+def client_can_switch_off_the_usage() -> None:
+    """Pass on a client's wish for no usage, so that nobody knows what the stream costs."""
+    rewrite(
+        Order.body,
+        '{**(body.get("stream_options") or {}), "include_usage": True}',
+        '{"include_usage": True, **(body.get("stream_options") or {})}',
+    )
+
+
+@fault("R1", "the individual got the status 402, expected 502")
+def empty_account_of_the_platform_is_told_as_the_users() -> None:
+    """Pass on the provider's 402, so that a user buys credits because the platform's account is empty."""
+    _tell_as_it_is(402)
+
+
+@fault("R1", "the individual got the status 429, expected 502")
+def rate_limit_of_the_platform_is_told_as_the_users() -> None:
+    """Pass on the provider's 429, so that a user takes the platform's limit for their own quota."""
+    _tell_as_it_is(429)
+
+
+@fault("EP9", "the individual has 9,991 credits in the API, expected 9,982")
+def equal_requests_are_one() -> None:
+    """Take an equal request without a key for a repetition, so that a user never gets a second answer."""
+    rewrite(
+        idempotency.claim,
+        "if key is None:\n        return None",
+        "if key is None:\n        key = hash_of(await request.body(), payer)",
+    )
+
+
+@fault("R1", "the individual reads in the answer that 9,982 credits are left, expected 9,991")
+def answers_that_nobody_received_are_not_kept() -> None:
+    """Forget an answer whose client has left, so that a client that lost the connection pays for its retry."""
+    rewrite(chat.complete, "return await answer(", "reply = await answer(")
+    rewrite(
+        chat.complete,
+        "standing=standing)\n        except",
+        "standing=standing)\n"
+        "            if claim and await request.is_disconnected():\n"
+        "                async with services.database.connection() as db:\n"
+        '                    await db.execute("DELETE FROM idempotency_keys WHERE key = %s", (claim.key,))\n'
+        "            return reply\n"
+        "        except",
+    )
+
+
+def _tell_as_it_is(status: int) -> None:
+    rewrite(
+        litellm.refused,
+        "    if status in (408, 504):",
+        f"    if status == {status} and not own_key:\n"
+        f'        return ProblemError({status}, "provider_error", "The provider refused it. Try again later.")\n'
+        "    if status in (408, 504):",
+    )
+
+
+def _pass_on(field: str) -> None:
+    """Pass on one field of the body that is not OpenAI's."""
+    ChatRequest.model_config["extra"] = "allow"
+    ChatRequest.model_rebuild(force=True)
+    rewrite(
+        Order.body,
+        "(exclude_unset=True)",
+        f'(exclude_unset=True, exclude=set(self.question.model_extra or ()) - {{"{field}"}})',
+    )

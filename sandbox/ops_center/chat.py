@@ -30,18 +30,29 @@ log = logging.getLogger("ops_center")
 
 
 class Message(BaseModel):
-    """One message of a conversation; its other fields are passed on unchanged."""
-
-    model_config = ConfigDict(extra="allow")
+    """One message of a conversation. Only these fields are passed on."""
 
     role: str
     content: str | list[dict[str, JsonValue]] | None = None
+    name: JsonValue = None
+    refusal: JsonValue = None
+    audio: JsonValue = None
+    tool_calls: JsonValue = None
+    tool_call_id: JsonValue = None
+    function_call: JsonValue = None
 
     def text(self) -> str:
         """Return its text."""
         if isinstance(self.content, list):
             return " ".join(str(part["text"]) for part in self.content if "text" in part)
         return self.content or ""
+
+
+class StreamOptions(BaseModel):
+    """The options of a stream. Only these fields are passed on."""
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
 
 
 class ChatRequest(BaseModel):
@@ -55,7 +66,7 @@ class ChatRequest(BaseModel):
     max_completion_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS)
     n: int | None = Field(None, ge=1, le=16)
     stream: bool | None = None
-    stream_options: dict[str, JsonValue] | None = None
+    stream_options: StreamOptions | None = None
     temperature: JsonValue = None
     top_p: JsonValue = None
     stop: JsonValue = None
@@ -69,6 +80,10 @@ class ChatRequest(BaseModel):
     tools: JsonValue = None
     tool_choice: JsonValue = None
     parallel_tool_calls: JsonValue = None
+    functions: JsonValue = None
+    function_call: JsonValue = None
+    reasoning_effort: JsonValue = None
+    verbosity: JsonValue = None
     user: JsonValue = None
 
     def prompt(self) -> str:
@@ -82,7 +97,7 @@ class ChatRequest(BaseModel):
 
     def wants_usage(self) -> bool:
         """Return whether the client asked for the usage chunk of a stream."""
-        return bool((self.stream_options or {}).get("include_usage"))
+        return bool(self.stream_options and self.stream_options.include_usage)
 
 
 def read(body: bytes) -> ChatRequest:
@@ -113,8 +128,13 @@ class Order:
         if self.own_key:
             body |= {"model": self.own_key.litellm_model, "api_key": self.own_key.api_key}
         if self.question.stream:
-            body["stream_options"] = {**(self.question.stream_options or {}), "include_usage": True}
+            body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
         return body
+
+    def shown(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return an event of a stream as the client sees it; an empty usage announces the chunk that has it."""
+        without = {name: value for name, value in event.items() if name != "usage"}
+        return without | {"model": self.question.model} | ({"usage": None} if self.question.wants_usage() else {})
 
     def costs(self, payment: Payment) -> dict[str, Any]:
         """Return the fields of the answer about its price."""
@@ -139,7 +159,7 @@ async def complete(request: Request, caller: Caller, services: Used) -> Response
     standing = await quota.standing(services, caller.user_id)
     try:
         question = read(await request.body())
-        claim = await idempotency.claim(services.database, caller.user_id, request)
+        claim = await idempotency.claim(services.database, caller.user_id, request, payers.named_payer(request))
         if isinstance(claim, idempotency.Kept):
             return _replayed(claim, standing)
         try:
@@ -256,24 +276,37 @@ async def _pump(
 async def _relay(
     services: Services, order: Order, events: AsyncIterator[dict[str, Any]], parts: asyncio.Queue[str | None]
 ) -> None:
-    """Pass on every event; the last one waits, because it states the charge."""
+    """Pass on every event; the last one waits, because it states the charge.
+
+    A stream that breaks off after its usage counts as answered.
+    """
     tokens: int | None = None
+    usage: JsonValue = None
     last: dict[str, Any] = {}
     passed_on: list[str] = []
+
+    def pass_on() -> None:
+        passed_on.append(_event(last))
+        parts.put_nowait(passed_on[-1])
+
     try:
         async for event in events:
-            tokens = tokens if (reported := litellm.total_tokens(event)) is None else reported
-            if last and is_only_usage(event) and not order.question.wants_usage():
-                continue
+            if (reported := litellm.total_tokens(event)) is not None:
+                tokens, usage = reported, event["usage"]
+                if is_only_usage(event):
+                    continue
             if last:
-                passed_on.append(_event(last))
-                parts.put_nowait(passed_on[-1])
-            last = event | {"model": order.question.model}
+                pass_on()
+            last = order.shown(event)
     except ProblemError:
         if tokens is None:
             raise
     if tokens is None:
         raise litellm.provider_error()
+    if order.question.wants_usage():
+        if last:
+            pass_on()
+        last |= {"choices": [], "usage": usage}
 
     def whole(payment: Payment) -> str:
         return "".join([*passed_on, _event(last | order.costs(payment)), "data: [DONE]\n\n"])
@@ -283,8 +316,9 @@ async def _relay(
 
 
 def is_only_usage(event: dict[str, Any]) -> bool:
-    """Return whether an event has only usage: clients that did not ask for it can't read it."""
-    return not event.get("choices") and "usage" in event
+    """Return whether an event with usage has nothing else: no text, and no reason why the answer ends."""
+    choices = event.get("choices") or []
+    return not any(choice.get("finish_reason") or any((choice.get("delta") or {}).values()) for choice in choices)
 
 
 def _event(data: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ REPLAYED = "Idempotent-Replayed"
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to give the first answer: one user's key on one endpoint, and the hash of the request's body."""
+    """The right to give the first answer: one user's key on one endpoint, and the hash of what was requested."""
 
     user_id: UUID
     endpoint: str
@@ -52,20 +52,20 @@ def key_of(request: Request) -> str | None:
     return key
 
 
-def hash_of(body: bytes) -> str:
-    """Return a hash of the JSON that ignores spaces and the order of keys."""
-    return hashlib.sha256(json.dumps(json.loads(body), sort_keys=True).encode()).hexdigest()
+def hash_of(body: bytes, payer: str) -> str:
+    """Return a hash of the JSON, without regard to spaces and the order of keys, and of the payer."""
+    return hashlib.sha256(json.dumps([json.loads(body), payer], sort_keys=True).encode()).hexdigest()
 
 
-async def claim(database: Database, user_id: UUID, request: Request) -> Claim | Kept | None:
+async def claim(database: Database, user_id: UUID, request: Request, payer: str = "") -> Claim | Kept | None:
     """Return a claim for a new key, the kept answer for a used one, or None without a key.
 
-    Raises 422 `idempotency_key_reused` for another body, 409 while the first request is still running.
+    Raises 422 `idempotency_key_reused` for another body or payer, 409 while the first request is still running.
     """
     key = key_of(request)
     if key is None:
         return None
-    wanted = Claim(user_id, request.url.path, key, hash_of(await request.body()))
+    wanted = Claim(user_id, request.url.path, key, hash_of(await request.body(), payer))
     async with database.connection() as db:
         claimed = await db.execute(
             """INSERT INTO idempotency_keys (user_id, endpoint, key, body_hash) VALUES (%s, %s, %s, %s)
@@ -82,12 +82,12 @@ async def claim(database: Database, user_id: UUID, request: Request) -> Claim | 
 
 
 def kept(wanted: Claim, first: Row | None) -> Kept:
-    """Return the answer of the first request with this key. Raises 422 for another body, 409 without an answer."""
+    """Return the answer of the first request with this key. Raises 422 for another request, 409 without an answer."""
     if first and first["body_hash"] != wanted.body_hash:
         raise ProblemError(
             422,
             "idempotency_key_reused",
-            "This Idempotency-Key was used with another body. Send a new key with a new request.",
+            "This Idempotency-Key was used with another body or another payer. Send a new key with a new request.",
         )
     if first is None or first["status"] is None:
         raise ProblemError(

@@ -104,7 +104,11 @@ def refused(status: int, *, own_key: bool) -> ProblemError:
     if status in (400, 422):
         return provider_error("The provider does not take the request as it is. Change its parameters.")
     if own_key and status == 402:
-        return provider_error("The account that your own key belongs to has no money left; add some at the provider.")
+        return provider_error("The account of your own key has no money left. Add some at the provider.")
+    if own_key and status == 429:
+        return provider_error(
+            "The account of your own key is rate-limited or has no money left. Wait, or add money at the provider."
+        )
     return provider_error()
 
 

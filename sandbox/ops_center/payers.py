@@ -33,6 +33,11 @@ def named_organization(request: Request) -> UUID | None:
         ) from error
 
 
+def named_payer(request: Request) -> str:
+    """Return the payer that a request names: the user's own key, an organisation, or nobody. Raises 422."""
+    return f"own key: {uses_own_key(request)}, organisation: {named_organization(request)}"
+
+
 async def account_of(services: Services, caller: Person, org_id: UUID | None) -> CreditAccount:
     """Return the account that pays with platform credits. Raises 400 `organization_required` or 403."""
     membership = choose(await organizations.memberships(services.database, caller), org_id)

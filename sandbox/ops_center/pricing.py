@@ -1,5 +1,7 @@
 """The price of a request, in whole credits (contract, EP9, "Charge"; plan, "Credit Costs")."""
 
+import re
+
 RATES = {
     "openai/gpt-3.5-turbo": 9,
     "openai/gpt-4": 48,
@@ -9,7 +11,13 @@ RATES = {
 """Credits per 100 tokens, by model."""
 
 DEFAULT_TOKENS = 100
-"""The estimate for a request without `max_tokens`: prompt and answer together."""
+"""The estimate for a request without a limit: prompt and answer together."""
+
+WORD = re.compile(
+    r"[\u0E00-\u0E7F\u3040-\u30FF\u3400-\u9FFF\uF900-\uFAFF\U00020000-\U0003FFFF]"
+    r"|[^\s\u0E00-\u0E7F\u3040-\u30FF\u3400-\u9FFF\uF900-\uFAFF\U00020000-\U0003FFFF]+"
+)
+"""A word, or a character of a script without spaces: Thai, Japanese, Chinese."""
 
 
 def rate(model: str) -> int:
@@ -22,13 +30,14 @@ def charge(model: str, tokens: int) -> int:
     return max(1, (tokens * rate(model) * 2 + 100) // 200)
 
 
-def estimated_tokens(prompt: str, max_tokens: int | None) -> int:
+def estimated_tokens(prompt: str, answer_tokens: int | None) -> int:
     """Return the most tokens that a request is expected to use; each word of the prompt counts as one."""
-    if max_tokens is None:
-        return DEFAULT_TOKENS
-    return len(prompt.split()) + max_tokens
+    words = len(WORD.findall(prompt))
+    if answer_tokens is None:
+        return max(DEFAULT_TOKENS, words)
+    return words + answer_tokens
 
 
-def estimate(model: str, prompt: str, max_tokens: int | None) -> int:
+def estimate(model: str, prompt: str, answer_tokens: int | None) -> int:
     """Return the credits to reserve before the provider is called."""
-    return charge(model, estimated_tokens(prompt, max_tokens))
+    return charge(model, estimated_tokens(prompt, answer_tokens))

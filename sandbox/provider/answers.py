@@ -24,15 +24,22 @@ class Answer:
     usage: Usage
     finish_reason: str
     """``length`` where the caller set the limit, else ``stop``."""
+    count: int = 1
+    """How many answers the caller gets; all of them are equal."""
+
+    @property
+    def length(self) -> int:
+        """The words of one answer."""
+        return self.usage.completion_tokens // self.count
 
     @property
     def text(self) -> str:
         """All words, separated by one space."""
-        return _words(0, self.usage.completion_tokens)
+        return _words(0, self.length)
 
     def pieces(self) -> list[str]:
         """Return the text in at most `MOST_PIECES` pieces of whole words."""
-        total = self.usage.completion_tokens
+        total = self.length
         count = min(total, MOST_PIECES)
         bounds = [total * number // count for number in range(count + 1)]
         return [(" " if start else "") + _words(start, end) for start, end in pairwise(bounds)]

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from sandbox.provider.accounts import Accounts, Money, bearer, fingerprint
 from sandbox.provider.answers import Answer
-from sandbox.provider.dialects import AsciiJSON, Dialect
+from sandbox.provider.dialects import END, AsciiJSON, Dialect
 from sandbox.provider.journal import Call, Journal
 from sandbox.provider.outcomes import Outcome, RefusedError
 from sandbox.provider.question import Asker, Question
@@ -51,6 +51,7 @@ class Chat:
             model=question.model,
             usage=question.usage,
             finish_reason="length" if question.limited else "stop",
+            count=question.answers,
         )
         kind = trouble.kind if trouble else None
         if trouble and (kind is Kind.SLOW or (kind is Kind.STALLED_STREAM and not question.stream)):
@@ -63,7 +64,7 @@ class Chat:
         if kind is Kind.BROKEN_STREAM:
             return self._refuse(call, RefusedError(Outcome.BROKEN_STREAM))
         call.status = 200
-        call.report(answer.usage)
+        self._report(call, answer)
         self._journal.enter(call)
         return AsciiJSON(self._dialect.completion(answer), headers=self._dialect.headers(answer))
 
@@ -79,6 +80,7 @@ class Chat:
             caller=asker.caller,
             request=asker.request,
             key_fingerprint=fingerprint(key) if key else "",
+            fields=tuple(body) if isinstance(body, dict) else (),
             stream=isinstance(body, dict) and body.get("stream") is True,
         )
 
@@ -93,7 +95,7 @@ class Chat:
         account = self._accounts.of(fingerprint(key), self._dialect.provider)
         if account is None:
             raise RefusedError(Outcome.REFUSED_KEY)
-        question = Question.of(body)
+        question = Question.of(body, trouble.words if trouble else None)
         if self._dialect.priced_as(question.model) is None:
             raise self._dialect.unknown_model(question.model)
         if account.state is Money.EMPTY:
@@ -101,6 +103,9 @@ class Chat:
         if trouble and trouble.kind in _REFUSING:
             raise RefusedError(_REFUSING[trouble.kind])
         return question
+
+    def _report(self, call: Call, answer: Answer) -> None:
+        call.report(answer.usage, answer.usage.cost(self._dialect.priced_as(answer.model) or answer.model))
 
     def _refuse(self, call: Call, refused: RefusedError) -> Response:
         refusal = self._dialect.refusal(refused)
@@ -113,6 +118,8 @@ class Chat:
         events = self._dialect.events(answer)
         ending = self._dialect.ending(answer, with_usage=with_usage)
         kind = trouble.kind if trouble else None
+        if kind is Kind.BROKEN_END:
+            ending = ending.removesuffix(END) + self._dialect.break_off(answer)
         pause = trouble.seconds if trouble and kind is Kind.STALLED_STREAM else 0
         if kind is Kind.BROKEN_STREAM:
             events, ending = events[: len(events) // 2 + 1], self._dialect.break_off(answer)
@@ -126,7 +133,7 @@ class Chat:
             if not reached:
                 call.outcome = Outcome.CLIENT_LEFT
             elif call.outcome is not Outcome.BROKEN_STREAM:
-                call.report(answer.usage)
+                self._report(call, answer)
             self._journal.enter(call)
 
         return EventStream(events, ending, settle, pause, self._dialect.headers(answer))

@@ -17,16 +17,18 @@ from sandbox.provider.accounts import (
     fingerprint,
 )
 from sandbox.provider.journal import Journal
+from sandbox.provider.question import LONGEST_ANSWER
 from sandbox.provider.troubles import Kind, Trouble, Troubles
 
 
 class TroubleBody(BaseModel):
-    """A trouble; ``seconds`` is for the kinds that wait."""
+    """A trouble; ``seconds`` is for the kinds that wait, ``words`` for a long answer."""
 
     model_config = ConfigDict(extra="forbid")
 
     kind: Kind
     seconds: float = Field(default=10, ge=0, le=600)
+    words: int | None = Field(default=None, ge=1, le=LONGEST_ANSWER)
 
 
 class KeyBody(BaseModel):
@@ -77,7 +79,7 @@ def control_api(token: str, accounts: Accounts, journal: Journal, troubles: Trou
     @routes.put("/troubles/{caller}", status_code=204)
     async def make_trouble(caller: str, body: TroubleBody) -> None:
         """Make trouble for a caller."""
-        troubles.make(caller, Trouble(body.kind, body.seconds))
+        troubles.make(caller, Trouble(body.kind, body.seconds, body.words))
 
     @routes.delete("/troubles/{caller}", status_code=204)
     async def end_trouble(caller: str) -> None:

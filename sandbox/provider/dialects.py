@@ -20,6 +20,9 @@ from sandbox.provider.usage import NANO_DOLLARS, Usage, dollars
 
 RETRY_AFTER_SECONDS = 7
 
+END = b"data: [DONE]\n\n"
+"""The end of a whole stream."""
+
 _MAKERS = {"openai": "OpenAI", "anthropic": "Anthropic"}
 
 Json = dict[str, Any]
@@ -76,7 +79,7 @@ class Dialect(ABC):
         """Return the whole answer."""
         message = {"role": "assistant", "content": answer.text, "refusal": None}
         return self._head(answer, "chat.completion") | {
-            "choices": [self._choice("message", message, answer.finish_reason)],
+            "choices": [self._choice("message", message, answer.finish_reason, i) for i in range(answer.count)],
             "usage": self.usage(answer.usage, answer.model),
         }
 
@@ -85,14 +88,21 @@ class Dialect(ABC):
         texts = answer.pieces()
         deltas: list[Json] = [{"role": "assistant", "content": texts[0]}]
         deltas += ({"content": text} for text in texts[1:])
-        return [self._chunk(answer, [self._choice("delta", delta, None)]) for delta in deltas]
+        return [
+            self._chunk(answer, [self._choice("delta", delta, None, index)])
+            for delta in deltas
+            for index in range(answer.count)
+        ]
 
     def ending(self, answer: Answer, *, with_usage: bool) -> bytes:
         """Return the end of a stream: the finish reason, the usage in a chunk without choices, and ``[DONE]``."""
-        events = self._chunk(answer, [self._choice("delta", {}, answer.finish_reason)])
+        events = b"".join(
+            self._chunk(answer, [self._choice("delta", {}, answer.finish_reason, index)])
+            for index in range(answer.count)
+        )
         if with_usage:
             events += self._chunk(answer, [], usage=self.usage(answer.usage, answer.model))
-        return events + b"data: [DONE]\n\n"
+        return events + END
 
     @abstractmethod
     def break_off(self, answer: Answer) -> bytes:
@@ -101,8 +111,8 @@ class Dialect(ABC):
     @abstractmethod
     def _head(self, answer: Answer, kind: str) -> Json: ...
 
-    def _choice(self, part: str, content: Json, finish_reason: str | None) -> Json:
-        return {"index": 0, part: content, "logprobs": None, "finish_reason": finish_reason}
+    def _choice(self, part: str, content: Json, finish_reason: str | None, index: int = 0) -> Json:
+        return {"index": index, part: content, "logprobs": None, "finish_reason": finish_reason}
 
     def _chunk(self, answer: Answer, choices: list[Json], **more: Any) -> bytes:
         return _event(self._head(answer, "chat.completion.chunk") | {"choices": choices} | more)
@@ -161,9 +171,13 @@ class OpenRouter(Dialect):
             **_tokens(usage),
             "cost": cost,
             "is_byok": False,
-            "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, "audio_tokens": 0},
+            "prompt_tokens_details": {
+                "cached_tokens": usage.cached_tokens,
+                "cache_write_tokens": 0,
+                "audio_tokens": 0,
+            },
             "cost_details": {"upstream_inference_cost": cost},
-            "completion_tokens_details": {"reasoning_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         }
 
     def events(self, answer: Answer) -> list[bytes]:
@@ -189,8 +203,8 @@ class OpenRouter(Dialect):
             "created": answer.created,
         }
 
-    def _choice(self, part: str, content: Json, finish_reason: str | None) -> Json:
-        return super()._choice(part, content, finish_reason) | {"native_finish_reason": finish_reason}
+    def _choice(self, part: str, content: Json, finish_reason: str | None, index: int = 0) -> Json:
+        return super()._choice(part, content, finish_reason, index) | {"native_finish_reason": finish_reason}
 
 
 class OpenAI(Dialect):
@@ -259,8 +273,8 @@ class OpenAI(Dialect):
         """Return the tokens; OpenAI reports no cost."""
         return {
             **_tokens(usage),
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens, "audio_tokens": 0},
         }
 
     def break_off(self, answer: Answer) -> bytes:

@@ -1,5 +1,6 @@
 """The journal: every call that reached the stand-in, with the fingerprint of its key."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,9 +22,13 @@ class Call:
     request: str
     key_fingerprint: str
     """Empty without a key."""
+    fields: Sequence[str] = ()
+    """The names of the fields of the body, in their order."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     total_tokens: int = 0
+    nano_dollars: int = 0
+    """What the owner of the key pays."""
     stream: bool = False
     status: int | None = None
     """The HTTP status; None while the caller waits, or if the caller left before the answer."""
@@ -31,11 +36,12 @@ class Call:
     milliseconds: float = 0
     """From its arrival to its answer, or to its last entry."""
 
-    def report(self, usage: Usage) -> None:
-        """Set the tokens that are reported to the caller."""
+    def report(self, usage: Usage, nano_dollars: int) -> None:
+        """Set the tokens that are reported to the caller, and their price."""
         self.prompt_tokens = usage.prompt_tokens
         self.completion_tokens = usage.completion_tokens
         self.total_tokens = usage.total_tokens
+        self.nano_dollars = nano_dollars
 
 
 class Journal:

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from sandbox.provider.outcomes import Outcome, RefusedError
-from sandbox.provider.usage import Usage, answer_length
+from sandbox.provider.usage import Usage, answer_length, words
 
 LONGEST_ANSWER = 128_000
 """The most words of an answer; a request for more is refused."""
+MOST_ANSWERS = 16
+"""The most answers to one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Question:
 
     model: str
     usage: Usage
+    answers: int
+    """The number of answers."""
     limited: bool
     """Whether the caller set the length of the answer."""
     stream: bool
@@ -39,8 +43,12 @@ class Question:
     """OpenAI's ``stream_options.include_usage``; OpenRouter always reports usage."""
 
     @classmethod
-    def of(cls, body: object) -> Self:
+    def of(cls, body: object, usual: int | None = None) -> Self:
         """Check a body.
+
+        Args:
+            body: the parsed body.
+            usual: the words of an answer without a limit; None for what is missing to 100 tokens.
 
         Raises:
             RefusedError: with `Outcome.BAD_REQUEST` and a message.
@@ -54,29 +62,27 @@ class Question:
             raise _bad("Missing required parameter: 'messages'.", "messages")
         if not all(isinstance(message, dict) and isinstance(message.get("role"), str) for message in messages):
             raise _bad("Every message must be an object with a 'role'.", "messages")
-        if body.get("n") not in (None, 1):
-            raise _bad("Only one choice is given: 'n' must be 1.", "n")
-        limit = _limit(body)
-        prompt = sum(len(_text(message.get("content")).split()) for message in messages)
+        answers = _whole(body, "n", MOST_ANSWERS) or 1
+        limits = [_whole(body, name, LONGEST_ANSWER) for name in ("max_completion_tokens", "max_tokens")]
+        limit = max((limit for limit in limits if limit is not None), default=None)
+        prompt = sum(words(_text(message.get("content"))) for message in messages)
+        length = answer_length(prompt, usual if limit is None else limit)
         options = body.get("stream_options")
         return cls(
             model=model,
-            usage=Usage(prompt, answer_length(prompt, limit)),
+            usage=Usage(prompt, length * answers),
+            answers=answers,
             limited=limit is not None,
             stream=body.get("stream") is True,
             include_usage=isinstance(options, dict) and options.get("include_usage") is True,
         )
 
 
-def _limit(body: dict[str, Any]) -> int | None:
-    for name in ("max_completion_tokens", "max_tokens"):
-        limit = body.get(name)
-        if limit is None:
-            continue
-        if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= LONGEST_ANSWER:
-            raise _bad(f"Invalid value for '{name}': a whole number from 1 to {LONGEST_ANSWER}.", name)
-        return limit
-    return None
+def _whole(body: dict[str, Any], name: str, most: int) -> int | None:
+    value = body.get(name)
+    if value is not None and (type(value) is not int or not 1 <= value <= most):
+        raise _bad(f"Invalid value for '{name}': a whole number from 1 to {most}.", name)
+    return value
 
 
 def _text(content: object) -> str:

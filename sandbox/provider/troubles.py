@@ -19,16 +19,21 @@ class Kind(StrEnum):
     """Nothing for so many seconds, then the answer."""
     BROKEN_STREAM = "broken_stream"
     """Half of a stream, then an error and the end; a request without a stream gets a 502."""
+    BROKEN_END = "broken_end"
+    """All of a stream and its usage, then an error and no `[DONE]`; a request without a stream is answered."""
     STALLED_STREAM = "stalled_stream"
     """Half of a stream, then nothing for so many seconds, then the rest; a request without a stream is slow."""
+    LONG_ANSWER = "long_answer"
+    """An answer of so many words where the request sets no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One trouble, with the seconds of the kinds that wait."""
+    """One trouble, with the seconds of the kinds that wait, and the words of a long answer."""
 
     kind: Kind
     seconds: float = 10.0
+    words: int | None = None
 
 
 class Troubles:

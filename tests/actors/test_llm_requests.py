@@ -86,6 +86,10 @@ def test_the_options_of_a_request_are_in_the_body_and_the_headers(person: MakePe
     assert plain.headers() == {}
     request = LlmRequest("GPT-4", 100, own_key=True, stream=True, key="a-key", organization=organization)
     assert request.body("somebody")["stream"] is True
+    assert request.body("somebody")["stream_options"] == {"include_usage": True}
+    assert "stream_options" not in LlmRequest("GPT-4", 100, stream=True, usage=None).body("somebody")
+    assert LlmRequest("GPT-4", 100, more={"unheard_of": True}).body("somebody")["unheard_of"] is True
+    assert LlmRequest("GPT-4", 100, own_id="an-id").headers() == {"X-Request-Id": "an-id"}
     assert request.headers() == {
         "X-Use-BYOK": "true",
         "Idempotency-Key": "a-key",

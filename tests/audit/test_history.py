@@ -202,16 +202,16 @@ def test_operations_come_in_the_order_of_the_record() -> None:
 
 def test_an_answered_request_says_who_asked_what_and_what_came_back(reply: MakeReply) -> None:
     answer = reply(200, {"usage": {"total_tokens": 100}}, {"X-Request-Id": "r1"})
-    assert only(chat(answer)) == Asked("ann-id", "r1", MODEL, 100, 200)
+    assert only(chat(answer)) == Asked("ann-id", "r1", MODEL, 100, 200, estimate=100)
 
 
 def test_a_refusal_keeps_its_status_and_code(reply: MakeReply) -> None:
     asked = only(chat(reply(402, {"code": "insufficient_credits"}, {"X-Request-Id": "r1"})))
-    assert asked == Asked("ann-id", "r1", MODEL, 100, 402, "insufficient_credits")
+    assert asked == Asked("ann-id", "r1", MODEL, 100, 402, "insufficient_credits", estimate=100)
 
 
 def test_a_request_without_an_answer_is_kept_as_one() -> None:
-    assert only(chat(None)) == Asked("ann-id", "", MODEL, 100, None, whole=False)
+    assert only(chat(None)) == Asked("ann-id", "", MODEL, 100, None, estimate=100, whole=False)
     assert only(chat(None), exact=False).tokens == 100
 
 
@@ -349,3 +349,20 @@ def test_a_request_knows_whether_its_token_says_that_the_address_is_verified(
 ) -> None:
     token = jwt.encode({"sub": "ann-id", **claim}, "a secret of nobody, long enough for HS256")
     assert only(chat(Reply(402, {}, "{}", 1), token=token)).address_verified is verified
+
+
+def test_the_payer_is_a_part_of_what_is_repeated(reply: MakeReply) -> None:
+    answer = reply(200, {})
+    plain = only(chat(answer, Idempotency_Key="key")).same
+    assert plain == only(chat(answer, Idempotency_Key="key", X_Use_BYOK="false")).same
+    assert plain != only(chat(answer, Idempotency_Key="key", X_Use_BYOK="true")).same
+    assert plain != only(chat(answer, Idempotency_Key="key", X_Organization_Id="an-id")).same
+
+
+def test_the_length_of_an_answer_counts_from_when_it_was_set(reply: MakeReply) -> None:
+    longer = RecordedRequest("lengthen", None, {"caller": "cf-ann", "words": 240}, None)
+    body = {name: value for name, value in QUESTION.items() if name != "max_tokens"}
+    before, after = operations(chat(reply(200, {}), body), longer, chat(reply(200, {}), body))
+    assert isinstance(before, Asked)
+    assert isinstance(after, Asked)
+    assert (before.tokens, before.estimate, after.tokens, after.estimate) == (100, 100, 245, 100)

@@ -722,3 +722,79 @@ def test_a_founder_needs_no_verified_address() -> None:
 def test_events_after_the_end_of_a_subscription_name_none() -> None:
     after = books(Granted(ANN, 500), asked(), Unsubscribed(ANN), asked("r2"))
     assert after.figures[Account(ANN, ledger.EVENTS)] == (Event("r1", "ann-subscription"), Event("r2", ""))
+
+
+def test_a_request_above_its_estimate_costs_what_it_used() -> None:
+    long = asked(tokens=250, estimate=100)
+    assert of(ANN, books(Granted(ANN, 500), long)) == of(ANN, books(Granted(ANN, 500), asked(tokens=250)))
+
+
+def test_above_the_estimate_a_person_pays_no_more_than_they_have() -> None:
+    after = books(Granted(ANN, 15), asked(tokens=250, estimate=100))
+    assert after.figures[Account(ANN, ledger.CREDITS)] == 0
+    assert after.figures[Account(ANN, ledger.COUNTED)] == (Call("r1", SMALL, 250, 15, False, True),)
+    assert after.figures[Account(ANN, ledger.MOVEMENTS)] == (
+        Movement("grant", 15, ANN),
+        Movement("usage", -15, ANN, "r1"),
+    )
+
+
+def test_above_the_estimate_a_member_pays_no_more_than_is_left_of_the_allocation() -> None:
+    club = Founded(CLUB, ANN), Purchased(CLUB, ANN, 1_000, None), Allocated(CLUB, ANN, 15)
+    after = books(*club, asked(tokens=250, estimate=100))
+    assert after.figures[Account(CLUB, ledger.CREDITS)] == 985
+    assert after.figures[Account(ANN, ledger.LEFT, CLUB)] == 0
+
+
+def test_what_was_estimated_is_always_due() -> None:
+    wrong, _ = problems(Granted(ANN, 8), asked(tokens=250, estimate=100))
+    assert wrong == ["more was paid than there was: credits would be -1"]
+
+
+def test_the_same_request_with_another_payer_is_charged_by_itself() -> None:
+    own, credits = asked("r1", same=("key", "body", "true")), asked("r2", same=("key", "body", "false"))
+    assert books(Granted(ANN, 500), own, credits).same == {}
+
+
+def test_a_refused_own_key_that_is_replayed_counts_once() -> None:
+    refused: dict[str, Any] = {"status": 401, "code": "invalid_byok_key", "own_key": True, "same": ("key", "body")}
+    after = books(asked("r1", **refused), asked("r2", **refused))
+    assert after.figures[Account(ANN, ledger.CALLS)] == 1
+    assert after.figures[Account(ANN, ledger.OWN_KEY)] == 1
+
+
+def test_a_repeated_purchase_names_no_request() -> None:
+    twice = Purchased(CLUB, ANN, 5, "key"), Purchased(CLUB, ANN, 5, "key")
+    assert books(Founded(CLUB, ANN), *twice).same == {}
+
+
+def counted(*requests: str) -> dict[str, Counted]:
+    """Return calls of Ann that a system counts."""
+    return {r: Counted(ANN, Call(r, SMALL, 100, 9, own_key=False, answered=True)) for r in requests}
+
+
+def test_who_leaves_before_a_whole_answer_is_charged_under_the_id_that_the_systems_know() -> None:
+    left = history(Granted(ANN, 500), asked("r1"), asked("", status=None, whole=False, left_early=True))
+    after = expected(left, counted=counted("r1", "r2"))
+    assert after.figures[Account(ANN, ledger.CREDITS)] == 482
+    assert after.figures[Account(ANN, ledger.MOVEMENTS)] == (
+        Movement("grant", 500, ANN),
+        Movement("usage", -9, ANN, "r1"),
+        Movement("usage", -9, ANN, "r2"),
+    )
+    nowhere = expected(left, counted=counted("r1"))
+    assert nowhere.figures[Account(ANN, ledger.CALLS)] == 2
+
+
+def test_an_event_that_may_be_late_is_missed_only_with_time() -> None:
+    kept = history(Granted(ANN, 500), asked("r1"), asked("r2"))
+    seen = all_seen(kept)
+    first, second = (Event(request, "ann-subscription") for request in ("r1", "r2"))
+    seen[Account(ANN, ledger.EVENTS)] = {"Lago": (first,)}
+    assert judge(kept, seen).agreement is Agreement.NO
+    assert judge(kept, seen, hurried=True).agreement is Agreement.YES
+    seen[Account(ANN, ledger.EVENTS)] = {"Lago": (first, Event("r3", "ann-subscription"))}
+    assert judge(kept, seen, hurried=True).agreement is Agreement.NO
+    seen[Account(ANN, ledger.EVENTS)] = {"Lago": (first, second)}
+    seen[Account(ANN, ledger.CREDITS)] = {"the API": 491}
+    assert judge(kept, seen, hurried=True).agreement is Agreement.NO

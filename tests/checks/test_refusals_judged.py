@@ -168,6 +168,7 @@ YES = {
     ],
     "check key": ["The provider refused your key.", "Check your key."],
     "not charged": ["You were not charged.", "Nothing was charged.", "No charge was made."],
+    "own account": ["The account of your own key has no money left.", "Your key has reached its rate limit."],
 }
 NO = {
     "buy": ["You have 8 credits.", "It is forbidden.", "A rebuyer"],
@@ -177,6 +178,7 @@ NO = {
     "no key": ["Your key is stored.", "The provider refused your key.", "Store a key."],
     "check key": ["Monkeys refused.", "The provider failed."],
     "not charged": ["You were charged 9 credits.", "The provider failed."],
+    "own account": ["The provider refused your own key.", "Your account is empty."],
 }
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,6 +139,26 @@ class Http:
                 content, events = self._read(limit, "POST", path, response), ()
         milliseconds = (time.monotonic() - started) * 1000
         return Reply(response.status_code, response.headers, _text(content), milliseconds, events)
+
+    def leave_unanswered(
+        self, path: str, *, token: str, body: Any, headers: Mapping[str, str], under_way: Callable[[], object]
+    ) -> None:
+        """Send a request, and close the connection without an answer as soon as `under_way` has returned.
+
+        Raises:
+            ServiceUnavailableError: no connection.
+        """
+        address = urllib3.util.parse_url(self.url)
+        kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+        connection = kind(address.host or "", address.port, timeout=self._timeout.seconds)
+        sent = {**headers, "Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        try:
+            connection.request("POST", (address.path or "") + path, json.dumps(body), sent)
+            under_way()
+        except OSError as error:
+            raise self._unavailable("POST", path, f"can't be reached: {error}") from None
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close every connection."""

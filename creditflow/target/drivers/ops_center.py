@@ -121,6 +121,15 @@ class OpsCenter:
             left_early=True,
         )
 
+    def chat_leaving_unanswered(
+        self, token: str, body: Any, headers: Mapping[str, str], under_way: Callable[[], object]
+    ) -> None:
+        """Send an LLM request, and close the connection without an answer as soon as `under_way` has returned (EP9)."""
+        if self._ceiling:
+            self._ceiling.count_request(body)
+        self.http.leave_unanswered(self.path("EP9"), token=token, body=body, headers=headers, under_way=under_way)
+        self._record("chat", token, None, body=body, headers=headers, left_early=True)
+
     def models(self, token: str | None) -> Reply:
         """Get the models and their prices (EP10)."""
         return self._send("EP10", token)

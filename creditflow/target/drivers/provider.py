@@ -6,6 +6,7 @@ Only a sandbox has a stand-in. A real provider has no journal, so checks that ne
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +22,22 @@ class ProviderCall:
     Attributes:
         caller: the first word of the LLM request, which is a user name.
         request: the second word.
+        provider: the provider that was called, such as "openrouter".
         key_fingerprint: of the key that paid.
+        fields: the names of the fields of the request's body.
+        total_tokens: the tokens that were reported; 0 without an answer.
+        nano_dollars: what the owner of the key pays, in billionths of a US dollar.
         outcome: such as "answered".
         milliseconds: from its arrival to its answer.
     """
 
     caller: str
     request: str
+    provider: str
     key_fingerprint: str
+    fields: Sequence[str]
+    total_tokens: int
+    nano_dollars: int
     outcome: str
     milliseconds: float
 
@@ -64,6 +73,11 @@ class Provider:
         self._record("trouble", None, None, caller=caller)
         self._control("PUT", f"/control/troubles/{caller}", body={"kind": kind, "seconds": seconds})
 
+    def lengthen(self, caller: str, words: int) -> None:
+        """Answer one caller from now on with so many words where a request sets no limit."""
+        self._record("lengthen", None, None, caller=caller, words=words)
+        self._control("PUT", f"/control/troubles/{caller}", body={"kind": "long_answer", "words": words})
+
     def end_trouble(self, caller: str) -> None:
         """Answer one caller normally again."""
         self._control("DELETE", f"/control/troubles/{caller}")
@@ -75,6 +89,11 @@ class Provider:
     def accounts(self) -> set[str]:
         """Return the fingerprints of the known keys."""
         return set(self._control("GET", "/control/keys").body["keys"])
+
+    def empty_account(self, caller: str, provider: str, key: str) -> None:
+        """Take all money from the account of a caller's own key."""
+        self._record("trouble", None, None, caller=caller)
+        self.open_account(provider, key, "empty")
 
     def open_account(self, provider: str, key: str, state: str = "good") -> None:
         """Make a key known to the provider; the state is `good` or `empty` (out of money)."""

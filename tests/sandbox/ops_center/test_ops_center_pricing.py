@@ -59,3 +59,20 @@ def test_a_request_without_a_limit_is_estimated_at_100_tokens() -> None:
     assert pricing.estimate("openai/gpt-4", "a prompt of five words", None) == 48
     assert pricing.estimate("openai/gpt-4", "a prompt of five words", 95) == 48
     assert pricing.estimate("openai/gpt-4", "a prompt of five words", 195) == 96
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "tokens"),
+    [
+        ("five words are in here", 95, 100),
+        ("你好世界", 96, 100),
+        ("ありがとう", 95, 100),
+        ("กขค", 97, 100),
+        ("hello你好world", 96, 100),
+        ("word " * 101, None, 101),
+    ],
+)
+def test_an_estimate_counts_words_and_characters_of_scripts_without_spaces(
+    prompt: str, answer: int | None, tokens: int
+) -> None:
+    assert pricing.estimated_tokens(prompt, answer) == tokens

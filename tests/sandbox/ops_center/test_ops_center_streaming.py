@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import openai
@@ -13,10 +14,15 @@ import pytest
 import requests
 from pydantic import SecretStr
 
-from sandbox.ops_center.litellm import LiteLLM
+from sandbox.ops_center import chat
+from sandbox.ops_center.chat import Order
+from sandbox.ops_center.credit_accounts import Payment
+from sandbox.ops_center.litellm import LiteLLM, provider_error
+from sandbox.ops_center.reservations import Call
 from sandbox.ops_center.settings import Settings
 
 if TYPE_CHECKING:
+    from sandbox.ops_center.services import Services
     from tests.sandbox.ops_center.conftest import Deployment, Organization, Person
 
     Events = Callable[[requests.Response], list[Any]]
@@ -156,3 +162,42 @@ def test_an_event_of_litellm_ends_where_the_standard_says(what: str, size: int) 
 
     mark = chr(int(what[2:], 16)) if what.startswith("U+") else ""
     assert asyncio.run(read()) == [json.loads(WHOLE % mark)]
+
+
+CHUNK: dict[str, Any] = {"id": "c1", "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}]}
+USAGE: dict[str, Any] = {"id": "c1", "choices": [{"index": 0, "delta": {}}], "usage": {"total_tokens": 100}}
+
+
+@pytest.mark.parametrize("asks", [None, False, True])
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_stream_of_which_the_usage_has_arrived_is_answered_even_if_it_breaks_off(
+    monkeypatch: pytest.MonkeyPatch, asks: bool | None, breaks: bool
+) -> None:
+    async def events() -> AsyncIterator[dict[str, Any]]:
+        yield CHUNK
+        yield USAGE
+        if breaks:
+            raise provider_error()
+
+    async def settle(_services: Any, _order: Order, tokens: int, _kind: str, render: Callable[[Payment], str]) -> str:
+        assert tokens == 100
+        return render(Payment(9, 991))
+
+    monkeypatch.setattr(chat, "settle", settle)
+    options = {} if asks is None else {"stream_options": {"include_usage": asks}}
+    body = {"model": "openai/gpt-4", "messages": [{"role": "user", "content": "a"}], "stream": True, **options}
+    order = Order(
+        Call(uuid.uuid4(), uuid.uuid4(), "openai/gpt-4", None), chat.read(json.dumps(body).encode()), None, None
+    )
+
+    async def relayed() -> str:
+        parts: asyncio.Queue[str | None] = asyncio.Queue()
+        await chat._relay(cast("Services", None), order, events(), parts)
+        return "".join(parts.get_nowait() or "" for _ in range(parts.qsize()))
+
+    *chunks, done = asyncio.run(relayed()).strip().split("\n\n")
+    shown = [json.loads(chunk.removeprefix("data: ")) for chunk in chunks]
+    assert done == "data: [DONE]"
+    assert [bool(chunk.get("usage")) for chunk in shown] == ([False, True] if asks else [False])
+    assert shown[-1]["cost_credits"] == 9
+    assert shown[-1]["choices"] == ([] if asks else CHUNK["choices"])

@@ -31,6 +31,8 @@ def test_an_entry_says_who_asked_for_what_and_which_key_paid(standin: StandIn, c
         "prompt_tokens": 3,
         "completion_tokens": 7,
         "total_tokens": 10,
+        "fields": ["model", "messages", "max_tokens"],
+        "nano_dollars": 510_000,
         "stream": False,
         "status": 200,
         "outcome": "answered",

@@ -92,7 +92,9 @@ def test_a_stream_is_bounded_and_reports_usage_in_its_last_event(standin: StandI
         {"max_tokens": 0},
         {"max_tokens": 128_001},
         {"max_tokens": "many"},
-        {"n": 2},
+        {"n": 0},
+        {"n": 17},
+        {"max_tokens": 5, "max_completion_tokens": 0},
         {"model": "\ud800"},
     ],
 )
@@ -126,3 +128,26 @@ def test_an_empty_account_is_a_402(standin: StandIn, caller: str) -> None:
     assert answer.status_code == 402
     assert answer.json()["error"]["code"] == 402
     assert [call["outcome"] for call in standin.calls(caller=caller)] == ["out_of_money"]
+
+
+def test_every_answer_of_several_counts(standin: StandIn, caller: str) -> None:
+    body = standin.ask(f"{caller} two", n=2, max_tokens=5).json()
+
+    assert [choice["index"] for choice in body["choices"]] == [0, 1]
+    assert [len(choice["message"]["content"].split()) for choice in body["choices"]] == [5, 5]
+    assert body["usage"]["completion_tokens"] == 10
+    assert body["usage"]["total_tokens"] == 12
+
+
+def test_the_larger_of_two_limits_is_used(standin: StandIn, caller: str) -> None:
+    for older, newer in ((5, 50), (50, 5)):
+        answer = standin.ask(caller, max_tokens=older, max_completion_tokens=newer)
+        assert answer.json()["usage"]["completion_tokens"] == 50
+
+
+def test_the_parts_of_the_usage_are_in_the_total(standin: StandIn, caller: str) -> None:
+    usage = standin.ask(f"{caller} q1 in four", max_tokens=6).json()["usage"]
+
+    assert usage["prompt_tokens_details"]["cached_tokens"] == 2
+    assert usage["completion_tokens_details"]["reasoning_tokens"] == 3
+    assert usage["total_tokens"] == 10

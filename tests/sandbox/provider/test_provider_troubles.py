@@ -162,7 +162,14 @@ def test_troubles_are_listed_replaced_and_ended(standin: StandIn, caller: str) -
     listed = standin.control("GET", "troubles").json()["troubles"]
     ended = [standin.control("DELETE", f"troubles/{caller}").status_code for _ in range(2)]
 
-    assert listed[caller] == {"kind": "slow", "seconds": 2.5}
+    assert listed[caller] == {"kind": "slow", "seconds": 2.5, "words": None}
     assert ended == [204, 204]
     assert caller not in standin.control("GET", "troubles").json()["troubles"]
     assert standin.control("PUT", f"troubles/{caller}", {"kind": "flood"}).status_code == 422
+
+
+def test_a_long_answer_has_its_words_only_where_the_request_sets_no_limit(standin: StandIn, caller: str) -> None:
+    standin.trouble(caller, "long_answer", words=240)
+
+    assert standin.ask(caller, max_tokens=None).json()["usage"]["completion_tokens"] == 240
+    assert standin.ask(caller, max_tokens=5).json()["usage"]["completion_tokens"] == 5
