@@ -14,6 +14,7 @@ from behave.cucumber_expression import (
 
 from creditflow.actors import MODELS
 from creditflow.actors.attempts import ATTEMPTS, UNKNOWN
+from creditflow.checks.own_runs import SELECTIONS
 from creditflow.checks.refusals import Refusal
 from creditflow.checks.reports import PARTS
 
@@ -64,9 +65,14 @@ def number(text: str) -> int:
     return _WORDS[text] if text in _WORDS else int(text.replace(",", ""))
 
 
+def listed(text: str) -> list[str]:
+    """Read a list as people write it: Redis, Lago and LiteLLM."""
+    return text.replace(" and ", ", ").split(", ")
+
+
 def numbers(text: str) -> list[int]:
     """Read a list of numbers as people write it: 9, 48 and 15."""
-    return [number(part) for part in text.replace(" and ", ", ").split(", ")]
+    return [number(part) for part in listed(text)]
 
 
 def owner(text: str) -> str:
@@ -95,7 +101,9 @@ def speak() -> None:
     _define("service", "|".join(SERVICES), str, str)
     _define("way", "|".join(WAYS), str, WAYS.__getitem__)
     _define("caller", "somebody (?:with|without) an? [a-z -]+", str, lambda text: text.removeprefix("somebody "))
-    _define("place", "flows|edge cases|risks|platform", str, lambda text: text.replace(" ", "_"))
+    _define("selection", "|".join(SELECTIONS), str, str)
+    services = "|".join(SERVICES)
+    _define("services", f"(?:{services})(?:, (?:{services}))* and (?:{services})", list, listed)
     _define("tag", "@[a-z0-9-]+", str, str)
     _define("part", "|".join(PARTS), str, str)
     _define("fate", "failed|were skipped", str, lambda text: text.removeprefix("were "))

@@ -15,8 +15,9 @@ from creditflow.actors.load.plan import Load, User
 from creditflow.actors.people import Person
 from creditflow.checks import about, diagnosis
 from creditflow.checks.accounts import Accounts
+from creditflow.checks.own_runs import Ended, Selected
 from creditflow.checks.performance import Measurement
-from creditflow.checks.platform import Scenarios, Services
+from creditflow.checks.platform import Services
 from creditflow.checks.reports import DescribedRun, Reports
 from creditflow.run.session import Session
 
@@ -48,10 +49,9 @@ class Memory:
     hint: str
     failure: str | None
     tables: dict[str, set[str]]
-    write_error: str
     services: Services
-    scenarios: Scenarios
-    tag: str
+    selected: Selected
+    ended: Ended
     measurement: Measurement
     measurements: tuple[Measurement, ...] = ()
     measure_again: Callable[[], Measurement]

@@ -191,8 +191,11 @@ class Supervisor:
 
     def _describe_target(self) -> None:
         target = {name: value for service in self.services.values() for name, value in service.target().items()}
-        logs = [str(service.log) for service in self.services.values() if service.log_shows_errors]
-        target |= {"WATCH": "exact", "TARGET_LOGS": os.pathsep.join(logs)}
+        logs: dict[bool, list[str]] = {True: [], False: []}
+        for service in self.services.values():
+            logs[service.log_shows_errors].append(str(service.log))
+        target |= {"TARGET_LOGS": os.pathsep.join(logs[True]), "ACCESS_LOGS": os.pathsep.join(logs[False])}
+        target |= {"WATCH": "exact"}
         write_private(self.settings.target, json.dumps(target, indent=2))
 
     def _note(self, **changes: Any) -> None:

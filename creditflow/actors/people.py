@@ -15,6 +15,7 @@ from creditflow.target.drivers.keycloak import Keycloak, SignInRefusedError
 
 if TYPE_CHECKING:
     from creditflow.actors.llm_requests import Answer
+    from creditflow.target.drivers.http import Reply
 
 UNKNOWN_USER = f"{RUN}-nobody"
 """A user name that no user has."""
@@ -32,6 +33,7 @@ class Person:
         plan: the code of their plan; empty without a subscription.
         answers: the answers to their LLM requests, in order.
         keys: the provider keys that they have stored, in order.
+        storings: the answers of Ops-Center that stored them.
     """
 
     alias: str
@@ -43,6 +45,7 @@ class Person:
     sign_in: Callable[[], dict[str, Any]] = field(repr=False)
     answers: list[Answer] = field(default_factory=list, repr=False)
     keys: list[str] = field(default_factory=list, repr=False)
+    storings: list[Reply] = field(default_factory=list, repr=False)
     _token: str = field(default="", repr=False)
     _until: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)

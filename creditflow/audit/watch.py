@@ -64,7 +64,7 @@ class Watch:
         self.unseen = [setting for setting in _KEEPS if not target.has(setting)]
         self.exact = target.settings.watch == "exact" and not self.unseen
         self.beside_others = 0
-        self._logs = Logs(target.settings.log_files)
+        self._logs, self._access = Logs(target.settings.log_files), Logs(target.settings.access_log_files)
         self._kept: Counter[str] = Counter()
         self._read_lago_at: datetime | None = None
         self._judged: set[str] = set()
@@ -89,10 +89,11 @@ class Watch:
         """
         keys = {key: person.alias for person in people for key in person.keys}
         new = self._logs.new_lines()
-        for number, (service, line) in enumerate(new):
+        for service, line in [*new, *self._access.new_lines()]:
             for key, whose in keys.items():
                 if key in line:
                     raise UnexpectedChangeError(f"the log of {service} shows the provider key of {whose}: {_cut(line)}")
+        for number, (service, line) in enumerate(new):
             if green and _ERROR.search(line):
                 raised = _raised(line for _, line in new[number:])
                 raise UnexpectedChangeError(

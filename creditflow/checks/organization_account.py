@@ -153,7 +153,12 @@ class OrganizationAccount(AccountBase):
 
     def attribution(self, organization: Organization, expected: Sequence[tuple[Person, int, int]]) -> None:
         """Require the usage breakdown: each person's used credits and calls, and no usage of anybody else."""
-        reply = self.target.ops_center.usage_attribution(organization.admin.token, organization.id)
+        self.breakdown(
+            self.target.ops_center.usage_attribution(organization.admin.token, organization.id), organization, expected
+        )
+
+    def breakdown(self, reply: Reply, organization: Organization, expected: Sequence[tuple[Person, int, int]]) -> None:
+        """Require an answer with the usage breakdown: each person's used credits and calls, and no usage of others."""
         self._fields(reply)
         rows = {str(row.get("user_email")).lower(): row for row in objects(reply.items)}
         findings = []

@@ -1,4 +1,4 @@
-"""The services, the models on offer, and the scenarios that a run selects (plan items X1 to X3, EP10)."""
+"""The services and the models on offer (plan items I1 to I6, EP10)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from collections.abc import Mapping
 
 from creditflow.core.expect import Finding, agree, holds, written
 from creditflow.core.prices import MODELS
-from creditflow.reporting import selection
 from creditflow.target import health
 from creditflow.target.drivers.http import Reply
 from creditflow.target.target import Target
 
 Services = Mapping[str, health.Health]
 """What is known of each service, by its name."""
-
-Scenarios = list[selection.Place]
-"""Where the selected scenarios stand."""
 
 LEAST_SERVICES = 5
 """How many services Ops-Center reports on at least: Keycloak, PostgreSQL, Redis, Lago and LiteLLM."""
@@ -82,19 +78,3 @@ def require_served(target: Target) -> None:
     """Require that LiteLLM serves every model of the plan."""
     missing = sorted(set(MODELS.values()) - set(target.litellm.models()))
     holds(not missing, f"LiteLLM does not serve {written(missing)}")
-
-
-def scenarios(tags: str = "") -> Scenarios:
-    """Return the scenarios that the suite would run: with its defaults, or for a tag expression."""
-    return selection.scenarios(tags)
-
-
-def require_every_feature(selected: Scenarios) -> None:
-    """Require that the selected scenarios come from every feature of the suite."""
-    agree([Finding("it would run", sorted({place.feature for place in selected}), selection.features())])
-
-
-def require_folder(selected: Scenarios, folder: str, tag: str) -> None:
-    """Require that every scenario that a tag selects stands in one folder."""
-    folders = sorted({place.folder for place in selected})
-    agree([Finding("it would run scenarios of", folders, [folder])], lambda: f"the tag was {tag}")

@@ -9,33 +9,150 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from creditflow.actors.llm_requests import Answer
 from creditflow.core import period
 from creditflow.core.expect import Finding, agree, holds
-from creditflow.target.drivers.http import Reply
+from creditflow.target.drivers import proxies
+from creditflow.target.drivers.http import Http, Reply
 
 _INTERNALS = re.compile(
     r"Traceback|File \"|\bline \d+, in\b|psycopg|asyncpg|sqlalchemy"
     r"|\bSELECT\b.+\bFROM\b|\bINSERT INTO\b|\bUPDATE\b.+\bSET\b|Bearer [A-Za-z0-9._-]{8,}|\beyJ[A-Za-z0-9_-]{8,}|\bsk-[A-Za-z0-9_-]{8,}|postgres(?:ql)?://|redis://",
     re.S,
 )
-_TOPICS = {
-    "buy": (r"\b(?:upgrade|buy|purchase|top up)", "how to get more credits"),
-    "admin": (r"\badmin", "that the organisation's admin can help"),
-    "allocation": (r"\balloca", "that an allocation is missing"),
-    "no purchase": (r"\b(?:nothing|not|no)\b.*\bpurchase", "that nothing was purchased"),
-    "no key": (
-        r"\b(?:no|not)\b.*\bkey\b.*\bstore|\bkey\b.*\bnot\b.*\bstored",
-        "that no key is stored and how to store one",
+_BEFORE = (
+    r"(?:^|[,;:\u2013\u2014(]\s*|\b(?:please|and|or|so|then|now|first|just|simply|instead)\s+"
+    r"|\byou\s+(?:can|may|could|must|should|will\s+have\s+to|need\s+to|have\s+to)\s+(?:also\s+|instead\s+)?"
+    r"|\b(?:has|have|needs?|try|free|able)\s+to\s+|\b(?:ask|tell)\b[^.;!?]*?\bto\s+)"
+)
+"""What stands before the verb of an instruction; a verb elsewhere ("we check", "was checked") is no instruction."""
+
+_KEY = r"(?:api[ -])?keys?\b|\b(?:it|credentials?)\b"
+_NEW_ONE = (
+    r"\b(?:an?\s+|another\s+)?(?:(?:new|working|valid|different|other|correct|fresh)\s+)?(?:one|another)\b(?!\s+of\b)"
+)
+_CREDITS = r"credits?\b|\b(?:plan|subscription|balance|account|budget|tier|some|more|them)\b"
+_ASK = r"ask|contact|tell|request|(?:turn|talk|write|reach\s+out)\s+to|speak\s+(?:to|with)|get\s+in\s+touch\s+with"
+_ADMIN = r"admin(?:s|istrators?)?\b|\b(?:organi[sz]ation|workspace|team)\s+(?:owner|manager)s?\b"
+_BUY = r"upgrade|buy|purchase|top\s+up|add|get|recharge|refill|order"
+
+
+def _instruction(verbs: str, objects: str, directly: str = "") -> str:
+    """Return the pattern of an instruction: a verb where an instruction has it, with its object in the same sentence.
+
+    Args:
+        verbs: what to do, as alternatives of a pattern.
+        objects: with what, anywhere behind the verb.
+        directly: with what, if it stands directly behind the verb.
+    """
+    behind = rf"[^.;!?]*?\b(?:{objects})" + (rf"|\s+(?:{directly})" if directly else "")
+    return rf"{_BEFORE}(?:{verbs})\b(?:{behind})"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a message has to say: what is wrong, and what to do about it.
+
+    Attributes:
+        wrong: the pattern of what is wrong, within one sentence.
+        meaning: what that pattern means, behind "the message does not say that".
+        do: the pattern of the instruction.
+        doing: what that instruction is, behind "the message does not tell its reader to".
+    """
+
+    wrong: str
+    meaning: str
+    do: str
+    doing: str
+
+
+_ADVICE = {
+    "buy": Advice(
+        r"\b(?:insufficient|enough|too\s+few|more|only|less|lack|ran\s+out|run\s+out|no|out\s+of|exceeds?"
+        r"|not\s+have|low|remaining|left|available)\b[^.!?]*\b(?:credits?|balance|available|funds)\b"
+        r"|\b(?:credits?|balance|funds)\b[^.!?]*\b(?:insufficient|not\s+enough|too\s+low|exhausted|used\s+up"
+        r"|remaining|left|available)\b",
+        "the credits are too few",
+        _instruction(_BUY, _CREDITS, r"to\b|at\b|now\b|here\b"),
+        "buy credits or to upgrade",
     ),
-    "check key": (r"\bkey\b", "that the stored key has to be checked"),
-    "not charged": (r"\b(?:nothing|not|no)\b.*\bcharged?\b", "that nothing was charged"),
-    "own account": (
-        r"\b(?:your|own)\b.*\bkey\b.*\b(?:money|credits?|balance|empty|rate|limit(?:ed|s)?)\b",
-        "that the account of the user's own key is empty or rate-limited",
+    "admin": Advice(
+        r"\b(?:alloca\w*|credits?|budget|limit|purchase\w*)\b",
+        "credits or an allocation are missing",
+        _instruction(_ASK, _ADMIN),
+        "turn to the organisation's admin",
     ),
-}
+    "allocation": Advice(
+        r"(?:\b(?:no|not|nothing|never|without|none|missing|yet\s+to|0)|n't)\b[^.!?]*\balloca"
+        r"|\balloca\w*\b[^.!?]*\b(?:missing|none|not|nothing|0)\b",
+        "no credits were allocated",
+        _instruction(_ASK, _ADMIN),
+        "turn to the organisation's admin",
+    ),
+    "no purchase": Advice(
+        r"(?:\b(?:nothing|not|no|never|yet\s+to)|n't)\b[^.!?]*\b(?:purchased?|bought|credits(?!\s+(?:\w+\s+)?alloca))\b",
+        "nothing was purchased",
+        _instruction(r"purchase|buy|add", _CREDITS),
+        "purchase credits first",
+    ),
+    "no key": Advice(
+        r"(?:\b(?:no|not|without|missing|yet\s+to)|n't)\b[^.!?]*\bkeys?\b"
+        r"|\bkeys?\b[^.!?]*\b(?:not|missing|n't)\b",
+        "no key is stored",
+        _instruction(
+            r"store|save|add|set(?:\s+up)?|configure|connect|enter|provide|create|upload|paste",
+            _KEY,
+            _NEW_ONE,
+        ),
+        "store a key",
+    ),
+    "check key": Advice(
+        r"\b(?:refus|reject|invalid|incorrect|wrong|not\s+valid|not\s+accept|not\s+work|did\s?n.t\s+accept|revoked"
+        r"|expired|unknown|declin|unauthori[sz]ed|disabled|fail)\w*\b[^.!?]*\bkeys?\b"
+        r"|\bkeys?\b[^.!?]*\b(?:refus|reject|invalid|incorrect|wrong|not\s+valid|not\s+accept|(?:not|n't|longer)\s+work"
+        r"|revoked|expired|unknown|declin|disabled|fail|n't\s+accept)",
+        "the provider refused the key",
+        _instruction(
+            r"check|verify|correct|replace|store|save|enter|update|rotate|create|generate|add|paste|renew|find|set",
+            _KEY,
+            rf"{_NEW_ONE}|that\b",
+        )
+        + r"|\bkeys?\b[^.;!?]*\b(?:must|has\s+to|should|needs?\s+to)\s+be\s+(?:check|replac|correct|renew|updat)ed\b",
+        "check the stored key or to store another",
+    ),
+    "own account": Advice(
+        r"\b(?:your|own)\b[^.!?]*\bkey\b[^.!?]*\b(?:money|no\s+(?:credits?|balance)|empty|rate|limit(?:ed|s)?)\b",
+        "the account of the user's own key is empty or rate-limited",
+        _instruction(
+            r"add|top\s+up|recharge|refill|wait|try|retry|use|send|store|choose|raise",
+            r"money|some|credits?|balance|provider|again|later|moment|minutes?|key|request",
+        ),
+        "add money at the provider, to wait, or to pay with credits",
+    ),
+    "quota": Advice(
+        r"\b(?:calls?|requests?|quota|limit|usage)\b[^.!?]*\b(?:used|exceeded|reached|exhausted|hit|left)\b"
+        r"|\b(?:used|exceeded|reached|exhausted|hit|no)\b[^.!?]*\b(?:calls?|requests?|quota|limit)\b",
+        "the month's calls are used up",
+        _instruction(r"wait|upgrade|try|retry|come\s+back|continue|repeat|resume|send", r"\w+")
+        + r"|\b(?:resets?|renews?|refreshes|starts?|begins?|restored|available)\b[^.!?]*\d",
+        "wait for a day or to upgrade",
+    ),
+    "not charged": Advice(
+        r"(?:\b(?:nothing|not|no|without)|n't)\b[^.,!?]*\b(?:charged?|billed|deducted|cost)\b",
+        "nothing was charged",
+        _instruction(
+            r"try|retry|repeat|re-?send|send|wait|change|choose|switch",
+            r"again|later|moment|request|model|minutes?|it|parameters?",
+        ),
+        "try again or to change something",
+    ),
+}  # fmt: skip
+"""What the messages of the features have to say, by the words that the steps use."""
+
+_READ = 1_000
+"""The characters of a message that people read."""
 
 
 PHRASES = {
@@ -150,12 +267,21 @@ def clear(reply: Reply) -> None:
 
 
 def says(reply: Reply, topic: str) -> None:
-    """Require that the sentence for the user is about a topic."""
-    pattern, meaning = _TOPICS[topic]
+    """Require that the message says what is wrong and what to do next (contract, "Every endpoint").
+
+    Judged is what a reader can act on: an instruction with its object. A courtesy, a statement, or an instruction of
+    another case is none.
+    """
+    advice = _ADVICE[topic]
     detail = str(reply.body.get("detail", ""))
+    read = detail[:_READ]
     holds(
-        re.search(pattern, detail, re.I | re.S) is not None,
-        f"the message does not say {meaning}: it reads '{detail}'",
+        re.search(advice.wrong, read, re.I | re.S) is not None,
+        f"the message does not say that {advice.meaning}: it reads '{detail}'",
+    )
+    holds(
+        any(re.search(advice.do, sentence, re.I | re.S) for sentence in re.split(r"(?<=[.!?])\s+", read)),
+        f"the message does not tell its reader to {advice.doing}: it reads '{detail}'",
     )
 
 
@@ -172,11 +298,38 @@ def offers_upgrade(reply: Reply, mentions: str = "") -> None:
     says(reply, "buy")
 
 
+def leads_to_a_page(reply: Reply, ops_center: Http) -> None:
+    """Require that the upgrade link leads somewhere: to a page, or on to a page of sign-in.
+
+    A link to another host than Ops-Center's is not followed. It must be safe to use: https, or on this machine.
+    """
+    named = str(reply.body.get("upgrade_url", ""))
+    try:
+        link = urlsplit(named)
+    except ValueError:
+        raise AssertionError(f"the upgrade link is no address: {named[:100]}.") from None
+    if link.netloc != urlsplit(ops_center.url).netloc:
+        holds(proxies.hides(link.geturl()), f"the upgrade link is neither https nor on this machine: {link.netloc}")
+        return
+    page = ops_center.send("GET", link._replace(scheme="", netloc="", fragment="").geturl())
+    leads_on = 300 <= page.status < 400 and bool(page.headers.get("Location"))
+    holds(
+        leads_on or (page.status == 200 and "html" in _media_type(page)),
+        f"the upgrade link leads to no page: {link.path} answers {page.status} {_media_type(page)}",
+    )
+
+
 def names_reset_date(reply: Reply) -> None:
-    """Require that the sentence names the first day of the next quota (C2.S5)."""
-    day = period.reset().date().isoformat()
+    """Require that the sentence says that the calls are used up, and names the first day of the next quota (C2.S5)."""
+    day = period.reset().date()
     detail = str(reply.body.get("detail", ""))
-    holds(day in detail, f"the message does not name the reset date {day}: it reads '{detail}'")
+    month = rf"(?:{day:%B}|{day:%b}\.?)"
+    spellings = rf"{day.isoformat()}|\b0?{day.day} {month} {day.year}|\b{month} 0?{day.day}(?:st)?,? {day.year}"
+    holds(
+        re.search(spellings, detail, re.I) is not None,
+        f"the message does not name the reset date {day.isoformat()}: it reads '{detail}'",
+    )
+    says(reply, "quota")
 
 
 def rate_limit(reply: Reply, remaining: int, limit: int) -> None:

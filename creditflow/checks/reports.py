@@ -66,6 +66,14 @@ class DescribedRun:
             run.add(part, f"The {part} is as the plan says", outcome, "" if outcome == "passed" else "a described run")
         return run
 
+    @classmethod
+    def of(cls, scenarios: Iterable[tuple[str, str, str, str]]) -> DescribedRun:
+        """Return a run of some scenarios: part, title, outcome and message of each, see `add`."""
+        run = cls()
+        for scenario in scenarios:
+            run.add(*scenario)
+        return run
+
     def add(self, part: str, title: str, outcome: str, message: str = "") -> None:
         """Add a scenario that carries every plan item of a part of the plan.
 

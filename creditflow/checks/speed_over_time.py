@@ -43,7 +43,7 @@ OTAVA_RATIO = 1.3
 """How many times as long a change point has to make an operation."""
 
 OTAVA_RUNS = 2
-"""How many runs have to be slower before a change point counts."""
+"""How many runs have to be slower before a change point counts; the last ones, so that no past loss is red."""
 
 BUSY = 2.0
 """How many times as long as usual the probe may take before a loss is not judged."""
@@ -174,8 +174,8 @@ def _with_change(found: Comparison, change: int | None) -> Comparison:
         return found
     how, since = "Apache Otava and the ratio to the earlier runs", None
     if change and len(found.corrected) - change >= OTAVA_RUNS:
-        before, after = statistics.median(found.corrected[:change]), statistics.median(found.corrected[change:])
-        if after >= max(OTAVA_RATIO * before, before + SMALLEST_MS):
+        before, after = statistics.median(found.corrected[:change]), found.corrected[change:]
+        if min(statistics.median(after), *after[-OTAVA_RUNS:]) >= max(OTAVA_RATIO * before, before + SMALLEST_MS):
             how, since = "Apache Otava", change
     return Comparison(found.now, found.earlier, found.corrected, how, since)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from behave.configuration import Configuration
-from behave.model import Feature
+from behave.model import Feature, Scenario
 from behave.runner_util import collect_feature_locations, parse_features
 
 FEATURES = Path(__file__).resolve().parents[2] / "features"
@@ -20,9 +20,9 @@ _NO_TAGS = frozenset({"and", "or", "not", "true", "never"})
 """Words of a tag expression that are not tags."""
 
 
-def parsed(folder: Path, language: str | None = None) -> list[Feature]:
-    """Return all features of a folder, as behave reads them."""
-    features: list[Feature] = parse_features(collect_feature_locations([str(folder)]), language=language)
+def parsed(place: Path, language: str | None = None) -> list[Feature]:
+    """Return all features of a folder, or of one file, as behave reads them."""
+    features: list[Feature] = parse_features(collect_feature_locations([str(place)]), language=language)
     return features
 
 
@@ -64,30 +64,36 @@ def _with_nearest(tag: str, known: Collection[str]) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """The place of a scenario: its feature file, relative to `features`."""
+    """A scenario: its feature file, relative to `features`, its line and its title."""
 
     feature: str
-
-    @property
-    def folder(self) -> str:
-        """The first folder of the path."""
-        return self.feature.split("/")[0]
+    line: int
+    title: str
 
 
 def scenarios(tags: str = "") -> list[Place]:
     """Return the places of the scenarios that behave would run, by default or for a tag expression."""
     config = Configuration([f"--tags={tags}"] if tags else [])
     return [
-        Place(_below(feature.filename))
+        _place(scenario)
         for feature in parsed(FEATURES, config.lang)
         for scenario in feature.walk_scenarios()
         if scenario.should_run(config)
     ]
 
 
-def features() -> list[str]:
-    """Return all feature files of the suite, relative to `features`."""
-    return sorted(_below(str(path)) for path in FEATURES.rglob("*.feature"))
+def written(pattern: str) -> list[Place]:
+    """Return the places of all scenarios in the feature files that fit a pattern below `features`."""
+    return [
+        _place(scenario)
+        for path in sorted(FEATURES.glob(pattern))
+        for feature in parsed(path)
+        for scenario in feature.walk_scenarios()
+    ]
+
+
+def _place(scenario: Scenario) -> Place:
+    return Place(_below(scenario.filename), scenario.line, scenario.name)
 
 
 def _below(filename: str) -> str:

@@ -37,11 +37,15 @@ PLAN = PROJECT / "plan"
 SEVERITIES = ("blocker", "critical", "normal", "minor", "trivial")
 LONGEST = 12
 """The most steps that a scenario may have of its own, its background not counted."""
+JOURNEY = "journey"
+"""The tag of the scenario that shows a whole flow of the plan, in the plan's order."""
+LONGEST_JOURNEY = 24
+"""The most steps of a journey: the plan's flow with the most steps has eleven, each with what it changes."""
 
-_OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|qualities|exclusive|allure\.label\.epic:\w+")
+_OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|journey|qualities|exclusive|allure\.label\.epic:\w+")
 _KNOWN_TAGS = (
-    "a plan id, a severity, @flow-1 to @flow-3, @edge-cases, @qualities, @exclusive, @allure.label.epic:NAME, "
-    "@needs.NAME or @opt-in"
+    "a plan id, a severity, @flow-1 to @flow-3, @edge-cases, @journey, @qualities, @exclusive, "
+    "@allure.label.epic:NAME, @needs.NAME or @opt-in"
 )
 
 _LIKE_A_KEYWORD = re.compile(r"(?:Given|When|Then|And|But)\b|\*\s|(?:\w+ )?\w+:(?:\s|$)")
@@ -75,9 +79,9 @@ _JARGON = {
     "a header": r"\bX-\w[\w-]*|\b(?!Ops-Center\b)[A-Z][a-z]+(?:-[A-Z][a-z]+)+|\bAuthorization\b|\b[Hh]eaders?\b",
 }
 _COLUMN = re.compile(r"\b(?!unicorn_db\b)[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
-_SPEAKS_OF_TABLES = "2_databases.feature"
+_SPEAKS_OF_TABLES = ("2_databases.feature", "7_the_suite.feature")
 _LISTS_FIELDS = "5_endpoints.feature"
-"""The one is about columns; the tables of the other contain field names."""
+"""The first ones are about tables; the tables of the other contain field names."""
 
 
 @dataclass(frozen=True)
@@ -288,13 +292,28 @@ def sentences_are_plain(suite: Suite) -> Iterator[Violation]:
 
 
 def scenarios_are_short(suite: Suite) -> Iterator[Violation]:
-    """Require at most `LONGEST` steps in a scenario."""
+    """Require at most `LONGEST` steps in a scenario, and at most `LONGEST_JOURNEY` in a journey."""
     for scenario in suite.scenarios():
-        if len(scenario.steps) > LONGEST:
+        longest = LONGEST_JOURNEY if JOURNEY in tags_of(scenario) else LONGEST
+        if len(scenario.steps) > longest:
             yield Violation(
                 place(_written(scenario)),
-                f"'{_written(scenario).name}' has {len(scenario.steps)} steps, at most {LONGEST} are read: "
+                f"'{_written(scenario).name}' has {len(scenario.steps)} steps, at most {longest} are read: "
                 "show its second behaviour in a scenario of its own",
+            )
+
+
+def journeys_come_first(suite: Suite) -> Iterator[Violation]:
+    """Require that each feature of a flow has one journey, its first scenario, and that no other feature has one."""
+    for feature in suite.features:
+        scenarios = list(feature.walk_scenarios())
+        journeys = [n for n, scenario in enumerate(scenarios) if JOURNEY in tags_of(scenario)]
+        flow = Path(feature.filename).parent.name == "flows"
+        if journeys != ([0] if flow else []):
+            yield Violation(
+                place(feature),
+                f"'{feature.name}' has its journeys at {_listed([str(n + 1) for n in journeys])} of its scenarios: "
+                + (f"tag its first scenario, and no other, with @{JOURNEY}" if flow else f"remove the tag @{JOURNEY}"),
             )
 
 
@@ -404,6 +423,7 @@ RULES: tuple[Callable[[Suite], Iterator[Violation]], ...] = (
     numbers_agree,
     sentences_are_plain,
     scenarios_are_short,
+    journeys_come_first,
     scenarios_have_an_outcome,
     descriptions_are_prose,
     steps_are_defined_once,

@@ -14,7 +14,8 @@ from creditflow.cleanup import journal
 from creditflow.cleanup.cleanup import Cleanup
 from creditflow.cleanup.journal import Journal
 from creditflow.core import polling
-from creditflow.core.errors import CannotRunError, ServiceUnavailableError
+from creditflow.core.errors import CannotRunError, NotTestableError, ServiceUnavailableError
+from creditflow.core.expect import holds, verdict
 from creditflow.core.naming import PASSWORD, RUN
 from creditflow.core.redaction import redactor
 from creditflow.core.run_limits import time_limits
@@ -68,6 +69,17 @@ class Session:
         self.target.record.take()
         self.target.outages.happened = False
         return cast, Accounts(self.target, cast)
+
+    def require_no_key_in_logs(self, cast: Cast) -> None:
+        """Require that no log of the services shows a provider key of a scenario's people.
+
+        Raises:
+            NotTestableError: the settings name no log.
+        """
+        if not (self.settings.log_files or self.settings.access_log_files):
+            raise NotTestableError("no log of the services is named", "set TARGET_LOGS and ACCESS_LOGS")
+        exposed = verdict(lambda: self.watch.logs(cast.people, green=not self.target.outages.happened))
+        holds(exposed is None, exposed or "")
 
     def audit(self, cast: Cast, green: bool) -> None:
         """Require that all systems agree on what the scenario did, and that no service logged an error.
@@ -123,7 +135,7 @@ def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Call
         report(f"Not testable here: {limit}")
     for tag, setting in NEEDS.items():
         if not target.has(setting):
-            report(f"Scenarios that need it will be red; --tags='not @{tag}' leaves them out.")
+            report(f"Scenarios that need {setting} will be red; --tags='not @{tag}' leaves them out.")
     journalled = Journal.begin(settings.journal_dir, settings.ops_center_url, on_sandbox)
     add_finalizer(lambda: journalled.end(report))
     turns.begin(settings.journal_dir)

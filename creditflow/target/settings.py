@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     target_logs: str = Field(
         "", description="log files of the services that must show no error, separated by ':'; empty: not watched"
     )
+    access_logs: str = Field(
+        "", description="other log files that must show no provider key, separated by ':'; errors there are no defect"
+    )
     journal_dir: Path = Field(
         PROJECT / ".credit-flow",
         description="folder of the clean-up journals, which list what a run created until it is removed",
@@ -219,6 +222,11 @@ class Settings(BaseSettings):
     def log_files(self) -> tuple[Path, ...]:
         """The watched log files."""
         return tuple(Path(name) for name in self.target_logs.split(os.pathsep) if name)
+
+    @property
+    def access_log_files(self) -> tuple[Path, ...]:
+        """The log files that are searched for provider keys only."""
+        return tuple(Path(name) for name in self.access_logs.split(os.pathsep) if name)
 
     def secrets(self) -> list[str]:
         """Return all secret values, for the redactor: no report, log or console may show one."""

@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @edge-cases @A8
+@allure.label.epic:Credit_flow @edge-cases
 Feature: Case 1: An organisation does not have enough credits
   A request that the organisation can't pay is refused before it costs anything.
   The refusal says where the organisation can buy more credits.
@@ -8,20 +8,22 @@ Feature: Case 1: An organisation does not have enough credits
       | model | credits |
       | GPT-4 | 48      |
 
-  @C1.S1 @C1.S2 @C1.S3 @C1.S4 @C1.E1 @critical
+  @C1.S1 @C1.S2 @C1.S3 @C1.S4 @C1.E1 @A8 @critical
   Scenario: A request that costs 150 credits is refused if the organisation has 100
     Given an organisation with 100 credits
     And a member with an allocation of 100 credits
     When the member sends a GPT-4 request that uses 313 tokens and costs 150 credits
     Then the request is refused with 402 "insufficient organization credits"
     And the message shows where the organisation can buy more
+    And the link leads to a page
+    And the message asks to contact the organisation's admin
     And the organisation has 100 credits, of which 0 are unallocated
     And the member has 100 credits of their allocation left
     And no charge is on the member's account
     And no credits are reserved for the member
     And the member has used 0 of 10,000 calls
 
-  @C1.E1 @needs.journal @critical
+  @C1.S3 @A8 @needs.journal @critical
   Scenario: A refused request is not sent to the provider
     Given an organisation with 100 credits
     And a member with an allocation of 100 credits
@@ -29,7 +31,7 @@ Feature: Case 1: An organisation does not have enough credits
     Then the request is refused with 402 "insufficient organization credits"
     And the provider was not called for the member
 
-  @C1.S3 @normal
+  @C1.E1 @normal
   Scenario: A smaller request is still answered after a refusal
     Given an organisation with 100 credits
     And a member with an allocation of 100 credits

@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @edge-cases @A8
+@allure.label.epic:Credit_flow @edge-cases
 Feature: Case 2: The month's quota is used up
   A plan allows a number of calls a month. The last one is answered. The next one is refused,
   and the refusal says when the quota resets.
@@ -10,7 +10,7 @@ Feature: Case 2: The month's quota is used up
 
   Rule: The quota is exactly what the plan says
 
-    @C2.S1 @C2.S2 @C2.S3 @C2.S4 @C2.S5 @C2.E1 @A5 @R2 @needs.journal @critical
+    @C2.S1 @C2.S2 @C2.S3 @C2.S4 @C2.S5 @C2.E1 @A5 @A8 @R2 @needs.journal @critical
     Scenario: A trial user's 700 requests are answered and the 701st is refused
       Given a trial user on the Trial plan with 10,000 credits
       When they send 700 GPT-3.5-turbo requests that each use 100 tokens
@@ -23,7 +23,7 @@ Feature: Case 2: The month's quota is used up
       And the message names the reset date
       And the provider was called 700 times for them
 
-    @F1.M3 @A5 @critical
+    @F1.M3 @A5 @A8 @critical
     Scenario Outline: The <plan> plan allows <limit> calls a month
       Given an individual on the <plan> plan with 1,000 credits
       And they have already made <before> calls this month
@@ -41,7 +41,7 @@ Feature: Case 2: The month's quota is used up
         | Professional | 10,000 | 9,999  |
         | Platform     | 10,000 | 9,999  |
 
-    @F1.M3 @A5 @needs.journal @normal
+    @F1.M3 @A5 @A8 @needs.journal @normal
     Scenario: A user without a subscription has the trial's 700 calls
       Given an individual without a subscription, with 1,000 credits
       And they have already made 700 calls this month
@@ -60,7 +60,7 @@ Feature: Case 2: The month's quota is used up
 
   Rule: Only what was sent in this month counts
 
-    @F1.E2 @A5 @R2 @critical
+    @F1.E2 @critical
     Scenario: Last month's calls do not count
       Given a trial user on the Trial plan with 1,000 credits
       And they made 700 calls last month
@@ -68,7 +68,7 @@ Feature: Case 2: The month's quota is used up
       Then the answer arrives
       And they have used 1 of 700 calls
 
-    @F1.E2 @F1.E4 @A5 @normal
+    @F1.E2 @F1.E4 @A8 @normal
     Scenario: A request that is refused for lack of credits uses no call
       Given a trial user on the Trial plan with 8 credits
       When they send a GPT-3.5-turbo request that uses 100 tokens
@@ -76,7 +76,7 @@ Feature: Case 2: The month's quota is used up
       And it says that 700 of 700 calls are left until the first of next month
       And they have used 0 of 700 calls
 
-    @F1.E2 @F1.E4 @A5 @normal
+    @F1.E2 @F1.E4 @A8 @normal
     Scenario: A request for an unknown model uses no call
       Given a trial user on the Trial plan with 1,000 credits
       When they send a request for a model that is not on offer
@@ -84,7 +84,7 @@ Feature: Case 2: The month's quota is used up
       And it says that 700 of 700 calls are left until the first of next month
       And they have used 0 of 700 calls
 
-    @F1.E2 @A5 @needs.journal @normal
+    @F1.E2 @needs.journal @normal
     Scenario: A request that the provider can't answer uses a call
       Given a trial user on the Trial plan with 1,000 credits
       And for them the provider answers with a server error
@@ -93,7 +93,7 @@ Feature: Case 2: The month's quota is used up
       And they have used 1 of 700 calls
       And they have 1,000 credits left
 
-    @F1.E2 @A5 @normal
+    @F1.E2 @A5 @A8 @normal
     Scenario: Requests beyond the quota do not change the count
       Given a trial user on the Trial plan with 1,000 credits
       And they have already made 700 calls this month

@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @edge-cases @A8
+@allure.label.epic:Credit_flow @edge-cases
 Feature: Case 3: A user belongs to no organisation
   A user who belongs to no organisation pays with their own credits. No organisation takes part in it.
 
@@ -25,7 +25,7 @@ Feature: Case 3: A user belongs to no organisation
     And the organisation has 10,000 credits, of which 7,500 are unallocated
     And the member has 2,500 credits of their allocation left
 
-  @C3.S3 @normal
+  @C3.S3 @A8 @normal
   Scenario: A request is refused if the user has no credits and no organisation
     Given an individual on the Professional plan with 0 credits
     When they send a GPT-3.5-turbo request that uses 100 tokens

@@ -1,9 +1,9 @@
-@allure.label.epic:Credit_flow @edge-cases @A8
+@allure.label.epic:Credit_flow @edge-cases
 Feature: Case 4: A member has no allocation
   A new member sends a request before the admin has allocated credits to them. The refusal says what is missing.
   It is no server error, and nobody else's credits are used instead.
 
-  @C4.S1 @C4.S2 @C4.S3 @C4.S4 @C4.S5 @needs.journal @critical
+  @C4.S1 @C4.S2 @C4.S3 @C4.S4 @C4.S5 @A8 @needs.journal @critical
   Scenario: The request of a member without an allocation is refused with an explanation
     Given an organisation with 10,000 credits
     And a member without an allocation
@@ -13,7 +13,7 @@ Feature: Case 4: A member has no allocation
     And the organisation has 10,000 credits, of which 10,000 are unallocated
     And the provider was not called for the member
 
-  @C4.S4 @normal
+  @C4.S4 @A8 @normal
   Scenario: A member's own credits are not used instead of an allocation
     Given an organisation with 10,000 credits
     And a member without an allocation
@@ -23,7 +23,7 @@ Feature: Case 4: A member has no allocation
     And the member has 700 credits left
     And the member has used 0 of 10,000 calls
 
-  @C4.S5 @H3 @normal
+  @A8 @H3 @normal
   Scenario: The refusal says that the organisation has purchased nothing
     Given an organisation with 0 credits
     And a member without an allocation

@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @edge-cases @A6 @A8
+@allure.label.epic:Credit_flow @edge-cases @A6
 Feature: Case 5: Many requests are sent at the same time
   Ten browser tabs, a script that retries, two members at the same time: each credit is spent once,
   no credit is spent twice, and no balance goes below zero.
@@ -21,7 +21,7 @@ Feature: Case 5: Many requests are sent at the same time
       And no credits are reserved for them
       And the provider was called 10 times for them
 
-    @C5.S4 @R1 @needs.journal @critical
+    @C5.S4 @A8 @R1 @needs.journal @critical
     Scenario: 1,000 credits pay for ten of twelve requests at the same time
       Given an individual on the Professional plan with 1,000 credits
       When they send 12 GPT-4-turbo requests that each use 417 tokens and cost 100 credits, all at the same time
@@ -33,7 +33,7 @@ Feature: Case 5: Many requests are sent at the same time
 
   Rule: Each credit of an organisation is spent once
 
-    @R1 @F2.M1 @needs.journal @critical
+    @R1 @A8 @F2.M1 @needs.journal @critical
     Scenario: An allocation of 1,000 credits pays for ten of twelve requests at the same time
       Given an organisation with 10,000 credits
       And a member with an allocation of 1,000 credits
@@ -43,7 +43,7 @@ Feature: Case 5: Many requests are sent at the same time
       And the organisation has 9,000 credits, of which 9,000 are unallocated
       And the provider was called 10 times for the member
 
-    @R1 @R4 @F2.M1 @critical
+    @R1 @A8 @R4 @F2.M1 @critical
     Scenario: Two members who send requests at the same time spend no more than the organisation has
       Given an organisation with 1,000 credits
       And a member with an allocation of 500 credits
@@ -56,7 +56,7 @@ Feature: Case 5: Many requests are sent at the same time
       And the member has 0 credits of their allocation left
       And the second member has 0 credits of their allocation left
 
-    @R1 @normal
+    @R1 @A8 @normal
     Scenario: Ten allocations at the same time give out no more than the organisation has
       Given an organisation with 1,000 credits
       And a member without an allocation

@@ -1,7 +1,11 @@
-@allure.label.epic:Credit_flow @flow-1 @A1
+@allure.label.epic:Credit_flow @flow-1
 Feature: Flow 1: An individual pays for LLM requests with their own credits
   A user with a Professional subscription spends platform credits, one request at a time.
   They see at once what each request cost. When the month's quota is used up, they are stopped.
+
+  10,000 credits pay for 1,111 requests of 9 credits. The credits therefore end long before the quota of 10,000 calls:
+  request 1,112 is refused for lack of credits. Both ends are shown. Where a scenario speaks of calls that they have
+  made already, these calls cost nothing.
 
   Background:
     Given these prices in credits for 100 tokens
@@ -10,6 +14,30 @@ Feature: Flow 1: An individual pays for LLM requests with their own credits
       | GPT-4           | 48      |
       | GPT-4-turbo     | 24      |
       | Claude-3-Sonnet | 15      |
+
+  Rule: The whole flow works in the plan's order
+
+    @journey @A1 @F1.P1 @F1.P2 @F1.P3 @F1.P4 @F1.S1 @F1.S2 @F1.S3 @F1.S4 @F1.S5 @F1.S6 @F1.S7 @F1.S8 @critical
+    Scenario: A Professional subscriber's month, from the sign-in to the refusal beyond the quota
+      Given an individual on the Professional plan with 10,000 credits
+      When they sign in
+      Then they have 10,000 credits left
+      And they have used 0 of 10,000 calls
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And they have 9,991 credits left
+      And they have used 1 of 10,000 calls
+      When they make 9,998 more calls this month, which cost nothing
+      Then they have used 9,999 of 10,000 calls
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And it says that 0 of 10,000 calls are left until the first of next month
+      And they have 9,982 credits left
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 429 "quota exceeded"
+      And the message names the reset date
+      And they have 9,982 credits left
+      And no organisation paid for the individual
 
   Rule: A user who signs in sees their credits and their quota
 
@@ -41,7 +69,7 @@ Feature: Flow 1: An individual pays for LLM requests with their own credits
       And one charge of 9 credits is on their account
       And no credits are reserved for them
 
-    @K1 @K2 @K3 @K4 @A4 @critical
+    @A4 @critical
     Scenario Outline: 100 tokens of <model> cost <cost> credits
       Given an individual on the Professional plan with 10,000 credits
       When they send a <model> request that uses 100 tokens
@@ -49,11 +77,24 @@ Feature: Flow 1: An individual pays for LLM requests with their own credits
       And they have <left> credits left
       And one charge of <cost> credits is on their account
 
-      Examples: The plan's price list
+      @K1
+      Examples: The plan's first price
+        | model         | cost | left  |
+        | GPT-3.5-turbo | 9    | 9,991 |
+
+      @K2
+      Examples: The plan's second price
+        | model | cost | left  |
+        | GPT-4 | 48   | 9,952 |
+
+      @K3
+      Examples: The plan's third price
+        | model       | cost | left  |
+        | GPT-4-turbo | 24   | 9,976 |
+
+      @K4
+      Examples: The plan's fourth price
         | model           | cost | left  |
-        | GPT-3.5-turbo   | 9    | 9,991 |
-        | GPT-4           | 48   | 9,952 |
-        | GPT-4-turbo     | 24   | 9,976 |
         | Claude-3-Sonnet | 15   | 9,985 |
 
     @F1.E1 @A4 @critical
@@ -75,12 +116,10 @@ Feature: Flow 1: An individual pays for LLM requests with their own credits
         | GPT-4-turbo     | 102    | 24 credits | 9,976 |
         | GPT-4-turbo     | 103    | 25 credits | 9,975 |
 
-      @F1.S5
       Examples: No request is free
         | model         | tokens | cost     | left  |
         | GPT-3.5-turbo | 3      | 1 credit | 9,999 |
 
-      @F1.S5
       Examples: Large requests are exact too
         | model         | tokens | cost          | left  |
         | GPT-3.5-turbo | 10,000 | 900 credits   | 9,100 |
@@ -97,12 +136,16 @@ Feature: Flow 1: An individual pays for LLM requests with their own credits
       Then they have 28 credits left
       And charges of 9, 48 and 15 credits are on their account
 
-    @F1.S3 @F1.S4 @normal
-    Scenario: The plan's example request costs what the plan expects
+    @F1.S3 @F1.S4 @K1 @K2 @normal
+    Scenario: The plan's two example requests cost what the plan expects
       Given an individual on the Professional plan with 10,000 credits
       When they ask GPT-3.5-turbo "Hello, this is a test."
       Then the answer arrives
       And they have 9,991 credits left
+      When they ask GPT-4 "Complex reasoning task."
+      Then the answer arrives
+      And they have 9,943 credits left
+      And charges of 9 and 48 credits are on their account
 
     @F1.E5 @critical
     Scenario: An individual's request involves no organisation
@@ -131,6 +174,31 @@ Feature: Flow 1: An individual pays for LLM requests with their own credits
       And no charge is on their account
       And no credits are reserved for them
       And the provider was not called for them
+
+    @F1.S5 @F1.S7 @critical
+    Scenario: 10,000 credits are spent after 1,111 requests of 9 credits, long before the quota is used up
+      Given an individual on the Professional plan with 10,000 credits
+      And they have already made 1,109 calls this month
+      When they send a GPT-3.5-turbo request that uses 111,000 tokens and costs 9,990 credits
+      And they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And they have 1 credit left
+      And they have used 1,111 of 10,000 calls
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 402 "insufficient credits"
+      And it says that 8,889 of 10,000 calls are left until the first of next month
+      And they have 1 credit left
+
+    @F1.S5 @F1.S7 @opt-in @normal
+    Scenario: 10,000 credits pay for 1,111 requests, and request 1,112 is refused
+      Given an individual on the Professional plan with 10,000 credits
+      When they send 1,111 GPT-3.5-turbo requests that each use 100 tokens
+      Then every answer arrives
+      And they have 1 credit left
+      And they have used 1,111 of 10,000 calls
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 402 "insufficient credits"
+      And they have 1 credit left
 
   Rule: Every request that is sent counts as one call of the month
 

@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @flow-2 @A2
+@allure.label.epic:Credit_flow @flow-2
 Feature: Flow 2: A member spends what their organisation has allocated to them
   An organisation buys credits and allocates them to its members. Each member spends from their own allocation,
   never from their own credits or from another member's allocation. The admin sees who spent what.
@@ -12,6 +12,35 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       | GPT-4           | 48      |
       | GPT-4-turbo     | 24      |
       | Claude-3-Sonnet | 15      |
+
+  Rule: The whole flow works in the plan's order
+
+    @journey @A2 @F2.P1 @F2.P2 @F2.P3 @F2.P4 @F2.P5 @F2.S1 @F2.S2 @F2.S3 @F2.S4 @F2.S5 @F2.S6 @F2.S7 @F2.S8 @F2.S9 @F2.S10 @F2.S11 @critical
+    Scenario: An organisation from its creation to its admin's look at who spent what
+      Given an admin on the Platform plan with 5,000 credits
+      And a member on the Platform plan with 0 credits
+      When the admin creates an organisation
+      And the admin purchases 10,000 credits
+      And the admin adds the member by e-mail
+      And the admin allocates 2,500 credits to the member
+      And the member signs in
+      And the member sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And the organisation has 9,991 credits, of which 7,500 are unallocated
+      And the member has 2,491 credits of their allocation left
+      And the charge of 9 credits names the organisation and the member
+      When the member sends a GPT-3.5-turbo request that uses 27,678 tokens and costs 2,491 credits
+      Then the answer arrives
+      And the member has used 2,500 credits of their allocation
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the request is refused with 402 "allocation exhausted"
+      And the organisation has 7,500 credits, of which 7,500 are unallocated
+      When the admin looks at the organisation's usage breakdown
+      Then it shows
+        | person     | credits | calls |
+        | the member | 2,500   | 2     |
+      And the member has 0 credits left
+      And the admin has 5,000 credits left
 
   Rule: The admin sets the organisation up
 
@@ -29,7 +58,7 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       Then the organisation has 10,000 credits, of which 10,000 are unallocated
       And one purchase of 10,000 credits is on the organisation's account
 
-    @F2.S2 @normal
+    @EP3 @normal
     Scenario: A second purchase is added to the first
       Given an organisation with 10,000 credits
       When the admin purchases 500 credits
@@ -51,7 +80,7 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       Then the member has 2,500 credits of their allocation left
       And the organisation has 10,000 credits, of which 7,500 are unallocated
 
-    @F2.S4 @normal
+    @EP4 @normal
     Scenario: A second allocation is added to the first
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
@@ -95,7 +124,7 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       And no charge is on the second member's account
       And the second member has used 0 of 10,000 calls
 
-    @F2.P5 @R4 @critical
+    @R4 @critical
     Scenario: A member's request does not change the member's own credits
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
@@ -190,7 +219,7 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
 
   Rule: Only the admin decides about the organisation's credits and members
 
-    @F2.S2 @F2.S3 @F2.S4 @F2.S11 @critical
+    @R4 @critical
     Scenario Outline: A member may not <act>
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
@@ -217,25 +246,29 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       Then it is refused with <status> <meaning>
       And the organisation has 10,000 credits, of which 7,500 are unallocated
 
-      @F2.S2
+      @EP3
       Examples: Purchases
         | act                    | status | meaning               |
         | purchase 0 credits     | 422    | Unprocessable Content |
         | purchase -5 credits    | 422    | Unprocessable Content |
         | purchase half a credit | 422    | Unprocessable Content |
 
-      @F2.S4
+      @EP4
       Examples: Allocations
         | act                               | status | meaning               |
         | allocate credits to the stranger  | 404    | Not Found             |
         | allocate 0 credits to the member  | 422    | Unprocessable Content |
         | allocate -5 credits to the member | 422    | Unprocessable Content |
 
-      @F2.S3
-      Examples: People and plans
+      @EP13
+      Examples: People
+        | act                           | status | meaning               |
+        | add the member again          | 409    | Conflict              |
+        | give somebody an unknown role | 422    | Unprocessable Content |
+
+      @EP11
+      Examples: Plans
         | act                                       | status | meaning               |
-        | add the member again                      | 409    | Conflict              |
-        | give somebody an unknown role             | 422    | Unprocessable Content |
         | create an organisation on an unknown tier | 422    | Unprocessable Content |
 
     @EP12 @normal

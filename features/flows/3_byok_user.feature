@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @flow-3 @A3
+@allure.label.epic:Credit_flow @flow-3
 Feature: Flow 3: A user with their own provider key pays the provider and not us
   A user who brings their own OpenRouter key (BYOK) is not charged a single credit for what that key paid.
   They can go back to platform credits at any time, and nobody else can use their key.
@@ -10,6 +10,30 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
       | GPT-4           | 48      |
       | GPT-4-turbo     | 24      |
       | Claude-3-Sonnet | 15      |
+
+  Rule: The whole flow works in the plan's order
+
+    @journey @A3 @F3.P1 @F3.P2 @F3.P3 @F3.P4 @F3.S1 @F3.S2 @F3.S3 @F3.S4 @F3.S5 @F3.S6 @F3.S7 @F3.S8 @F3.S9 @F3.S10 @needs.journal @critical
+    Scenario: A user's own key from its storing to its refusal, and back to platform credits
+      Given a BYOK user on the Professional plan with 1,000 credits
+      When they sign in
+      And they store an OpenRouter key
+      Then an encrypted key is stored for them
+      And no table of unicorn_db contains their key in plain text
+      When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
+      Then the provider was called once with the BYOK user's own key and never with the platform's
+      And they have 1,000 credits left
+      And they have used 1 of 10,000 calls
+      And the answer arrives
+      When they store an OpenRouter key that the provider does not know
+      And they send a GPT-3.5-turbo request that uses 100 tokens with their own key
+      Then the request is refused with 401 "invalid byok key"
+      And the message asks to check the stored key
+      And they have 1,000 credits left
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And they have 991 credits left
+      And they have used 3 of 10,000 calls
 
   Rule: A key is stored once and never shown again
 
@@ -28,7 +52,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
       When they sign in
       Then their settings list no key
 
-    @F3.S2 @EP14 @normal
+    @EP14 @normal
     Scenario Outline: Storing <what> as a key is refused
       Given a BYOK user on the Professional plan with 1,000 credits
       When they try to store <what> as their OpenRouter key
@@ -41,7 +65,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
         | "my-openrouter-key" |
         | "sk-or-"            |
 
-    @F3.S2 @EP14 @R3 @normal
+    @EP14 @R3 @normal
     Scenario: A mistyped key is refused, and the refusal does not repeat it
       Given a BYOK user on the Professional plan with 1,000 credits
       When they try to store "sk-or-v1-a b c d e f g" as their OpenRouter key
@@ -117,7 +141,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
 
   Rule: The month's quota applies to requests with the user's own key too
 
-    @F3.S7 @F3.P4 @critical
+    @F3.S7 @F3.M2 @F3.P4 @critical
     Scenario: A request with the user's own key counts as one call
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
@@ -151,7 +175,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
       And they have 1,000 credits left
       And no charge is on their account
 
-    @F3.S9 @normal
+    @F3.S10 @normal
     Scenario: A user with an invalid key can still pay with platform credits
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key that the provider does not know
@@ -171,7 +195,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
       And one charge of 9 credits is on their account
       And the provider was called once with the platform's key and never with the BYOK user's own
 
-    @F3.E4 @normal
+    @F3.E4 @F3.M2 @normal
     Scenario: A user can switch between their own key and platform credits
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key
@@ -182,7 +206,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
       And one charge of 9 credits is on their account
       And they have used 3 of 10,000 calls
 
-    @H4 @needs.journal @critical
+    @H4 @A11 @needs.journal @critical
     Scenario: A user who stored no key is told about it, and no platform credits are used instead
       Given a BYOK user on the Professional plan with 1,000 credits
       When they send a GPT-3.5-turbo request that uses 100 tokens with their own key
@@ -192,7 +216,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
       And they have used 0 of 10,000 calls
       And the provider was not called for them
 
-    @F3.S2 @needs.journal @normal
+    @R3 @needs.journal @normal
     Scenario: A removed key is not used again
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key

@@ -5,21 +5,42 @@ Feature: Platform: The services behind the credit flow are up
 
   Rule: Every service is up before anything is judged
 
-    @X3 @I1 @I2 @I3 @I4 @I5 @I6 @critical
+    @critical
     Scenario Outline: <service> is up
       When the services are asked how they are
       Then <service> is up
 
-      Examples:
+      @I1
+      Examples: Single sign-on
+        | service  |
+        | Keycloak |
+
+      @I2
+      Examples: The database
         | service    |
-        | Keycloak   |
         | PostgreSQL |
-        | Redis      |
-        | Lago       |
-        | LiteLLM    |
+
+      @I3
+      Examples: The counters
+        | service |
+        | Redis   |
+
+      @I4
+      Examples: Billing
+        | service |
+        | Lago    |
+
+      @I5
+      Examples: The way to the models
+        | service |
+        | LiteLLM |
+
+      @I6
+      Examples: The API
+        | service    |
         | Ops-Center |
 
-    @X3 @I6 @normal
+    @I6 @normal
     Scenario: Ops-Center itself reports every service as up
       When Ops-Center is asked how it is
       Then it reports itself and at least 5 services as up
@@ -35,29 +56,3 @@ Feature: Platform: The services behind the credit flow are up
         | GPT-4-turbo     | 24      |
         | Claude-3-Sonnet | 15      |
       And LiteLLM serves each of them
-
-  Rule: The suite needs nothing that somebody has to make by hand
-
-    @X5 @I1 @critical
-    Scenario: The users of a scenario are made for it and can sign in
-      Given an individual on the Professional plan with 10,000 credits
-      When they sign in
-      Then Keycloak knows them by their user id
-      And Lago knows them as a customer by the same id
-
-    @X1 @critical
-    Scenario: One command selects every scenario of the plan
-      When the suite is asked what it would run
-      Then it would run every feature of the plan's flows, edge cases, risks and platform
-
-    @X2 @critical
-    Scenario Outline: The plan's <flow> can be run alone
-      When the suite is asked what it would run for <tag>
-      Then it would run scenarios of <place> and of nothing else
-
-      Examples:
-        | flow              | tag         | place      |
-        | individual flow   | @flow-1     | flows      |
-        | organisation flow | @flow-2     | flows      |
-        | BYOK flow         | @flow-3     | flows      |
-        | edge cases        | @edge-cases | edge cases |

@@ -10,30 +10,60 @@ Feature: Platform: The tables record every credit and every call
 
   Rule: Every table of the plan exists
 
-    @X4 @T1 @T2 @T3 @T4 @T5 @T6 @I2 @critical
+    @critical
     Scenario Outline: unicorn_db has the table <table>
       When the tables of unicorn_db are listed
       Then <table> is there with the columns <columns>
 
-      Examples:
-        | table                | columns                                                                                     |
-        | organizations        | id, name, subscription_tier, created_at                                                     |
-        | organization_members | id, org_id, user_email, role, allocated_credits, used_credits, joined_at                    |
-        | organization_credits | org_id, total_credits, allocated_credits, updated_at                                        |
-        | user_credits         | user_id, credits_remaining, credits_allocated, tier, updated_at                             |
-        | credit_transactions  | id, user_id, org_id, amount, transaction_type, description, created_at                      |
-        | usage_tracking       | id, user_id, org_id, request_id, endpoint, model, tokens, credits, byok, status, created_at |
+      @T1
+      Examples: Organisations
+        | table         | columns                                 |
+        | organizations | id, name, subscription_tier, created_at |
 
-    @X4 @T7 @T8 @T9 @I4 @critical
+      @T2
+      Examples: Members
+        | table                | columns                                                                  |
+        | organization_members | id, org_id, user_email, role, allocated_credits, used_credits, joined_at |
+
+      @T3
+      Examples: Organisations' credits
+        | table                | columns                                             |
+        | organization_credits | org_id, total_credits, allocated_credits, updated_at |
+
+      @T4
+      Examples: Individuals' credits
+        | table        | columns                                                          |
+        | user_credits | user_id, credits_remaining, credits_allocated, tier, updated_at |
+
+      @T5
+      Examples: Movements of credits
+        | table               | columns                                                                |
+        | credit_transactions | id, user_id, org_id, amount, transaction_type, description, created_at |
+
+      @T6
+      Examples: Counted calls
+        | table          | columns                                                                                     |
+        | usage_tracking | id, user_id, org_id, request_id, endpoint, model, tokens, credits, byok, status, created_at |
+
+    @critical
     Scenario Outline: lago has the table <table>
       When the tables of lago are listed
       Then <table> is there with the columns <columns>
 
-      Examples:
-        | table         | columns                                                   |
-        | customers     | id, external_id, created_at                               |
-        | subscriptions | id, customer_id, plan_id, external_id, status             |
-        | invoices      | id, customer_id, status, invoice_type, total_amount_cents |
+      @T7
+      Examples: Customers
+        | table     | columns                     |
+        | customers | id, external_id, created_at |
+
+      @T8
+      Examples: Subscriptions
+        | table         | columns                                       |
+        | subscriptions | id, customer_id, plan_id, external_id, status |
+
+      @T9
+      Examples: Invoices
+        | table    | columns                                                   |
+        | invoices | id, customer_id, status, invoice_type, total_amount_cents |
 
   Rule: The tables record what happened
 
@@ -63,8 +93,3 @@ Feature: Platform: The tables record every credit and every call
       And a member with an allocation of 2,500 credits
       When the member sends a GPT-3.5-turbo request that uses 100 tokens
       Then the charge of 9 credits names the organisation and the member
-
-    @I2 @normal
-    Scenario: The suite's checks can't write to the database
-      When a check tries to write to unicorn_db
-      Then PostgreSQL refuses it

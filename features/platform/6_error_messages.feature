@@ -1,7 +1,6 @@
 @allure.label.epic:Platform
 Feature: Platform: An error message says what to do next
-  A refusal that only says "no" leads to a support request. Each refusal says what is wrong and what to do,
-  and a failed check of this suite says where to look first.
+  A refusal that only says "no" leads to a support request. Each refusal says what is wrong and what to do.
 
   Background:
     Given these prices in credits for 100 tokens
@@ -16,6 +15,7 @@ Feature: Platform: An error message says what to do next
       When they send a GPT-3.5-turbo request that uses 100 tokens
       Then the request is refused with 402 "insufficient credits"
       And the message shows where to buy more
+      And the link leads to a page
       And the refusal is a clear sentence that shows no internals
 
     @A11 @critical
@@ -51,7 +51,7 @@ Feature: Platform: An error message says what to do next
       And for them the provider answers with a server error
       When they send a GPT-3.5-turbo request that uses 100 tokens
       Then the request is refused with 502 "provider error"
-      And the message says that nothing was charged
+      And the message says that nothing was charged and asks to try again
       And they have 10,000 credits left
       And no credits are reserved for them
       And the refusal is a clear sentence that shows no internals
@@ -71,46 +71,3 @@ Feature: Platform: An error message says what to do next
       And they have already made 700 calls this month
       When they send a request for a model that is not on offer
       Then it is refused with 422 Unprocessable Content
-
-  Rule: A failed check says where to look first
-
-    @H1 @critical
-    Scenario: The hint for an unknown user says that Keycloak has no such user
-      When an unknown user tries to sign in
-      Then Keycloak refuses the sign-in
-      And the hint says that Keycloak answers but has no such user
-
-    @H1 @normal
-    Scenario: The hint for a wrong password says that the user exists
-      Given an individual on the Professional plan with 10,000 credits
-      When they try to sign in with a wrong password
-      Then Keycloak refuses the sign-in
-      And the hint says that Keycloak answers and the user exists
-
-    @H2 @needs.journal @critical
-    Scenario: The message about credits that were not deducted names the credit middleware
-      Given an individual on the Professional plan with 10,000 credits
-      And the provider has answered them once without Ops-Center
-      When the suite checks that they have 9,991 credits left
-      Then the check fails
-      And its message names the individual, 10,000 found and 9,991 expected
-      And its message says that the credit middleware may be off
-
-    @H3 @critical
-    Scenario: The message about missing organisation credits names the missing purchase
-      Given an organisation with 0 credits
-      When the suite checks that the organisation has 10,000 credits
-      Then the check fails
-      And its message says that nothing was purchased for the organisation
-
-    @H4 @critical
-    Scenario Outline: The hint for a key that is not detected says that <hint>
-      Given a BYOK user on the Professional plan with 1,000 credits
-      And they have stored <stored>
-      When the suite looks up why their key is not detected
-      Then the hint says that <hint> for their user id
-
-      Examples:
-        | stored            | hint                          |
-        | nothing           | no key is stored              |
-        | an OpenRouter key | a key of openrouter is stored |

@@ -94,7 +94,7 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
       When they send a GPT-3.5-turbo request that uses 100 tokens
       Then the request is refused with <refusal>
       And the refusal is a clear sentence that shows no internals
-      And the message says that nothing was charged
+      And the message says that nothing was charged and asks to try again
       And they have 1,000 credits left
       And no credits are reserved for them
       When <service> is back
@@ -147,7 +147,7 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
       When they send a GPT-3.5-turbo request that uses 100 tokens
       Then the request is refused with 503 "service unavailable"
       And the refusal is a clear sentence that shows no internals
-      And the message says that nothing was charged
+      And the message says that nothing was charged and asks to try again
       When PostgreSQL is back
       Then soon Ops-Center reports PostgreSQL as up
       And they have 1,000 credits left

@@ -216,7 +216,7 @@ Feature: Risk 1: A request is charged once, and only if it is answered
         | limits the rate of the account | 502    | "provider error" |
         | takes too long to answer       | 504    | Gateway Timeout  |
 
-    @R1 @A8 @EP9 @I5 @needs.journal @critical
+    @R1 @A8 @EP9 @needs.journal @critical
     Scenario Outline: A stream is not charged if the provider <trouble>
       Given an individual on the Professional plan with 10,000 credits
       And for them the provider <trouble>

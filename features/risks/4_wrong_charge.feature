@@ -32,7 +32,7 @@ Feature: Risk 4: The wrong user or organisation is never charged
       And the neighbour looks at their history, 50 entries from the first on
       Then it shows 0 of 0 entries
 
-    @R4 @I5 @needs.journal @normal
+    @I5 @needs.journal @normal
     Scenario: A provider error for one user does not affect another user
       Given an individual on the Professional plan with 10,000 credits
       And a neighbour on the Professional plan with 500 credits
@@ -45,7 +45,7 @@ Feature: Risk 4: The wrong user or organisation is never charged
 
   Rule: Nobody outside an organisation sees it or changes it
 
-    @R4 @EP2 @critical
+    @R4 @critical
     Scenario Outline: A stranger may not <act>
       Given an organisation with 10,000 credits
       And a stranger on the Professional plan with 500 credits
@@ -63,7 +63,7 @@ Feature: Risk 4: The wrong user or organisation is never charged
         | allocate credits to themselves |
         | remove the organisation        |
 
-    @R4 @EP3 @critical
+    @R4 @critical
     Scenario Outline: The admin of another organisation may not <act>
       Given an organisation with 10,000 credits
       And a second organisation with 5,000 credits

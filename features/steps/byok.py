@@ -18,6 +18,7 @@ def stores_openai_key(context: CreditContext, who: str) -> None:
 
 
 @given("{who} has/have stored an OpenRouter key that the provider does not know")
+@when("{who} store(s) an OpenRouter key that the provider does not know")
 def stores_unknown_key(context: CreditContext, who: str) -> None:
     _store(context, who, "openrouter", context.cast.provider_key(known=False))
 
@@ -42,11 +43,23 @@ def store_the_same(context: CreditContext, who: str, other: str) -> None:
     context.memory.key_owners = context.cast.mentioned(who), context.cast.mentioned(other)
 
 
+@when("what is stored as the key of {who} is overwritten with what is stored for {who}")
+def overwrites_key(context: CreditContext, who: str, owner: str) -> None:
+    context.target.grants.copy_key(context.cast.mentioned(owner).id, context.cast.mentioned(who).id)
+
+
 @when("{who} remove(s) their OpenRouter key")
 def removes_key(context: CreditContext, who: str) -> None:
     context.memory.reply = context.target.ops_center.remove_key(context.cast.subject(who).token, "openrouter")
     status = context.memory.reply.status
     agree([Finding("the removal got the status", status, 204)], lambda: context.memory.reply.text[:300])
+
+
+@when("{who} send(s) an OpenRouter key to be stored in the address of a request and not in its body")
+def stores_key_in_address(context: CreditContext, who: str) -> None:
+    context.memory.sent_key = context.cast.provider_key(known=False)
+    token, ops_center = context.cast.subject(who).token, context.target.ops_center
+    context.memory.reply = ops_center.store_key_in_address(token, "openrouter", context.memory.sent_key)
 
 
 @when("the suite looks up why their key is not detected")
@@ -124,6 +137,29 @@ def not_in_answers(context: CreditContext, who: str) -> None:
     key_exposure.require_absent_from_answers(context.target.ops_center, context.cast.subject(who))
 
 
+@then("no page of the organisation shows {whose} key")
+def not_in_organization(context: CreditContext, who: str) -> None:
+    organization, person = context.cast.find_organization("the organisation"), context.cast.subject(who)
+    key_exposure.require_absent_from_organization(context.target.ops_center, organization, person)
+
+
+@then("neither {whose} account in Keycloak nor LiteLLM shows their key")
+def not_in_keycloak_or_litellm(context: CreditContext, who: str) -> None:
+    person = context.cast.subject(who)
+    key_exposure.require_absent_from_keycloak(context.target.keycloak, person)
+    key_exposure.require_absent_from_litellm(context.target.litellm, person)
+
+
+@then("no log of the services shows a key of theirs")
+def not_in_logs(context: CreditContext) -> None:
+    context.session.require_no_key_in_logs(context.cast)
+
+
+@then("keys are encrypted on their way to Ops-Center and to LiteLLM, or stay on one machine")
+def hidden_on_their_way(context: CreditContext) -> None:
+    key_exposure.require_hidden_on_its_way(context.target.settings)
+
+
 @then("what is stored for {who} differs")
 def stored_differs(context: CreditContext, who: str) -> None:
     stored = {
@@ -158,6 +194,7 @@ def _store(context: CreditContext, who: str, provider: str, key: str) -> None:
         lambda: context.memory.reply.text[:300],
     )
     person.keys.append(key)
+    person.storings.append(context.memory.reply)
 
 
 def _settings(context: CreditContext, who: str, providers: list[str]) -> None:

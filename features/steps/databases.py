@@ -47,16 +47,3 @@ def member_rows(context: CreditContext, admin: str, member: str) -> None:
 @then("unicorn_db counts one call of theirs with {number} tokens for {number} credits")
 def one_counted_call(context: CreditContext, tokens: int, credits: int) -> None:
     context.accounts.one_call(context.memory.answer, tokens, credits)
-
-
-@when("a check tries to write to unicorn_db")
-def check_writes(context: CreditContext) -> None:
-    error = context.target.unicorn.database.refusal_of_a_table("credit_flow_check_wrote")
-    context.memory.write_error = error or "nothing: it was written"
-
-
-@then("PostgreSQL refuses it")
-def write_refused(context: CreditContext) -> None:
-    error = context.memory.write_error
-    refused = "read-only transaction" in error or "permission denied" in error
-    holds(refused, f"PostgreSQL said {error}")

@@ -4,6 +4,7 @@ from behave import given, then, when
 
 from creditflow.actors import llm_requests
 from creditflow.actors.attempts import ATTEMPTS, UNKNOWN
+from creditflow.actors.people import Person
 from creditflow.checks import Finding, agree, diagnosis
 from features.language import number
 from features.memory import CreditContext
@@ -155,14 +156,29 @@ def allocation_used(context: CreditContext, who: str, credits: int) -> None:
 
 @then("the organisation's usage breakdown reads")
 def breakdown(context: CreditContext) -> None:
-    wanted = [(context.cast.mentioned(r["person"]), number(r["credits"]), number(r["calls"])) for r in context.table]
-    context.accounts.attribution(context.cast.find_organization("the organisation"), wanted)
+    context.accounts.attribution(context.cast.find_organization("the organisation"), _usage(context))
+
+
+@when("{who} look(s) at the organisation's usage breakdown")
+def looks_at_breakdown(context: CreditContext, who: str) -> None:
+    token, organization = context.cast.subject(who).token, context.cast.find_organization("the organisation")
+    context.memory.reply = context.target.ops_center.usage_attribution(token, organization.id)
+
+
+@then("it shows")
+def shows_breakdown(context: CreditContext) -> None:
+    organization = context.cast.find_organization("the organisation")
+    context.accounts.breakdown(context.memory.reply, organization, _usage(context))
 
 
 @then("the charge of {number} credits names the organisation and {who}")
 def charge_names_both(context: CreditContext, credits: int, who: str) -> None:
     organization = context.cast.find_organization("the organisation")
     context.accounts.charged_to(context.cast.subject(who), organization, credits)
+
+
+def _usage(context: CreditContext) -> list[tuple[Person, int, int]]:
+    return [(context.cast.mentioned(r["person"]), number(r["credits"]), number(r["calls"])) for r in context.table]
 
 
 def _purchase(context: CreditContext, credits: int, key: str | None, of_organization: str = "the organisation") -> None:

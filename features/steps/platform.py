@@ -1,4 +1,4 @@
-"""The services behind the credit flow, and what the suite itself would run."""
+"""The services behind the credit flow, and the models on offer."""
 
 from behave import then, when
 
@@ -41,23 +41,3 @@ def models_cost(context: CreditContext) -> None:
 @then("LiteLLM serves each of them")
 def litellm_serves(context: CreditContext) -> None:
     platform.require_served(context.target)
-
-
-@when("the suite is asked what it would run")
-def asks_selection(context: CreditContext) -> None:
-    context.memory.scenarios = platform.scenarios()
-
-
-@when("the suite is asked what it would run for {tag}")
-def asks_selection_for(context: CreditContext, tag: str) -> None:
-    context.memory.scenarios, context.memory.tag = platform.scenarios(tag), tag
-
-
-@then("it would run every feature of the plan's flows, edge cases, risks and platform")
-def runs_every_feature(context: CreditContext) -> None:
-    platform.require_every_feature(context.memory.scenarios)
-
-
-@then("it would run scenarios of {place} and of nothing else")
-def runs_only(context: CreditContext, place: str) -> None:
-    platform.require_folder(context.memory.scenarios, place, context.memory.tag)

@@ -78,3 +78,10 @@ def counter_expires(context: CreditContext, who: str) -> None:
 def calls_used_within(context: CreditContext, seconds: int, who: str, used: int, limit: int) -> None:
     person = context.cast.subject(who)
     context.session.soon(lambda: context.accounts.calls(person, used, limit), seconds)
+
+
+@when("{who} make(s) {number} more calls this month, which cost nothing")
+def makes_more_calls(context: CreditContext, who: str, count: int) -> None:
+    person = context.cast.subject(who)
+    past_calls.place_this_month(context.target, person, count)
+    context.target.counters.forget(person.id)

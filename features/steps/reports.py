@@ -151,7 +151,6 @@ def sheet_can_not_be_signed(context: CreditContext, reason: str) -> None:
 
 
 def _described(context: CreditContext) -> DescribedRun:
-    run = DescribedRun()
-    for row in context.table:
-        run.add(row["part"], row["scenario"], row["outcome"], row.get("message") or "")
-    return run
+    return DescribedRun.of(
+        (row["part"], row["scenario"], row["outcome"], row.get("message") or "") for row in context.table
+    )

@@ -85,37 +85,37 @@ def caller_named_by_a_header() -> None:
     )
 
 
-@fault("F2.S2", "the member got the status 201, expected 403", "transaction_id")
+@fault("R4", "the member got the status 201, expected 403", "transaction_id")
 def member_purchases() -> None:
     """Let any member purchase, so that they spend the organisation's money."""
     rewrite(credits._purchase, "require_admin", "require_member")
 
 
-@fault("F2.S4", "the member got the status 200, expected 403", '"allocated":')
+@fault("R4", "the member got the status 200, expected 403", '"allocated":')
 def member_allocates() -> None:
     """Let any member allocate, so that they take the organisation's credits for themselves."""
     rewrite(credits.allocate, "require_admin", "require_member")
 
 
-@fault("F2.S3", "the member got the status 201, expected 403", '"role":"member"')
+@fault("R4", "the member got the status 201, expected 403", '"role":"member"')
 def member_invites() -> None:
     """Let any member invite, so that they bring anybody into the organisation."""
     rewrite(organizations.invite, "require_admin", "require_member")
 
 
-@fault("F2.S11", "the member got the status 200, expected 403", "credits_used")
+@fault("R4", "the member got the status 200, expected 403", "credits_used")
 def member_sees_the_breakdown() -> None:
     """Show the breakdown to any member, so that everybody sees what each colleague spends."""
     rewrite(credits.usage_attribution, "require_admin", "require_member")
 
 
-@fault("F2.S2", "the member got the status 204, expected 403")
+@fault("R4", "the member got the status 204, expected 403")
 def member_removes_the_organization() -> None:
     """Let any member remove the organisation with all its credits."""
     rewrite(organizations.delete, "require_admin", "require_member")
 
 
-@fault("EP3", "the second admin got the status 201, expected 403", "transaction_id")
+@fault("R4", "the second admin got the status 201, expected 403", "transaction_id")
 def admin_of_one_is_admin_of_all() -> None:
     """Accept the admin of any organisation as the admin of every other one."""
     rewrite(
@@ -126,19 +126,19 @@ def admin_of_one_is_admin_of_all() -> None:
     )
 
 
-@fault("EP2", "the stranger got the status 200, expected 403", '"members":')
+@fault("R4", "the stranger got the status 200, expected 403", '"members":')
 def organization_visible_to_a_stranger() -> None:
     """Show anybody an organisation's members and their credits."""
     rewrite(organizations.show, "await require_member(db, org_id, caller)", "pass")
 
 
-@fault("EP2", "the stranger got the status 200, expected 403", '"total_credits":')
+@fault("R4", "the stranger got the status 200, expected 403", '"total_credits":')
 def organization_credits_visible_to_a_stranger() -> None:
     """Show anybody how many credits an organisation has."""
     rewrite(credits.organization_balance, "await organizations.require_member(db, org_id, caller)", "pass")
 
 
-@fault("EP2", "the stranger got the status 404, expected 403")
+@fault("R4", "the stranger got the status 404, expected 403")
 def foreign_organization_called_unknown() -> None:
     """Answer 404 to a non-member, so that they ask support for an invitation instead of the admin."""
     rewrite(organizations.require_member, f"raise {_UNKNOWN_OR_FOREIGN}", "raise unknown()")

@@ -12,7 +12,7 @@ from sandbox.ops_center.reservations import Call
 from sandbox.ops_center.services import Services
 
 
-@fault("F1.S6", "the individual: events in Lago: Lago lacks event of request")
+@fault("EP7", "the individual: events in Lago: Lago lacks event of request")
 def calls_are_never_billed() -> None:
     """Send no call to Lago, so that nobody is ever billed."""
     rewrite(reservations._finish, "if finished.rowcount:", "if not finished.rowcount:")
@@ -29,7 +29,7 @@ def calls_are_billed_again_under_a_new_id() -> None:
     vars(lago_events)["uuid4"] = uuid4
 
 
-@fault("F1.S6", "the individual: events in Lago: Lago lacks event of request", "too many")
+@fault("EP7", "the individual: events in Lago: Lago lacks event of request", "too many")
 def events_have_ids_of_their_own() -> None:
     """Send events with new ids, so that Lago can't recognise a repeated one and no bill can be checked."""
     before = lago_events.event
@@ -57,7 +57,7 @@ def members_calls_are_billed_to_the_admin() -> None:
     )
 
 
-@fault("F3.S7", "the BYOK user: events in Lago: Lago lacks event of request")
+@fault("F3.M2", "the BYOK user: events in Lago: Lago lacks event of request")
 def own_key_calls_are_not_billed() -> None:
     """Send Lago no calls with users' own keys."""
     rewrite(lago_events.keep, "WHERE u.request_id = %s", "WHERE u.request_id = %s AND NOT u.byok")
@@ -104,7 +104,7 @@ def events_are_dated_a_month_back() -> None:
     rewrite(lago_events.event, ".timestamp())", ".timestamp()) - 31 * 24 * 3600")
 
 
-@fault("F1.S6", "the individual: events in Lago: Lago lacks event of request")
+@fault("EP7", "the individual: events in Lago: Lago lacks event of request")
 def events_are_dated_in_milliseconds() -> None:
     """Date events in milliseconds, so that Lago refuses each as fifty thousand years ahead."""
     rewrite(lago_events.event, ".timestamp())", ".timestamp() * 1000)")

@@ -25,7 +25,7 @@ def charge_is_added_up_in_floating_point() -> None:
     rewrite(pricing.charge, "(tokens * rate(model) * 2 + 100) // 200", "round(sum([rate(model) / 100] * tokens))")
 
 
-@fault("F1.S5", "10,000 credits in the API, expected 9,999")
+@fault("F1.E1", "10,000 credits in the API, expected 9,999")
 def smallest_request_is_free() -> None:
     """Charge nothing for less than half a credit, so that many small requests cost nothing."""
     rewrite(pricing.charge, "max(1, ", "max(0, ")
@@ -37,7 +37,7 @@ def every_started_hundred_tokens_is_charged_whole() -> None:
     rewrite(pricing.charge, "tokens * rate(model)", "-(-tokens // 100) * 100 * rate(model)")
 
 
-@fault("F1.S5", "9,000 credits in the API, expected 4,074")
+@fault("F1.E1", "9,000 credits in the API, expected 4,074")
 def charge_has_a_ceiling() -> None:
     """Charge at most 1,000 credits, so that the platform pays the rest of every large request."""
     rewrite(
@@ -145,13 +145,13 @@ def failed_request_stays_reserved() -> None:
     rewrite(reservations.fail, "await _release(db, call)", "pass")
 
 
-@fault("F1.S5", "the individual has 9 reserved credits in unicorn_db, expected 0")
+@fault("K1", "the individual has 9 reserved credits in unicorn_db, expected 0")
 def answered_request_stays_reserved() -> None:
     """Keep credits reserved after the charge, so that users run out of credits too early."""
     rewrite(Individual.pay, "credits_reserved = credits_reserved - %s", "credits_reserved = credits_reserved - 0 * %s")
 
 
-@fault("I5", "the individual has 9,999 credits in the API, expected 10,000")
+@fault("EP9", "the individual has 9,999 credits in the API, expected 10,000")
 def broken_stream_is_charged() -> None:
     """Charge for the first part of a stream that breaks."""
     rewrite(
@@ -233,7 +233,7 @@ def charge_is_booked_with_the_wrong_sign() -> None:
     rewrite(reservations.settle, "'usage'", "'refund'")
 
 
-@fault("F1.S5", "are not of the same requests")
+@fault("K1", "are not of the same requests")
 def charge_names_another_request() -> None:
     """Write a charge with a new id instead of its request's, so that no charge can be traced to its call."""
     rewrite(
@@ -243,7 +243,7 @@ def charge_names_another_request() -> None:
     )
 
 
-@fault("F1.S5", "the charged calls of the individual cost none in unicorn_db (usage_tracking)")
+@fault("K1", "the charged calls of the individual cost none in unicorn_db (usage_tracking)")
 def counted_call_says_that_it_was_free() -> None:
     """Record a charged call with 0 credits, so that users see a bill without its items."""
     rewrite(reservations.settle, "tokens, payment.credits)", "tokens, 0)")

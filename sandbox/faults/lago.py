@@ -14,7 +14,7 @@ def repeated_event_is_accepted() -> None:
     )
 
 
-@fault("F1.S6", "the individual: events in Lago: Lago lacks event of request")
+@fault("EP7", "the individual: events in Lago: Lago lacks event of request")
 def accepted_events_are_lost() -> None:
     """Accept an event and lose it, so that the call is never billed."""
     rewrite(

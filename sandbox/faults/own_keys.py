@@ -1,12 +1,26 @@
 """Faults of users' own keys: how they are stored, which one is used, and who pays."""
 
 import base64
+import contextlib
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import byok, chat, credit_accounts, credits, litellm, payers
+from sandbox.ops_center import (
+    app,
+    byok,
+    chat,
+    credit_accounts,
+    credits,
+    lago_events,
+    litellm,
+    organizations,
+    payers,
+    tokens,
+)
 from sandbox.ops_center.byok import OwnKey
 from sandbox.ops_center.services import Services
 from sandbox.ops_center.settings import Settings
@@ -59,7 +73,7 @@ def missing_key_not_named() -> None:
     )
 
 
-@fault("F3.S6", "the answer says that it cost 9 credits, expected 0", "1 charge of 9")
+@fault("F3.E1", "the answer says that it cost 9 credits, expected 0", "1 charge of 9")
 def own_key_charged_as_well() -> None:
     """Charge credits for a request that the user's own key paid."""
     rewrite(chat.answer, _LOOKED_UP, f"{_LOOKED_UP}\n        account = await payers.account_of(services, caller, None)")
@@ -91,13 +105,13 @@ def own_key_needs_credits() -> None:
     rewrite(chat.answer, _LOOKED_UP, f"await refuse_without_credits(services, caller)\n        {_LOOKED_UP}")
 
 
-@fault("F3.S4", "the answer says 'own key used': no, expected yes", "once with the platform's key")
+@fault("F3.E1", "the answer says 'own key used': no, expected yes", "once with the platform's key")
 def byok_header_ignored() -> None:
     """Ignore X-Use-BYOK, so that users who asked for their own key pay credits."""
     rewrite(payers.uses_own_key, 'return value == "true"', "return False")
 
 
-@fault("F3.S10", "the BYOK user has 1,000 credits in the API, expected 991", "once with their own key")
+@fault("F3.E4", "the BYOK user has 1,000 credits in the API, expected 991", "once with their own key")
 def stored_key_always_used() -> None:
     """Use a stored key for every request, so that its owner can't go back to credits."""
 
@@ -125,7 +139,7 @@ def key_in_the_answer() -> None:
     )
 
 
-@fault("R3", "shows the key of the BYOK user")
+@fault("R3", "the page of their keys shows the key of the BYOK user")
 def key_in_the_settings_page() -> None:
     """Show the whole key on the settings page, so that anybody who sees the screen can read it."""
 
@@ -246,7 +260,7 @@ def key_of_another_user_used() -> None:
     replace(byok, "key_for", anybodys_key)
 
 
-@fault("F3.S2", "the BYOK user got no answer: status 401")
+@fault("F3.S2", "the BYOK user got the status 200, expected 401")
 def old_key_stays_after_a_new_one() -> None:
     """Keep the old key when a new one is stored, so that a stolen or refused key stays in use."""
     rewrite(
@@ -257,7 +271,7 @@ def old_key_stays_after_a_new_one() -> None:
     )
 
 
-@fault("F3.S2", "the BYOK user got the status 200, expected 400", "twice with their own key")
+@fault("R3", "the BYOK user got the status 200, expected 400", "twice with their own key")
 def removed_key_still_used() -> None:
     """Remember a key after its removal, so that its owner goes on paying the provider."""
     remembered: dict[UUID, OwnKey] = {}
@@ -271,7 +285,7 @@ def removed_key_still_used() -> None:
     replace(byok, "key_for", remembering)
 
 
-@fault("F3.S2", "got the status 200, expected 400", "twice with their own key")
+@fault("R3", "got the status 200, expected 400", "twice with their own key")
 def removal_of_a_key_forgotten() -> None:
     """Confirm the removal of a key and keep it stored."""
     rewrite(byok.remove, "DELETE FROM user_byok_keys WHERE", "SELECT FROM user_byok_keys WHERE")
@@ -295,7 +309,7 @@ def refused_key_told_as_the_providers_trouble() -> None:
     rewrite(litellm.refused, "if status == 401 and own_key:", "if False:")
 
 
-@fault("A11", "does not say that the stored key has to be checked")
+@fault("A11", "the message does not say that the provider refused the key")
 def refused_key_not_named() -> None:
     """Leave the key out of the 401, so that its owner signs in again and again."""
     rewrite(
@@ -316,6 +330,132 @@ def stored_key_is_not_reported() -> None:
 def everybody_seems_to_have_a_key() -> None:
     """Show a key to users who stored none, so that they wonder why it does not work."""
     rewrite(byok.show, 'any(key["provider"] == "openrouter" for key in keys)', "True")
+
+
+@fault("R3", "the answer that stored key 1 shows the key of the BYOK user")
+def key_repeated_when_it_is_stored() -> None:
+    """Repeat the whole key in the answer that confirms its storing, so that the browser keeps it."""
+    rewrite(byok.store, '"configured": True,', '"configured": True, "stored": key,')
+
+
+@fault("R3", "the organisation's page for the member shows the key of the member")
+def key_of_a_member_on_the_organizations_page() -> None:
+    """Show members' keys on the organisation's page, so that a colleague can spend a member's money."""
+
+    async def with_keys(services: Services, members: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        async with services.database.connection() as db:
+            found = await db.execute(
+                """SELECT user_email, user_id, provider, encrypted_key
+                   FROM organization_members JOIN user_byok_keys USING (user_id)"""
+            )
+            for row in await found.fetchall():
+                key = byok.decrypt(services.settings, row["encrypted_key"], row["user_id"], row["provider"])
+                for member in members:
+                    member.update({"key": key} if member["user_email"] == row["user_email"] else {})
+        return members
+
+    organizations.__dict__["with_keys"] = with_keys
+    rewrite(
+        organizations.show,
+        '"members": await members.fetchall()',
+        '"members": await with_keys(services, await members.fetchall())',
+    )
+
+
+@fault("R3", "the account of the BYOK user in Keycloak shows their key")
+def key_kept_in_keycloak() -> None:
+    """Keep the key in the user's account in Keycloak, where every administrator can read it."""
+
+    async def keep(services: Services, key: str) -> None:
+        url = f"{services.settings.issuer}/account"
+        headers = {"Authorization": f"Bearer {services.__dict__['token']}", "Accept": "application/json"}
+        account = (await services.http.get(url, headers=headers)).json()
+        account["attributes"] = {**account.get("attributes", {}), "provider_key": [key]}
+        (await services.http.post(url, json=account, headers=headers)).raise_for_status()
+
+    byok.__dict__["keep_in_keycloak"] = keep
+    rewrite(
+        tokens.authenticate,
+        "    services = request.app.state.services\n",
+        '    services = request.app.state.services\n    services.__dict__["token"] = token.strip()\n',
+    )
+    rewrite(byok.store, _STORING, f"    await keep_in_keycloak(services, key)\n{_STORING}")
+
+
+@fault("R3", "the log of postgresql shows the provider key of the BYOK user")
+def key_in_a_statement_that_fails() -> None:
+    """Send the key to the database in a statement that fails, which PostgreSQL then writes into its log."""
+
+    async def look(services: Services, key: str) -> None:
+        async with services.database.connection() as db:
+            with contextlib.suppress(psycopg.Error):
+                await db.execute("SELECT FROM user_byok_keys WHERE id = %s::uuid", (key,))
+
+    byok.__dict__["look"] = look
+    rewrite(byok.key_for, "    return OwnKey(", "    await look(services, key)\n    return OwnKey(")
+
+
+@fault("R3", "the BYOK user got the status 201, expected 422")
+def key_taken_from_the_address() -> None:
+    """Take a key from the address of the request too, so that it ends in the log of every proxy on the way."""
+    rewrite(
+        app.EveryAnswer.__call__,
+        "        await self._app(scope, receive, send_marked)\n    except",
+        "        from json import dumps\n"
+        "        from urllib.parse import parse_qsl\n"
+        '        named = dict(parse_qsl(scope["query_string"].decode()))\n'
+        '        if "api_key" in named:\n'
+        "            body = dumps(named).encode()\n"
+        '            scope["headers"] = [h for h in scope["headers"] if h[0] != b"content-length"]\n'
+        '            scope["headers"].append((b"content-length", str(len(body)).encode()))\n'
+        "            async def receive() -> Message:\n"
+        '                return {"type": "http.request", "body": body, "more_body": False}\n'
+        "        await self._app(scope, receive, send_marked)\n    except",
+    )
+
+
+@fault("R3", "the key can be read in lago, in the table events")
+def key_sent_to_lago() -> None:
+    """Send the key to Lago with each event, so that everybody in accounting can read it."""
+    known: dict[str, str] = {}
+    key_for = byok.key_for
+
+    async def remembering(services: Services, user_id: UUID, model: str) -> OwnKey:
+        own_key = await key_for(services, user_id, model)
+        known[str(user_id)] = own_key.api_key
+        return own_key
+
+    replace(byok, "key_for", remembering)
+    lago_events.__dict__["keys"] = known
+    rewrite(
+        lago_events.event,
+        'for name in ("model", "tokens", "credits", "byok")}',
+        'for name in ("model", "tokens", "credits", "byok")} | {"key": keys.get(str(row["user_id"]), "")}',
+    )
+
+
+@fault("F3.S3", "each character seems to be only replaced by another one")
+def key_stored_with_its_letters_changed() -> None:
+    """Change each character of a key by the same rule, so that anybody who knows the rule can read all keys."""
+    _keep_keys(
+        lambda key: base64.b64encode(bytes(letter ^ 0x5A for letter in key.encode()) + bytes(range(16))).decode(),
+        lambda stored: bytes(letter ^ 0x5A for letter in base64.b64decode(stored)[:-16]).decode(),
+    )
+
+
+@fault("F3.S3", "the stored key can be read in plain text or in a plain encoding")
+def key_stored_in_base64_of_hex() -> None:
+    """Store keys in two encodings, one within the other, which a script undoes in a moment."""
+    _keep_keys(
+        lambda key: base64.b64encode(key.encode().hex().encode()).decode(),
+        lambda stored: bytes.fromhex(base64.b64decode(stored).decode()).decode(),
+    )
+
+
+@fault("F3.M3", "the neighbour got the status 200, expected 400")
+def encryption_not_bound_to_the_owner() -> None:
+    """Encrypt keys without their owner, so that whoever can write one row spends the money of another user."""
+    replace(byok, "_bound_to", lambda user_id, provider: b"")
 
 
 def _keep_keys(write: Callable[[str], str], read: Callable[[str], str]) -> None:

@@ -148,7 +148,7 @@ def balance_of_nothing_is_an_error() -> None:
     rewrite(credits.remaining, 'row["credits_remaining"] if row else 0', 'row["credits_remaining"]')
 
 
-@fault("F1.S5", "the individual has 91 credits in the API, expected 43")
+@fault("F1.S5", "the individual has 10,000 credits in the API, expected 9,991")
 def balance_is_a_minute_old() -> None:
     """Show the balance from before the last request."""
     before = credits.remaining

@@ -45,7 +45,7 @@ def quota_does_not_hold_for_own_keys() -> None:
     )
 
 
-@fault("F3.S7", "X-RateLimit-Remaining is 10,000, expected 9,999")
+@fault("F3.M2", "X-RateLimit-Remaining is 10,000, expected 9,999")
 def own_key_calls_are_not_counted() -> None:
     """Leave calls with the user's own key out of the month's counter."""
     rewrite(reservations.reserve, "standing = await", "standing = standing if call.account is None else await")
@@ -99,7 +99,7 @@ def counter_is_shared_by_everyone() -> None:
     rewrite(quota.counter, "usage:{user_id}:", "usage:")
 
 
-@fault("F1.E2", "the member: counter: none in Redis, expected 1")
+@fault("F2.E1", "the member: counter: none in Redis, expected 1")
 def quota_is_shared_by_the_organisation() -> None:
     """Count a member's calls against the quota of their colleagues."""
     rewrite(

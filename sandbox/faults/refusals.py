@@ -1,7 +1,7 @@
 """Faults of refusals: status, code, message, links, headers, and effects that a refusal must not have."""
 
 from sandbox.faults import fault, rewrite
-from sandbox.ops_center import app, chat, credit_accounts, litellm, problems, quota
+from sandbox.ops_center import app, byok, chat, credit_accounts, litellm, pages, problems, quota
 
 
 @fault("C3.S3", "the individual got the status 500, expected 402")
@@ -80,7 +80,7 @@ def upgrade_link_of_another_organization() -> None:
     )
 
 
-@fault("A11", "the message does not say how to get more credits")
+@fault("A11", "the message does not tell its reader to buy credits or to upgrade")
 def upgrade_not_spoken_of() -> None:
     """Leave buying credits out of the message, so that a user who reads only the message does not learn of it."""
     rewrite(
@@ -96,7 +96,7 @@ def reset_date_not_named() -> None:
     rewrite(quota.exceeded, 'f"Wait until {reset}, or upgrade your plan at {url}."', '"Please try again later."')
 
 
-@fault("A11", "the message does not say that the organisation's admin can help")
+@fault("A11", "the message does not tell its reader to turn to the organisation's admin")
 def admin_not_spoken_of() -> None:
     """Leave the admin out of the message, so that a member does not know who can allocate credits."""
     rewrite(credit_accounts.no_credit_allocation, " Ask its admin to allocate credits to you.", " Try again later.")
@@ -234,3 +234,37 @@ def one_request_id_for_all() -> None:
         'headers["X-Request-Id"] = str(request_id)',
         'headers["X-Request-Id"] = "00000000-0000-4000-8000-000000000001"',
     )
+
+
+@fault("A11", "the message does not tell its reader to check the stored key or to store another")
+def refused_key_without_an_instruction() -> None:
+    """Say only that the key was refused, so that its owner does not know what to do about it."""
+    rewrite(
+        litellm.invalid_key,
+        'Store a working one with POST /api/v1/settings/byok-keys, "\n'
+        '        "or send the request without X-Use-BYOK to use platform credits.',
+        "Thank you for your patience.",
+    )
+
+
+@fault("A11", "the message does not tell its reader to store a key", "it reads 'No API key")
+def missing_key_without_an_instruction() -> None:
+    """Say only that no key is stored, so that a user does not learn how to store one."""
+    rewrite(
+        byok.missing,
+        'Store one with "\n        "POST /api/v1/settings/byok-keys, or send the request without X-Use-BYOK to use '
+        'platform credits."',
+        'Keys are stored encrypted."',
+    )
+
+
+@fault("C1.S4", "the message does not tell its reader to turn to the organisation's admin")
+def member_sent_to_a_purchase_that_they_may_not_make() -> None:
+    """Ask a member to buy the organisation's credits, which only its admin may do."""
+    rewrite(credit_accounts.refusal_of_allocation, "Ask its admin to buy credits or upgrade at", "Buy credits at")
+
+
+@fault("C1.S4", "the upgrade link leads to no page", "/billing/upgrade answers 404")
+def upgrade_link_leads_nowhere() -> None:
+    """Link to a page that does not exist, so that nobody can buy credits."""
+    pages.router.routes.clear()

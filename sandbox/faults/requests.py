@@ -153,7 +153,7 @@ def stream_does_not_say_what_it_cost() -> None:
     rewrite(chat._relay, "_event(last | order.costs(payment))", "_event(last)")
 
 
-@fault("I5", "the broken stream claims to have ended")
+@fault("EP9", "the broken stream claims to have ended")
 def broken_stream_ends_as_if_it_were_whole() -> None:
     """End a broken stream like a whole one, so that users take half an answer for all of it."""
     rewrite(
@@ -163,7 +163,7 @@ def broken_stream_ends_as_if_it_were_whole() -> None:
     )
 
 
-@fault("I5", "the broken stream carries no error")
+@fault("EP9", "the broken stream carries no error")
 def broken_stream_says_nothing() -> None:
     """Stop a broken stream without an error, so that the user does not learn what went wrong."""
     rewrite(
@@ -239,7 +239,7 @@ def whoever_was_refused_stays_refused() -> None:
     )
 
 
-@fault("R4", "the neighbour got no answer: status 502")
+@fault("I5", "the neighbour got no answer: status 502")
 def failure_of_one_request_stops_everybody() -> None:
     """Stop sending requests to the provider after one failure, for every user."""
     vars(litellm)["_failures"] = []

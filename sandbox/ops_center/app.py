@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.ops_center import byok, chat, credits, organizations, periods, problems, status, tokens, usage
+from sandbox.ops_center import byok, chat, credits, organizations, pages, periods, problems, status, tokens, usage
 from sandbox.ops_center.problems import ProblemError, UnavailableError
 from sandbox.ops_center.services import Services
 from sandbox.ops_center.settings import Settings
@@ -78,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(EveryAnswer)
     for endpoints in ENDPOINTS:
         app.include_router(endpoints.router, prefix=PREFIX)
+    app.include_router(pages.router)
     app.exception_handler(ProblemError)(_problem)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_refused)

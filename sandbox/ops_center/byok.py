@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -102,7 +103,10 @@ async def key_for(services: Services, user_id: UUID, model: str) -> OwnKey:
     provider = provider_for(model, keys)
     if provider is None:
         raise missing(user_id, model)
-    key = decrypt(services.settings, keys[provider], user_id, provider)
+    try:
+        key = decrypt(services.settings, keys[provider], user_id, provider)
+    except InvalidTag:
+        raise missing(user_id, model) from None
     return OwnKey(model if provider == "openrouter" else f"direct/{model}", key)
 
 

@@ -338,6 +338,19 @@ def test_a_provider_key_in_a_log_is_red_whatever_became_of_the_scenario_and_is_n
     assert key[9:] not in said
 
 
+def test_in_an_access_log_a_provider_key_is_red_and_an_error_is_not(
+    deployment: dict[str, str], log: Path, cast: Cast
+) -> None:
+    opened = Target(load({}, deployment | {"TARGET_LOGS": "", "ACCESS_LOGS": str(log), "WATCH": "bystanders"}))
+    watch, owner = Watch(opened), cast.person("BYOK user")
+    owner.keys.append(f"sk-or-v1-{secrets.token_hex(24)}")
+    write(log, "ERROR something else\n")
+    assert logged(watch, (owner,)) == ""
+    write(log, f"GET /v1/chat?api_key={owner.keys[0]} 200\n")
+    assert "shows the provider key of the BYOK user" in logged(watch, (owner,))
+    opened.close()
+
+
 def test_a_long_line_is_cut(logs: Watch, log: Path) -> None:
     write(log, f"ERROR {'x ' * 1000}\n")
     assert 300 < len(logged(logs)) < 400

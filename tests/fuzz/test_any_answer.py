@@ -27,7 +27,12 @@ from creditflow.audit.parties import Parties, history_of
 from creditflow.checks import refusals, response_shapes
 from creditflow.checks.accounts import Accounts, HistoryEntry
 from creditflow.checks.billing import Billing
-from creditflow.checks.key_exposure import require_absent_from_answers
+from creditflow.checks.key_exposure import (
+    require_absent_from_answers,
+    require_absent_from_litellm,
+    require_absent_from_organization,
+)
+from creditflow.checks.refusals import leads_to_a_page
 from creditflow.cleanup.cleanup import Cleanup
 from creditflow.core import period
 from creditflow.core.errors import ServiceUnavailableError
@@ -188,6 +193,7 @@ def test_any_page_and_any_refusal_is_judged(nowhere: Target, reply: Reply) -> No
             "a refusal's sentence": lambda: refusals.clear(reply),
             "a refusal's topic": lambda: refusals.says(reply, "buy"),
             "a refusal's link": lambda: refusals.offers_upgrade(reply),
+            "where a refusal's link leads": lambda: refusals.leads_to_a_page(reply, Http("Ops-Center", "http://a", 1)),
             "a refusal's day": lambda: refusals.names_reset_date(reply),
             "the rate limit": lambda: refusals.rate_limit(reply, 1, 2),
         }
@@ -321,6 +327,11 @@ def test_any_answer_of_any_service_is_understood_or_told(
             "the history": lambda: accounts.history(person, [HistoryEntry("m", 1, 1, False)]),
             "a page": lambda: accounts.page(person, center.history("a-token"), 1, 1),
             "the key's absence": lambda: require_absent_from_answers(center, person),
+            "the key's absence from pages": lambda: require_absent_from_organization(center, organization, person),
+            "the key's absence from LiteLLM": lambda: require_absent_from_litellm(answering.litellm, person),
+            "the way to a page": lambda: leads_to_a_page(
+                Reply(402, {}, f'{{"upgrade_url": "{center.http.url}/"}}', 1.0), center.http
+            ),
             "the customer": lambda: billing.customer(person),
             "the subscription": lambda: billing.subscription(person, "platform"),
             "the invoice": lambda: billing.invoice(person),

@@ -78,7 +78,7 @@ def lint(tmp_path: Path) -> Lint:
     ) -> list[str]:
         assert GOOD.count(old) == 1 or not old, f"'{old}' is to be in the small feature once"
         features, plan = tmp_path / "features", tmp_path / "plan"
-        features.mkdir()
+        (features / name).parent.mkdir(parents=True)
         plan.mkdir()
         (features / name).write_text(GOOD.replace(old, new) if old else GOOD, "utf-8")
         (plan / "items.tsv").write_text(items, "utf-8")
@@ -120,7 +120,7 @@ def test_a_title_that_is_used_twice(lint: Lint) -> None:
 def test_an_unknown_tag(lint: Lint, tag: str) -> None:
     assert lint("    @F1.S1 ", f"    @F1.S1 @{tag} ") == [
         f"features/small.feature:10: the tag @{tag} is unknown: use a plan id, a severity, @flow-1 to @flow-3, "
-        "@edge-cases, @qualities, @exclusive, @allure.label.epic:NAME, @needs.NAME or @opt-in."
+        "@edge-cases, @journey, @qualities, @exclusive, @allure.label.epic:NAME, @needs.NAME or @opt-in."
     ]
 
 
@@ -270,6 +270,37 @@ def test_a_scenario_that_is_too_long(lint: Lint) -> None:
         "features/small.feature:11: 'A request is paid once' has 13 steps, at most 12 are read: "
         "show its second behaviour in a scenario of its own."
     ]
+
+
+@pytest.mark.parametrize(("more", "too_long"), [(21, False), (22, True)])
+def test_a_journey_may_be_longer_but_not_of_any_length(lint: Lint, more: int, too_long: bool) -> None:
+    was = "    @F1.S1 @needs.journal @critical\n    Scenario: A request is paid once\n"
+    journey = was.replace("@F1.S1", "@journey @F1.S1") + "      When they ask something\n" * more
+    where = "features/flows/small.feature:11: 'A request is paid once'"
+
+    assert lint(was, journey, name="flows/small.feature") == [
+        f"{where} has 25 steps, at most 24 are read: show its second behaviour in a scenario of its own."
+    ] * (1 if too_long else 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says"),
+    [
+        (
+            "flows/small.feature",
+            "",
+            "",
+            "nothing of its scenarios: tag its first scenario, and no other, with @journey",
+        ),
+        ("flows/small.feature", "    @normal", "    @journey @normal", "2 and 3 of its scenarios: tag its first"),
+        ("small.feature", "@F1.S1", "@journey @F1.S1", "1 of its scenarios: remove the tag @journey"),
+    ],
+)
+def test_a_journey_is_the_first_scenario_of_a_flow_and_of_nothing_else(
+    lint: Lint, name: str, old: str, new: str, says: str
+) -> None:
+    (found,) = lint(old, new, name=name)
+    assert f"'An individual pays' has its journeys at {says}" in found
 
 
 def test_a_misspelt_step_that_behave_takes_for_description(lint: Lint) -> None:

@@ -94,6 +94,25 @@ def test_a_red_scenario_whose_message_leads_elsewhere_does_not_kill() -> None:
     assert trial.verdict == "survived: the message does not say '9,992 credits'"
 
 
+@pytest.mark.parametrize(
+    ("message", "words", "fits"),
+    [
+        ("it cost 9 credits, expected 9.", "credits, expected 9", True),
+        ("it cost 9 credits, expected 9; more", "credits, expected 9", True),
+        ("it has 9 credits, expected 9,991", "credits, expected 9", False),
+        ("it has 9 credits, expected 96", "credits, expected 9", False),
+        ("it has 9 credits, expected 9.5", "credits, expected 9", False),
+        ("1,009 credits in the API", "9 credits in", False),
+        ("10,009 credits in the API", "009 credits in", False),
+        ("has 9 credits in the API", "9 credits in", True),
+        ("the key can be read", "the key", True),
+    ],
+)
+def test_a_number_in_the_words_of_a_fault_is_a_whole_number(message: str, words: str, fits: bool) -> None:
+    assert matrix.contains(message, words) is fits
+    assert _trial(Ran("a", "f:1", True, message), says=(words,)).killed is fits
+
+
 def test_green_scenarios_kill_nothing() -> None:
     trial = _trial(Ran("a", "f:1", False, ""), status=0)
     assert trial.verdict == "survived: 1 scenarios stayed green"

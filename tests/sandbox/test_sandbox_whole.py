@@ -41,6 +41,7 @@ TARGET = {
     "PLATFORM_KEY_FINGERPRINT",
     "TEST_OPENROUTER_KEY",
     "TARGET_LOGS",
+    "ACCESS_LOGS",
     "WATCH",
 }
 LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}

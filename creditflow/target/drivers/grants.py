@@ -117,6 +117,16 @@ class Grants:
         )  # fmt: skip
         self._record("place_calls", None, None, user_id=user_id, count=count, at=at)
 
+    def copy_key(self, owner_id: str, user_id: str) -> None:
+        """Overwrite the value that is stored as a person's provider key with that of another person."""
+        self._writable.require(owner_id)
+        self._writable.require(user_id)
+        statement = (
+            "UPDATE user_byok_keys SET encrypted_key = theirs.encrypted_key FROM user_byok_keys theirs "
+            "WHERE theirs.user_id = %s AND user_byok_keys.user_id = %s AND theirs.provider = user_byok_keys.provider"
+        )
+        self.database.transaction([(statement, (owner_id, user_id))])
+
     def remove_person(self, user_id: str) -> None:
         """Remove a person's rows from each table that has a column `user_id`."""
         self._remove("user_id", user_id)

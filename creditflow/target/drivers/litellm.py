@@ -9,6 +9,9 @@ from creditflow.target.ceiling import Ceiling
 from creditflow.target.drivers.http import Http, Reply, objects
 from creditflow.target.drivers.record import Recorder, record_nothing
 
+_PAGES = ("/model/info", "/credentials")
+"""Where LiteLLM shows the parameters of its models, and the credentials that it keeps."""
+
 
 class LiteLLM:
     """The LiteLLM proxy as an operator sees it; people send their requests to Ops-Center.
@@ -56,3 +59,16 @@ class LiteLLM:
         """Return the proxy's version, or an empty text if it does not report it."""
         reply = self.http.send("GET", "/health/readiness/details", token=self._key)
         return str(reply.body.get("litellm_version", ""))
+
+    def pages(self) -> dict[str, str]:
+        """Return the pages on which the proxy lists its models and credentials, by path, as far as it has them.
+
+        Raises:
+            ServiceUnavailableError: it has none of them.
+        """
+        replies = {path: self.http.send("GET", path, token=self._key) for path in _PAGES}
+        found = {path: reply.text for path, reply in replies.items() if reply.status == 200}
+        if not found:
+            cure = "correct LITELLM_MASTER_KEY"
+            raise ServiceUnavailableError("LiteLLM", self.http.url, f"shows none of {', '.join(_PAGES)}", cure)
+        return found

@@ -168,6 +168,10 @@ class OpsCenter:
         body = {"provider": provider, "api_key": key}
         return self._send("EP14", token, body=body)
 
+    def store_key_in_address(self, token: str | None, provider: str, key: str) -> Reply:
+        """Try to store a key that stands in the address of the request and not in its body (EP14)."""
+        return self._send("EP14", token, body={}, params={"provider": provider, "api_key": key})
+
     def keys(self, token: str | None) -> Reply:
         """List the caller's stored provider keys, without the keys themselves (EP15)."""
         return self._send("EP15", token)

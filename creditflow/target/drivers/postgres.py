@@ -123,14 +123,6 @@ class Database:
         statement = "SELECT has_table_privilege(%s, 'INSERT') AND has_table_privilege(%s, 'DELETE') AS may"
         return all(self.rows(statement, f"public.{table}", f"public.{table}")[0]["may"] for table in tables)
 
-    def refusal_of_a_table(self, name: str) -> str:
-        """Try to create a table, and roll back; return PostgreSQL's refusal, or an empty text if there is none."""
-        try:
-            self.transaction([(sql.SQL("CREATE TABLE {} ()").format(sql.Identifier(name)), ()), ("ROLLBACK", ())])
-        except ServiceUnavailableError as refused:
-            return str(refused)
-        return ""
-
     def close(self) -> None:
         """Close the connection; the next statement opens a new one."""
         if self._connection is not None:

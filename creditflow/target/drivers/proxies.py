@@ -75,6 +75,12 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
+def hides(url: str) -> bool:
+    """Return whether nobody on the network can read what is sent to a URL: it has TLS, or is on this machine."""
+    parts = urlsplit(url)
+    return parts.scheme in ("https", "rediss") or is_this_machine(parts.hostname or "")
+
+
 def address_of(text: str) -> IPv4Address | IPv6Address:
     """Return an IP address; IPv4 in IPv6 form becomes IPv4, because Python before 3.13 does not see its loopback form.
 
