@@ -34,6 +34,7 @@ test-without-sandbox:
 
 test: setup-tests lint ## all tests of the suite itself
 	-$(BIN)/python -m creditflow.checks.change_points
+	-$(BIN)/python tests/reporting/browser.py
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 qualities: setup ## only performance, load, resilience and speed over time

@@ -184,7 +184,7 @@ def _claims(token: str | None) -> Mapping[str, Any]:
     return claims
 
 
-def _subject(token: str | None) -> str:
+def subject(token: str | None) -> str:
     """Return the user id in a token; empty if it has none."""
     return str(_claims(token).get("sub", ""))
 
@@ -234,13 +234,13 @@ def _operation(entry: RecordedRequest, names: Names) -> Operation | None:
         case "chat_past_ops_center", 200:
             operation = AskedPastOpsCenter(names.by_name.get(_words(given["body"])[0], ""))
         case "create_organization", 201:
-            operation = Founded(str(reply.body.get("id", "")) if reply else "", _subject(entry.token))
+            operation = Founded(str(reply.body.get("id", "")) if reply else "", subject(entry.token))
         case "invite", 201:
             operation = Joined(given["organization"], names.by_email.get(given["email"].lower(), ""))
         case "remove_organization", 204:
             operation = Dissolved(given["organization"])
         case "purchase", 201:
-            operation = Purchased(given["organization"], _subject(entry.token), given["credits"], given["key"])
+            operation = Purchased(given["organization"], subject(entry.token), given["credits"], given["key"])
         case "allocate", 200:
             operation = Allocated(
                 given["organization"], names.by_email.get(given["email"].lower(), ""), given["credits"]
@@ -251,7 +251,7 @@ def _operation(entry: RecordedRequest, names: Names) -> Operation | None:
 def _asked(entry: RecordedRequest, exact: bool, troubled: set[str], usual: Mapping[str, int]) -> Asked:
     body, headers, reply = entry.values["body"], entry.values["headers"], entry.reply
     streamed = isinstance(body, dict) and body.get("stream")
-    who, key = _subject(entry.token), headers.get("Idempotency-Key")
+    who, key = subject(entry.token), headers.get("Idempotency-Key")
     tokens = ceiling.announced(body, usual.get(who)) if exact or reply is None else ceiling.reported(reply)
     payer = headers.get("X-Use-BYOK", "false"), headers.get("X-Organization-Id", "")
     return Asked(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
+from collections.abc import Collection
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from behave.model import Feature, Rule, Scenario, Step
 from behave.model_type import Status
 
 from creditflow.core.redaction import redactor
+from creditflow.reporting import scenario_page
 from creditflow.reporting.characters import writable
 from creditflow.reporting.environment import environment
 from creditflow.reporting.metrics import metrics
@@ -54,7 +56,8 @@ from creditflow.reporting.outcome import (
     rule_of,
     tags_of,
 )
-from creditflow.reporting.results import Unfinished, forget, mark, unmark, writing
+from creditflow.reporting.results import Unfinished, forget, mark, page_of, unmark, writing
+from creditflow.reporting.size_limits import Attachments, shortened
 
 _STATUS = {
     Kind.PASSED: AllureStatus.PASSED,
@@ -63,12 +66,9 @@ _STATUS = {
     Kind.SKIPPED: AllureStatus.SKIPPED,
     Kind.UNTESTED: AllureStatus.UNKNOWN,
 }
-_READABLE = (LabelType.EPIC, LabelType.FEATURE, LabelType.STORY)
+_READABLE = (LabelType.EPIC, LabelType.FEATURE, LabelType.STORY, "owner")
 _OF_TESTOPS = frozenset({"ALLURE_ID", "AS_ID"})
 """Labels that identify a test case in Allure's server; two scenarios with the same label would be merged."""
-
-LARGEST_TEXT = 20_000_000
-"""Bytes. A larger file can't be cleaned in memory, so it is not attached."""
 
 
 class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not typed
@@ -85,7 +85,7 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
         self._silent = config.dry_run
         self._folder = Path(stream_opener.name or "allure-results")
         forget(self._folder, config)
-        self.listener = Listener(config, self._run)
+        self.listener = Listener(config, self._run, page_of(self._folder).parent)
         with writing(self._folder):
             self.file_logger = RedactingLogger(self._folder)
             if not self._silent:
@@ -159,50 +159,50 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
 
 
 class RedactingLogger(AllureFileLogger):
-    """Writes results and attachments; every text passes the redactor first."""
+    """Writes results and attachments; every text passes the redactor first, and large ones are cut."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._attachments = Attachments()
 
     def _report_item(self, item: Any) -> None:
         super()._report_item(_cleaned(item))
 
     @allure_commons.hookimpl
     def report_attached_data(self, body: str | bytes, file_name: str) -> None:
-        """Write an attachment; text in it is cleaned."""
-        super().report_attached_data(_clean_body(body), file_name)
+        """Write an attachment."""
+        super().report_attached_data(self._attachments.fitting(body, file_name), file_name)
 
     @allure_commons.hookimpl
     def report_attached_file(self, source: str, file_name: str) -> None:
-        """Write a copy of a file; text in it is cleaned."""
-        path = Path(source)
-        body: str | bytes = f"{path.name} is too large to be attached." if path.stat().st_size > LARGEST_TEXT else b""
-        super().report_attached_data(_clean_body(body or path.read_bytes()), file_name)
-
-
-def _clean_body(body: str | bytes) -> str | bytes:
-    """Clean a text, or the text in other data such as a picture."""
-    if isinstance(body, str):
-        return redactor.clean(body).encode("utf-8", "backslashreplace")
-    return redactor.clean_bytes(bytes(body))
+        """Write a copy of a file."""
+        super().report_attached_data(self._attachments.of_file(Path(source), file_name), file_name)
 
 
 def _cleaned(item: Any) -> Any:
     """Return a copy of a result, or of a part of it, with every text cleaned."""
     if isinstance(item, str):
-        return writable(redactor.clean(str(item.value) if hasattr(item, "value") else item))
+        return writable(shortened(str(item.value) if hasattr(item, "value") else item))
     if isinstance(item, list):
         return [_cleaned(part) for part in item]
     if attr.has(type(item)):
-        return attr.evolve(item, **{a.name: _cleaned(getattr(item, a.name)) for a in attr.fields(type(item))})
+        parts = {a.name: _cleaned(getattr(item, a.name)) for a in attr.fields(type(item))}
+        if page := getattr(item, "descriptionHtml", None):
+            parts["descriptionHtml"] = writable(redactor.clean(page))
+        return attr.evolve(item, **parts)
     return item
 
 
 class Listener(AllureListener):  # type: ignore[misc]  # the library is not typed
     """Turns scenarios, steps and attachments into results."""
 
-    def __init__(self, config: Configuration, run: Run) -> None:
+    def __init__(self, config: Configuration, run: Run, pages: Path) -> None:
         super().__init__(config)
         self.run = run
+        self._pages, self._items = pages, scenario_page.plan_items(config)
         self.current_scenario_uuid: str | None = None
         self.current_step_uuid: str | None = None
+        self._result: TestResult | None = None
         self._written: set[int] = set()
         self._same: Counter[tuple[str, str]] = Counter()
 
@@ -211,15 +211,17 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         self.steps.clear()
         self._forget_other_threads()
         super().start_scenario(scenario)
-        result = self.logger.get_test(self.current_scenario_uuid)
+        result = self._result = self.logger.get_test(self.current_scenario_uuid)
         rule = rule_of(scenario)
         result.name = full_title(scenario)
         result.fullName = full_name(scenario)
         result.testCaseId = result.historyId = self._identity(scenario)
         result.titlePath = [*get_title_path(scenario), *([rule.name] if rule else [])]
-        result.labels = _labels(scenario)
+        result.description, result.descriptionHtml = None, scenario_page.description(scenario)
+        result.labels = _labels(scenario, self._items)
         parsed = [parse_tag(tag, self.issue_pattern, self.link_pattern) for tag in tags_of(scenario)]
         result.links = [link for link in parsed if isinstance(link, Link)]
+        result.links += scenario_page.links(scenario, self._items, self._pages)
 
     def stop_scenario(self, scenario: Scenario) -> None:
         """End a result with the outcome of the scenario; scenarios that were not selected are not written."""
@@ -234,7 +236,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             self.logger.close_test(self.current_scenario_uuid)
             self.group_context.append_test(self.current_scenario_uuid)
             self.group_context.exit()
-        self.current_step_uuid = self.current_scenario_uuid = None
+        self.current_step_uuid = self.current_scenario_uuid = self._result = None
 
     def write_unstarted(self, feature: Feature) -> None:
         """Write the selected scenarios of a feature that did not start."""
@@ -283,6 +285,8 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         result.labels = [label for label in result.labels if label.name not in _OF_TESTOPS]
         result.labels += [Label(OUTCOME_LABEL, outcome.kind.value), Label(PLACE_LABEL, place(scenario))]
         result.statusDetails = _details(outcome.message, outcome.trace())
+        if outcome.kind.is_red:
+            result.descriptionHtml = scenario_page.problems(shortened(outcome.message)) + result.descriptionHtml
         of_steps = [problem for step in scenario.all_steps for problem in of_step(step)]
         sentences = [_sentence(step) for step in scenario.all_steps]
         of_sections = {s.statusDetails.message for s in result.steps if s.name not in sentences and s.statusDetails}
@@ -344,6 +348,15 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             if label_type in ALLURE_UNIQUE_LABELS:
                 result.labels = [label for label in result.labels if label.name != label_type]
             result.labels.extend(Label(label_type, str(getattr(value, "value", value))) for value in labels)
+
+    @allure_commons.hookimpl
+    def add_description_html(self, test_description_html: str) -> None:
+        """Add to the page of the current scenario, from any thread; outside of scenarios, attach to the run."""
+        if self._result is not None:
+            self._result.descriptionHtml += test_description_html
+        else:
+            page = scenario_page.alone(test_description_html)
+            self.global_attach_data(page, "Table", AttachmentType.HTML, None)
 
     @allure_commons.hookimpl
     def add_parameter(self, name: str, value: object, excluded: bool | None, mode: Any) -> None:
@@ -420,10 +433,11 @@ def _label(tag: str) -> Label | Link:
     return label
 
 
-def _labels(scenario: Scenario) -> list[Label]:
-    """Return the labels of the tags, and feature and rule unless a tag sets them."""
+def _labels(scenario: Scenario, items: Collection[str]) -> list[Label]:
+    """Return the labels of the tags, and feature and rule unless a tag sets them; ids of the plan are links instead."""
     rule = rule_of(scenario)
-    of_tags = [label for tag in tags_of(scenario) if isinstance(label := _label(tag), Label)]
+    tags = [tag for tag in tags_of(scenario) if tag not in items]
+    of_tags = [label for tag in tags if isinstance(label := _label(tag), Label)]
     labels = labels_set([Label(LabelType.SEVERITY, Severity.NORMAL.value), *of_tags])
     named = {label.name for label in labels}
     if LabelType.FEATURE not in named:

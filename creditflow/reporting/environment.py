@@ -26,9 +26,19 @@ class Environment:
     def write(self, folder: Path) -> None:
         """Write the facts beside the results, if there are any."""
         if self._facts:
-            facts = {redactor.clean(name): redactor.clean(value) for name, value in self._facts.items()}
-            lines = [f"{_key(name)}={_value(value)}\n" for name, value in facts.items()]
-            (folder / NAME).write_text("".join(lines), encoding="utf-8")
+            (folder / NAME).write_text("".join(_lines(self._facts)), encoding="utf-8")
+
+
+def complete(folder: Path, facts: Mapping[str, str]) -> None:
+    """Write facts before those beside the results; facts of the same names are replaced."""
+    path, first = folder / NAME, _lines(facts)
+    written = path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []
+    names = tuple(f"{_key(name)}=" for name in facts)
+    path.write_text("".join([*first, *(line for line in written if not line.startswith(names))]), encoding="utf-8")
+
+
+def _lines(facts: Mapping[str, str]) -> list[str]:
+    return [f"{_key(redactor.clean(name))}={_value(redactor.clean(value))}\n" for name, value in facts.items()]
 
 
 def _one_line(text: str) -> str:

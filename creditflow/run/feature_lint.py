@@ -42,7 +42,7 @@ JOURNEY = "journey"
 LONGEST_JOURNEY = 24
 """The most steps of a journey: the plan's flow with the most steps has eleven, each with what it changes."""
 
-_OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|journey|qualities|exclusive|allure\.label\.epic:\w+")
+_OTHER_TAGS = re.compile(r"flow-[1-3]|edge-cases|journey|qualities|exclusive|allure\.label\.(?:epic|owner):\w+")
 _KNOWN_TAGS = (
     "a plan id, a severity, @flow-1 to @flow-3, @edge-cases, @journey, @qualities, @exclusive, "
     "@allure.label.epic:NAME, @needs.NAME or @opt-in"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from creditflow.actors.bystanders import Bystanders
 from creditflow.actors.cast import Cast
-from creditflow.audit import reconciliation
+from creditflow.audit import reconciliation, requests_table
 from creditflow.audit.watch import Watch
 from creditflow.checks.accounts import Accounts
 from creditflow.cleanup import journal
@@ -93,8 +93,9 @@ class Session:
         entries = self.target.record.take()
         may_wait = green or any(entry.values.get("left_early") for entry in entries)
         seconds = self.settings.poll_timeout_s if may_wait else BRIEFLY_S
-        reconciliation.audit(self.target, cast, entries, self.bystanders, seconds, self.watch.judged, not green)
-        self.watch.logs(cast.people, green and not self.target.outages.happened)
+        with requests_table.shown_if_red(cast, entries, green):
+            reconciliation.audit(self.target, cast, entries, self.bystanders, seconds, self.watch.judged, not green)
+            self.watch.logs(cast.people, green and not self.target.outages.happened)
 
 
 def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Callable[[str], None] = print) -> Session:

@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @edge-cases
+@allure.label.epic:Edge_cases @edge-cases
 Feature: Case 1: An organisation does not have enough credits
   A request that the organisation can't pay is refused before it costs anything.
   The refusal says where the organisation can buy more credits.

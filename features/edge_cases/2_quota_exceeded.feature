@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @edge-cases
+@allure.label.epic:Edge_cases @edge-cases
 Feature: Case 2: The month's quota is used up
   A plan allows a number of calls a month. The last one is answered. The next one is refused,
   and the refusal says when the quota resets.

@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @edge-cases
+@allure.label.epic:Edge_cases @edge-cases
 Feature: Case 3: A user belongs to no organisation
   A user who belongs to no organisation pays with their own credits. No organisation takes part in it.
 

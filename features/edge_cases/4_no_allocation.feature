@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @edge-cases
+@allure.label.epic:Edge_cases @edge-cases
 Feature: Case 4: A member has no allocation
   A new member sends a request before the admin has allocated credits to them. The refusal says what is missing.
   It is no server error, and nobody else's credits are used instead.

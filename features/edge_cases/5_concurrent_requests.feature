@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @edge-cases @A6
+@allure.label.epic:Edge_cases @edge-cases @A6
 Feature: Case 5: Many requests are sent at the same time
   Ten browser tabs, a script that retries, two members at the same time: each credit is spent once,
   no credit is spent twice, and no balance goes below zero.

@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @flow-1
+@allure.label.epic:Flows @flow-1
 Feature: Flow 1: An individual pays for LLM requests with their own credits
   A user with a Professional subscription spends platform credits, one request at a time.
   They see at once what each request cost. When the month's quota is used up, they are stopped.

@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @flow-2
+@allure.label.epic:Flows @flow-2
 Feature: Flow 2: A member spends what their organisation has allocated to them
   An organisation buys credits and allocates them to its members. Each member spends from their own allocation,
   never from their own credits or from another member's allocation. The admin sees who spent what.

@@ -1,4 +1,4 @@
-@allure.label.epic:Credit_flow @flow-3
+@allure.label.epic:Flows @flow-3
 Feature: Flow 3: A user with their own provider key pays the provider and not us
   A user who brings their own OpenRouter key (BYOK) is not charged a single credit for what that key paid.
   They can go back to platform credits at any time, and nobody else can use their key.

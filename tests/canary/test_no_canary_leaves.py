@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from spellings import spellings, traces, written
 
-from creditflow.reporting import report_tool
+from creditflow.reporting.report_tool import ALLURE
 
 if TYPE_CHECKING:
     from conftest import Ran, Runs
@@ -48,7 +48,7 @@ def test_the_search_finds_a_canary_in_every_spelling(canaries: dict[str, str]) -
 
 @pytest.fixture(scope="module")
 def usual(runs: Runs) -> Ran:
-    report = ("-D", "report=yes") if report_tool.is_prepared() else ()
+    report = ("-D", "report=yes") if ALLURE.is_prepared() else ()
     return runs.run("usual", "--tags=not @ends", "--junit", *report)
 
 
@@ -64,7 +64,7 @@ def test_that_run_had_every_outcome_and_every_service_failed(usual: Ran) -> None
     ):  # fmt: skip
         assert re.search(rf"\d s  {outcome}$", output, re.MULTILINE), f"no scenario is {outcome}\n{output[-4000:]}"
     assert output.count(" is asked and ") >= 26
-    if report_tool.is_prepared():
+    if ALLURE.is_prepared():
         assert (usual.folder / "allure-report" / "index.html").is_file(), output[-2000:]
         assert (usual.folder / "reports" / "credit_flow_errors.log").is_file(), output[-2000:]
 

@@ -23,10 +23,10 @@ WRITERS = {
     "reporting/traceability.py": "the page passes the redactor",
     "run/contents.py": "writes the titles of the features; knows no secret",
     "reporting/html.py": "draws results that have passed it; knows no secret itself",
+    "reporting/npm_tool.py": "installs a tool; knows no secret",
     "reporting/record.py": "each text of the record passes the redactor",
     "reporting/report.py": "what it adds to the summary of a job passes the redactor",
     "reporting/report_files.py": "each text passes the redactor",
-    "reporting/report_tool.py": "installs a tool; knows no secret",
     "reporting/results.py": "its mark beside the results passes the redactor",
     "reporting/start.py": "behave's message about a command line passes the redactor",
 }
@@ -37,9 +37,9 @@ GUARDED = {
     "checks/otava_tool/analyse.py",
     "reporting/beginning.py",
     "reporting/html.py",
+    "reporting/npm_tool.py",
     "reporting/record.py",
     "reporting/report.py",
-    "reporting/report_tool.py",
     "reporting/runner.py",
     "reporting/summary.py",
     "reporting/traceability.py",
@@ -101,8 +101,8 @@ def test_the_writers_of_the_list_name_the_redactor() -> None:
         "checks/change_points.py",
         "core/redacted_output.py",
         "reporting/html.py",
-        "reporting/report_tool.py",
         "run/contents.py",
+        "reporting/npm_tool.py",
     }
     for module in WRITERS.keys() - without:
         assert "redactor.clean" in (CREDITFLOW / module).read_text("utf-8"), module

@@ -81,7 +81,7 @@ def test_junit_is_well_formed_whatever_failed_where(text: str, folder: Path) -> 
 
 @given(text=ANYTHING)
 def test_allure_reads_every_result_and_attachment(text: str, folder: Path) -> None:
-    logger: Any = RedactingLogger(folder / "allure")  # type: ignore[no-untyped-call]
+    logger: Any = RedactingLogger(folder / "allure")
     result = AllureResult(uuid="1", name=text, labels=[Label("tag", text)], statusDetails=StatusDetails(text, text))
     logger.report_result(result)
     logger.report_attached_data(text, "1-attachment.txt")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from creditflow.reporting import html, report_tool
+from creditflow.reporting import html
+from creditflow.reporting.report_tool import ALLURE
 
 if TYPE_CHECKING:
     from tests.reporting.conftest import Behave, RunOutput
@@ -70,7 +71,7 @@ def test_a_formatter_that_breaks_is_named_and_the_scenario_runs_to_its_end(behav
 
 
 def test_the_report_of_a_killed_run_says_that_it_is_incomplete_and_so_does_the_next_run(behave: Behave) -> None:
-    report_tool.prepare()
+    ALLURE.prepare()
     killed = behave("--tags=@killed or @critical")
     assert killed.status == -9
     page = html.draw(killed.folder / "allure-results")

@@ -194,7 +194,7 @@ def test_no_secret_reaches_a_file(tmp_path: Path) -> None:
 def test_a_run_with_a_page_writes_its_reports_and_says_where(
     behave: Behave, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report_tool.prepare()
+    report_tool.ALLURE.prepare()
     folder = tmp_path / "reports"
     monkeypatch.setenv("REPORT_DIR", str(folder))
     assert behave("--tags=@critical").status == 0
@@ -209,7 +209,7 @@ def test_a_run_with_a_page_writes_its_reports_and_says_where(
 def test_a_run_whose_reports_can_not_be_written_says_so_in_its_last_line(
     behave: Behave, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report_tool.prepare()
+    report_tool.ALLURE.prepare()
     (tmp_path / "reports").symlink_to(tmp_path)
     monkeypatch.setenv("REPORT_DIR", str(tmp_path / "reports"))
     output = behave("--tags=@critical", "-D", "report=yes")

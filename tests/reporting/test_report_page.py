@@ -7,22 +7,29 @@ import json
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from creditflow.reporting import html, report_tool
+from creditflow.reporting import html
+from creditflow.reporting.npm_tool import NotPreparedError
+from creditflow.reporting.outcome import Kind
+from creditflow.reporting.report_tool import ALLURE
 
 if TYPE_CHECKING:
+    from tests.reporting import made_up
     from tests.reporting.conftest import RunBehave, RunOutput
+else:
+    import made_up
 
 CANARY = "canary-7Hx2/qP+9"
 
 
 @pytest.fixture(scope="module")
 def page(everything: RunOutput, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    report_tool.prepare()
+    ALLURE.prepare()
     folder = tmp_path_factory.mktemp("report")
     shutil.copytree(everything.folder / "allure-results", folder / "allure-results")
     return html.draw(folder / "allure-results")
@@ -37,7 +44,7 @@ def data(page: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def twins(run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory) -> RunOutput:
     """Run scenarios with identical texts, a red and a green one of each, and draw the report."""
-    report_tool.prepare()
+    ALLURE.prepare()
     output = run_behave(tmp_path_factory.mktemp("twins") / "project", "--tags=@twins", "--junit")
     html.draw(output.folder / "allure-results")
     return output
@@ -109,13 +116,13 @@ def test_the_report_sorts_failures_by_what_is_to_be_done(data: dict[str, str], e
     totals = {node["name"]: node["statistic"]["total"] for node in nodes if node["type"] == "category"}
     kinds = _kinds(everything)
     assert totals == {
-        "Check failed": kinds["failed"],
-        "Error in a test": kinds["error"],
-        "Undefined step": kinds["undefined"] + kinds["pending"],
-        "Nothing checked": kinds["nothing checked"],
+        "A product defect": kinds["failed"],
+        "A broken test or service": kinds["error"],
+        "A step is not written": kinds["undefined"] + kinds["pending"],
+        "Nothing was checked": kinds["nothing checked"],
         "Not testable here": kinds["not testable here"],
-        "Set-up error": kinds["hook error"],
-        "Clean-up error": kinds["clean-up error"],
+        "The set-up failed": kinds["hook error"],
+        "The clean-up failed": kinds["clean-up error"],
         "Not run": kinds["untested"],
     }
 
@@ -140,15 +147,15 @@ def test_without_results_there_is_no_report_and_a_sentence_says_so(tmp_path: Pat
 def test_without_the_tool_a_sentence_says_how_to_get_it(
     everything: RunOutput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_tool, "TOOL", tmp_path / "allure")
+    monkeypatch.setattr(html, "ALLURE", replace(ALLURE, folder=tmp_path / "allure"))
     with pytest.raises(html.NotDrawnError, match=r"run `python -m creditflow\.reporting\.report_tool`"):
         html.draw(everything.folder / "allure-results")
 
 
 def test_preparing_twice_installs_once(capsys: pytest.CaptureFixture[str]) -> None:
-    report_tool.prepare()
+    ALLURE.prepare()
     capsys.readouterr()
-    report_tool.prepare()
+    ALLURE.prepare()
     assert capsys.readouterr().out == ""
 
 
@@ -156,8 +163,32 @@ def test_without_a_network_preparing_says_so_in_a_sentence(tmp_path: Path, monke
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
     monkeypatch.setenv("npm_config_fetch_retries", "0")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
-    with pytest.raises(
-        report_tool.NotPreparedError, match="the npm registry does not answer; check this machine's network"
-    ):
-        report_tool.prepare(tmp_path / "allure")
-    assert not report_tool.is_prepared(tmp_path / "allure")
+    tool = replace(ALLURE, folder=tmp_path / "allure")
+    with pytest.raises(NotPreparedError, match="the npm registry does not answer; check this machine's network"):
+        tool.prepare()
+    assert not tool.is_prepared()
+
+
+def test_a_run_is_compared_with_the_run_before_and_drawn_again_as_often_as_one_likes(tmp_path: Path) -> None:
+    ALLURE.prepare()
+    results = tmp_path / "allure-results"
+    first = [made_up.scenario(1, title="one"), made_up.scenario(2, title="two")]
+    made_up.write(made_up.run(*first, run="cf-first1"), results)
+    html.draw(results)
+    second = [first[0], made_up.scenario(2, kind=Kind.FAILED, title="two")]
+    made_up.write(made_up.run(*second, run="cf-second"), results)
+    for _ in range(2):
+        data = data_of(html.draw(results))
+        assert json.loads(data["widgets/variables.json"])["Since the last run"] == "1 newly red"
+    facts = {fact["name"]: fact["values"][0] for fact in json.loads(data["widgets/allure_environment.json"])}
+    assert facts["Run"] == "cf-second"
+    history = (tmp_path / ".sandbox" / "allure-history.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["name"].rpartition(", run ")[2] for line in history] == ["cf-first1", "cf-second"]
+
+
+def test_a_damaged_line_of_the_history_is_no_obstacle(tmp_path: Path) -> None:
+    history = tmp_path / "history.jsonl"
+    history.write_text('{"name": "x, run cf-aaaaaa", "testResults": {"a.b": {"status": "passed"}}}\n{"nam\n', "utf-8")
+    assert html._before(history, "cf-bbbbbb") == {"a": "passed"}
+    assert html._before(history, "cf-aaaaaa") is None
+    assert html._before(tmp_path / "none.jsonl", "cf-bbbbbb") is None

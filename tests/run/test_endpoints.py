@@ -274,7 +274,7 @@ def test_a_missing_endpoint_is_not_asked_and_is_an_error_in_a_group_of_its_own()
     assert problem.message == (
         "This Ops-Center has no POST /api/v1/llm/chat/completions (EP9 of the plan): it answered 405."
     )
-    assert "^endpoint missing$" in json.dumps(html._config(html.RESULTS, html.RESULTS))
+    assert html.CATEGORIES["An endpoint is missing"] == (Kind.MISSING,)
 
 
 @pytest.mark.usefixtures("no_settings")
