@@ -152,7 +152,7 @@ def _first_page(results: Path, history: Path) -> tuple[str, dict[str, str]]:
         name = md5("".join(str(r.get("uuid")) for r in written).encode(), usedforsecurity=False).hexdigest()[:6]
         _before(history, name)
         return f"{TITLE}: no verdict, run {name}", {"Verdict": str(error)}
-    complete(results, overview.facts(run, len(scenario_page.items_in(results.absolute().parent))))
+    complete(results, overview.facts(run, record.plan_items(results.absolute().parent / scenario_page.ITEMS)))
     now = {_identity(result): str(result.get("status", "")) for result in written}
     lines = overview.figures(run, now, _before(history, run.run))
     return f"{TITLE}: {overview.headline(run)}, run {run.run}", lines

@@ -5,13 +5,15 @@ It is computed from the record of the run and from the statuses of the run befor
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from creditflow.core.expect import counted
+from creditflow.reporting import plan
 from creditflow.reporting.outcome import Kind
+from creditflow.reporting.plan import Standing
 from creditflow.reporting.record import Account, RunRecord, Scenario, Unselected
 
 PARTS = {
@@ -25,8 +27,8 @@ PARTS = {
 
 _OF_THE_PRODUCT = (Kind.FAILED, Kind.MISSING)
 _DID_NOT_RUN = (Kind.SKIPPED, Kind.WAIVED, Kind.UNTESTED)
-_OPT_IN = frozenset({"opt-in", "qualities"})
-"""The tags of scenarios that a usual run leaves out."""
+_OPT_IN = "opt-in"
+"""The tag of scenarios that a usual run leaves out."""
 
 _RED_IN_ALLURE = ("failed", "broken")
 
@@ -83,12 +85,12 @@ def figures(record: RunRecord, now: Mapping[str, str], before: Mapping[str, str]
     return lines
 
 
-def facts(record: RunRecord, items: int) -> dict[str, str]:
+def facts(record: RunRecord, items: Collection[str]) -> dict[str, str]:
     """Return what identifies a run: its target, its name, its suite, its share of the plan and its selection.
 
     Args:
         record: the record of the run.
-        items: the number of items of the plan.
+        items: the ids of the plan's items.
     """
     commit, _, changed = record.commit.partition("-")
     found = {
@@ -113,7 +115,7 @@ def _features(record: RunRecord) -> dict[str, list[Feature]]:
         if isinstance(scenario, Scenario):
             run[file].append(scenario)
         ran = isinstance(scenario, Scenario) and scenario.outcome not in _DID_NOT_RUN
-        if not ran and _OPT_IN.isdisjoint(scenario.tags):
+        if not ran and _OPT_IN not in scenario.tags:
             partly.add(file)
     found: dict[str, list[Feature]] = defaultdict(list)
     for file, name in sorted(names.items()):
@@ -133,14 +135,10 @@ def _part(features: Sequence[Feature]) -> str:
     return f"{len(hold)} of {len(features)} hold{rest}"
 
 
-def _plan(record: RunRecord, items: int) -> str:
-    outcomes: dict[str, set[Kind]] = defaultdict(set)
-    for scenario in record.scenarios:
-        for item in scenario.items:
-            outcomes[item].add(scenario.outcome)
-    passed = sum(kinds <= {Kind.PASSED, Kind.SKIPPED} and Kind.PASSED in kinds for kinds in outcomes.values())
-    red = sum(any(kind.is_red for kind in kinds) for kinds in outcomes.values())
-    return f"{passed} of {items} items passed, {red} red, {items - passed - red} not shown"
+def _plan(record: RunRecord, items: Collection[str]) -> str:
+    standings = Counter(plan.item(record, item).standing for item in items)
+    passed, red = standings[Standing.PASSED], standings[Standing.FAILED]
+    return f"{passed} of {len(items)} items passed, {red} red, {len(items) - passed - red} not shown"
 
 
 def _money(accounts: Iterable[Account]) -> str:

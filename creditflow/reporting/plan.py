@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from creditflow.core.expect import counted
 from creditflow.reporting.outcome import Kind
-from creditflow.reporting.record import PLAN, RunRecord, Scenario, Unselected
+from creditflow.reporting.record import RunRecord, Scenario, Unselected
 
 Carrier = Scenario | Unselected
 """A scenario that carries a part of the plan."""
@@ -137,13 +135,6 @@ SECTIONS = (
 
 CASES = tuple(Section(f"Case {n}", f"CASE {n}", f"edge_cases/{n}_", rf"C{n}\.") for n in range(1, 6))
 """The plan's five edge cases."""
-
-
-def items(path: Path = PLAN) -> dict[str, str]:
-    """Read what each item of the plan says, by its id, in the plan's order."""
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return {row["id"]: row["says"] for row in rows}
 
 
 def part(record: RunRecord, carries: Callable[[Carrier], bool]) -> Part:

@@ -283,11 +283,12 @@ def save(record: RunRecord, folder: Path) -> None:
     part.replace(folder / FILE)
 
 
-def plan_ids(path: Path) -> frozenset[str]:
-    """Return the ids of the plan items; without the file there are none."""
+def plan_items(path: Path = PLAN) -> dict[str, str]:
+    """Return what each item of the plan says, by its id, in the plan's order; without the file there are none."""
     if not path.is_file():
-        return frozenset()
-    return frozenset(line.partition("\t")[0] for line in path.read_text("utf-8").splitlines()[1:] if line)
+        return {}
+    lines = [line.split("\t") for line in path.read_text("utf-8").splitlines()[1:] if line]
+    return {line[0]: line[-1] for line in lines}
 
 
 def schema() -> str:
@@ -361,7 +362,7 @@ def _unlike_the_plan(record: RunRecord, plan: Path) -> Iterator[str]:
         *(scenario.items for scenario in record.scenarios),
         *(left_out.items for left_out in record.not_selected),
     ]
-    if unknown := sorted({item for items in carried for item in items} - plan_ids(plan)):
+    if unknown := sorted({item for items in carried for item in items} - plan_items(plan).keys()):
         yield (
             f"The record of run {record.run} names {', '.join(unknown)}, which {plan.parent.name}/{plan.name} does not "
             f"have: the plan has changed since then; run behave again."

@@ -147,7 +147,7 @@ class Selection:
 
     def __init__(self, config: Configuration, run: Run) -> None:
         self._features = Path(config.base_dir).resolve()
-        self.plan = record.plan_ids(self._features.parent / "plan" / "items.tsv")
+        self.plan = frozenset(record.plan_items(self._features.parent / "plan" / "items.tsv"))
         self.words = tuple(self._words(config))
         suite, unreadable = readable(self._features, config.lang)
         scenarios = {self.place(one): one for feature in suite for one in feature.walk_scenarios()}

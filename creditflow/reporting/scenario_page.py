@@ -11,6 +11,7 @@ from allure_commons.model2 import Link
 from behave.configuration import Configuration
 from behave.model import Feature, Rule, Scenario
 
+from creditflow.reporting import record
 from creditflow.reporting.outcome import lineage, place, tags_of
 
 ITEMS = Path("plan", "items.tsv")
@@ -34,16 +35,7 @@ _MARKED = ' style="background:#d1242f26;font-weight:700"'
 
 def plan_items(config: Configuration) -> dict[str, str]:
     """Return the items of the plan beside the features of a run."""
-    return items_in(Path(config.base_dir or ".").parent)
-
-
-def items_in(project: Path) -> dict[str, str]:
-    """Return what each item of the plan says, by its id; without the file there are none."""
-    path = project / ITEMS
-    if not path.is_file():
-        return {}
-    rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()[1:]]
-    return {row[0]: row[-1] for row in rows if len(row) > 1}
+    return record.plan_items(Path(config.base_dir or ".").parent / ITEMS)
 
 
 def description(scenario: Scenario) -> str:

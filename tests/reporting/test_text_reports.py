@@ -12,7 +12,17 @@ import pytest
 from creditflow.reporting import plan, selection, sign_off, text_report, text_summary
 from creditflow.reporting.outcome import Kind, full_name, full_title, tags_of
 from creditflow.reporting.plan import Standing
-from creditflow.reporting.record import Account, Benchmark, Outside, RunRecord, Scenario, Service, Step, Unselected
+from creditflow.reporting.record import (
+    Account,
+    Benchmark,
+    Outside,
+    RunRecord,
+    Scenario,
+    Service,
+    Step,
+    Unselected,
+    plan_items,
+)
 from creditflow.reporting.sign_off import Sheet
 
 BEGAN = datetime(2025, 11, 15, 10, 20, tzinfo=UTC)
@@ -24,7 +34,7 @@ CREDITS = Account(
     who="the individual", what="credits", before=10_000, after=9_991, expected=9_991, systems=("the API", "unicorn_db")
 )
 CALLS = Account(who="the individual", what="calls of this month", before=0, after=1, expected=1, systems=("the API",))
-ITEMS = plan.items()
+ITEMS = plan_items()
 
 
 def scenario(title: str, outcome: Kind = Kind.PASSED, items: str = "", **parts: Any) -> Scenario:
