@@ -16,7 +16,7 @@ from sandbox.errors import SandboxError
 from sandbox.faults import Fault, catalogue, matrix
 from sandbox.faults.matrix import Ran, Trial
 from sandbox.handle import Sandbox
-from sandbox.settings import PROJECT
+from sandbox.settings import PROJECT, SandboxSettings
 
 ITEMS = {line.partition("\t")[0] for line in (PROJECT / "plan" / "items.tsv").read_text().splitlines()}
 SAMPLE = (
@@ -143,6 +143,7 @@ class Lent:
     """A sandbox that keeps running after the matrix."""
 
     settings: dict[str, str]
+    where: SandboxSettings
     restart: Callable[..., float]
 
     def stop(self) -> None:
@@ -157,7 +158,7 @@ def tried(own: Sandbox) -> Iterator[tuple[int, list[str]]]:
     said: list[str] = []
     known = catalogue()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matrix.Lanes, "_start", lambda *_: Lent(own.settings, own.restart))
+        patch.setattr(matrix.Lanes, "_start", lambda *_: Lent(own.settings, own.where, own.restart))
         yield matrix.run([*(known[name] for name in SAMPLE), harmless], said.append), said
     own.restart(harmless.service)
 

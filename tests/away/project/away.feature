@@ -33,7 +33,7 @@ Feature: Services that fail while a run is under way
 
   Scenario: What needs no service
     When the suite is asked what it would run for @flow-1
-    Then it would run scenarios of flows and of nothing else
+    Then it would run every scenario of flow 1 and no other
 
   Scenario: All is well again
     Given an individual on the Professional plan with 100 credits
