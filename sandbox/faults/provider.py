@@ -52,7 +52,7 @@ def stream_has_no_usage() -> None:
     rewrite(Dialect.ending, "if with_usage:", "if not with_usage:")
 
 
-@fault("F3.S5", "the providers that were called for the BYOK user are 2 times openrouter, expected openrouter")
+@fault("F3.S5", "the provider was called 2 times with the own key of the BYOK user, expected 1")
 def requests_reach_the_provider_twice() -> None:
     """Send an answered request again, so that the owner of the key pays twice."""
     rewrite(
