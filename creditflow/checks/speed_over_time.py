@@ -125,13 +125,15 @@ def compare(now: Iterable[Figures], kept: Sequence[Figures], last_changes: LastC
     Args:
         now: the figures of this run.
         kept: all figures of the target, in their order; those of this run are not earlier ones.
-        last_changes: finds change points.
+        last_changes: finds change points; it is not asked about a run on a busy machine, because small changes prove
+            nothing there.
 
     Returns:
         One comparison for each operation of this run.
     """
     found = [_by_ratio(each, _earlier(each, kept)) for each in now]
-    enough = {each.now.operation: each for each in found if len(each.corrected) >= FEWEST_FOR_OTAVA}
+    judged = [each for each in found if len(each.corrected) >= FEWEST_FOR_OTAVA and not each.busy]
+    enough = {each.now.operation: each for each in judged}
     changes = last_changes({name: each.corrected for name, each in enough.items()}) if enough else None
     if changes is None:
         return found

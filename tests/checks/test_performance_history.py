@@ -233,6 +233,11 @@ def test_a_change_point_counts_from_its_second_run_and_30_percent_on() -> None:
     assert judged([30.0] * 8 + [45.0] * 2, lambda _: {}).how == "Apache Otava and the ratio to the earlier runs"
     assert asked[0] == {"Signing in": (*(30.0,) * 8, *(45.0,) * 2)}
     asked.clear()
+    runs = [*history([30.0] * 8), *history([45.0] * 2, probe=2.1)]
+    assert compare(runs[-1:], [replace(each, run=f"cf-{at}") for at, each in enumerate(runs)], at(8))[0].how == (
+        "the ratio to the earlier runs"
+    ), "on a busy machine"
+    assert asked == []
     assert judged([30.0] * (FEWEST_FOR_OTAVA - 1), at(5)).how == "the ratio to the earlier runs"
     assert asked == []
 
