@@ -15,7 +15,7 @@ from creditflow.core.expect import holds
 from creditflow.target.drivers.http import whole
 from creditflow.target.target import Target
 
-LANES = 14
+LANES = 8
 """How many LLM requests are under way at the same time: they mostly wait for the provider."""
 
 
