@@ -1,5 +1,6 @@
 """The base of every service: its process, its health check, its stop and its log."""
 
+import atexit
 import signal
 import subprocess
 from abc import ABC, abstractmethod
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import httpx
-from mirakuru.base import SimpleExecutor
+from mirakuru.base import SimpleExecutor, cleanup_subprocesses
 from mirakuru.exceptions import ProcessFinishedWithError, TimeoutExpired
 
 from sandbox.credentials import Credentials
@@ -19,6 +20,10 @@ from sandbox.errors import SandboxError
 from sandbox.ports import HOST
 from sandbox.settings import PROJECT, SandboxSettings
 from sandbox.state import group, wait_for_end
+
+# At its end, a process that has loaded mirakuru kills all processes whose starter has a number that begins with its own
+# one: the process 106 kills what 10630 has started. The supervisor stops its services itself.
+atexit.unregister(cleanup_subprocesses)
 
 LOG_LINES = 15
 LONGEST_STOP = 8

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import pytest
 from sandbox.credentials import Credentials
 from sandbox.preparation import PIECES
 from sandbox.preparation.piece import MARKER
+from sandbox.settings import PROJECT
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Home
@@ -216,3 +218,17 @@ def _command_line(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def test_the_end_of_a_process_leaves_the_services_of_others_alone() -> None:
+    code = (
+        "import os, subprocess, sandbox.services.base\n"
+        "variable = {'mirakuru_uuid': f'{os.getpid()}0:of-another-process'}\n"
+        "print(subprocess.Popen(['sleep', '60'], env=os.environ | variable, stdout=subprocess.DEVNULL).pid)"
+    )
+    started = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    other = psutil.Process(int(started.stdout))
+    try:
+        assert other.status() != psutil.STATUS_ZOMBIE
+    finally:
+        other.kill()
