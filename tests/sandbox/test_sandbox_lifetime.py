@@ -224,7 +224,8 @@ def test_the_end_of_a_process_leaves_the_services_of_others_alone() -> None:
     code = (
         "import os, subprocess, sandbox.services.base\n"
         "variable = {'mirakuru_uuid': f'{os.getpid()}0:of-another-process'}\n"
-        "print(subprocess.Popen(['sleep', '60'], env=os.environ | variable, stdout=subprocess.DEVNULL).pid)"
+        "quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}\n"
+        "print(subprocess.Popen(['sleep', '60'], env=os.environ | variable, **quiet).pid)"
     )
     started = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     other = psutil.Process(int(started.stdout))
