@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from creditflow.core.expect import counted
 from creditflow.reporting import plan
 from creditflow.reporting.outcome import Kind
-from creditflow.reporting.plan import Standing
+from creditflow.reporting.plan import OPT_IN, Standing
 from creditflow.reporting.record import Account, RunRecord, Scenario, Unselected
 
 PARTS = {
@@ -27,9 +27,6 @@ PARTS = {
 
 _OF_THE_PRODUCT = (Kind.FAILED, Kind.MISSING)
 _DID_NOT_RUN = (Kind.SKIPPED, Kind.WAIVED, Kind.UNTESTED)
-_OPT_IN = "opt-in"
-"""The tag of scenarios that a usual run leaves out."""
-
 _RED_IN_ALLURE = ("failed", "broken")
 
 
@@ -115,7 +112,7 @@ def _features(record: RunRecord) -> dict[str, list[Feature]]:
         if isinstance(scenario, Scenario):
             run[file].append(scenario)
         ran = isinstance(scenario, Scenario) and scenario.outcome not in _DID_NOT_RUN
-        if not ran and _OPT_IN not in scenario.tags:
+        if not ran and OPT_IN not in scenario.tags:
             partly.add(file)
     found: dict[str, list[Feature]] = defaultdict(list)
     for file, name in sorted(names.items()):

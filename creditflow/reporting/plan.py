@@ -12,6 +12,9 @@ from creditflow.core.expect import counted
 from creditflow.reporting.outcome import Kind
 from creditflow.reporting.record import RunRecord, Scenario, Unselected
 
+OPT_IN = "opt-in"
+"""The tag of scenarios that a usual run leaves out."""
+
 Carrier = Scenario | Unselected
 """A scenario that carries a part of the plan."""
 
@@ -158,7 +161,7 @@ def standing_of_run(record: RunRecord) -> Standing:
 
 
 def _is_opt_in(carrier: Carrier) -> bool:
-    return "opt-in" in carrier.tags
+    return OPT_IN in carrier.tags
 
 
 def _outcome(carrier: Carrier) -> str:

@@ -16,6 +16,7 @@ from behave.model import Feature, Rule, Scenario, ScenarioOutline
 from creditflow.core.expect import counted
 from creditflow.reporting import plan_items, selection
 from creditflow.reporting.outcome import tags_of
+from creditflow.reporting.plan import OPT_IN
 
 PAGE = selection.FEATURES.parent / "docs" / "scenarios.md"
 COMMAND = "python -m creditflow.run.contents"
@@ -28,9 +29,6 @@ SECTIONS = {
     "qualities": ("Qualities", "Speed, many users, and services that fail."),
 }
 """The title of each folder of features and what its features are about, in the order of the page."""
-
-OPT_IN = "opt-in"
-"""The tag of scenarios that a usual run leaves out."""
 
 _NOTES = {
     "critical": "critical",

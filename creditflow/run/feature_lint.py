@@ -23,11 +23,11 @@ from behave.runner_util import exec_file, load_step_modules
 from creditflow.core.errors import CannotRunError
 from creditflow.reporting import waivers
 from creditflow.reporting.outcome import full_name, full_title, place, tags_of
+from creditflow.reporting.plan import OPT_IN
 from creditflow.reporting.plan_items import Row, rows
 from creditflow.reporting.runner import EXCLUSIVE
 from creditflow.reporting.waivers import Waiver
 from creditflow.run import contents
-from creditflow.run.contents import OPT_IN
 from creditflow.run.session import NEEDS
 from creditflow.target.settings import PROJECT
 

@@ -102,7 +102,7 @@ Feature: Case 2: The month's quota is used up
       And they have used 700 of 700 calls
       And they have 1,000 credits left
 
-  Rule: The quota is the user's own, whoever pays
+  Rule: The quota is the user's own, also where an organisation pays
 
     @F1.E3 @A5 @R2 @needs.journal @normal
     Scenario: A member without calls is refused for the calls, whatever is left of the allocation
