@@ -24,7 +24,7 @@ WINDOW = 50
 """How many earlier runs are compared at most."""
 
 FEWEST_RUNS = 3
-"""The fewest earlier runs that a run is compared with."""
+"""The fewest earlier runs that a run is compared with, also before a change point."""
 
 FEWEST_FOR_OTAVA = 10
 """The fewest runs, this one included, among which Otava is asked for a change point.
@@ -165,7 +165,7 @@ def _by_ratio(now: Figures, earlier: tuple[Figures, ...]) -> Comparison:
     if values[-1] < limit:
         return Comparison(now, earlier, values, how)
     since = len(before)
-    while since > 1 and values[since - 1] >= limit:
+    while since > FEWEST_RUNS and values[since - 1] >= limit:
         since -= 1
     return Comparison(now, earlier, values, how, since)
 
@@ -175,7 +175,7 @@ def _with_change(found: Comparison, change: int | None) -> Comparison:
     if found.slower_since is not None:
         return found
     how, since = "Apache Otava and the ratio to the earlier runs", None
-    if change and len(found.corrected) - change >= OTAVA_RUNS:
+    if change and change >= FEWEST_RUNS and len(found.corrected) - change >= OTAVA_RUNS:
         before, after = statistics.median(found.corrected[:change]), found.corrected[change:]
         if min(statistics.median(after), *after[-OTAVA_RUNS:]) >= max(OTAVA_RATIO * before, before + SMALLEST_MS):
             how, since = "Apache Otava", change

@@ -229,6 +229,8 @@ def test_a_change_point_counts_from_its_second_run_and_30_percent_on() -> None:
     assert judged([30.0] * 8 + [45.0] * 2, at(9)).slower_since is None
     assert judged([30.0] * 8 + [38.0] * 2, at(8)).slower_since is None
     assert judged([45.0] * 8 + [30.0] * 2, at(8)).slower_since is None
+    assert judged([30.0] * 3 + [45.0] * 7, at(3)).slower_since == 3
+    assert judged([30.0] * 2 + [45.0] * 8, at(2)).slower_since is None, "two fast runs are no habit"
     assert judged([30.0] * 8 + [45.0] * 3 + [30.0], at(8)).slower_since is None, "the loss is over"
     assert judged([30.0] * 8 + [45.0] * 2, lambda _: {}).how == "Apache Otava and the ratio to the earlier runs"
     assert asked[0] == {"Signing in": (*(30.0,) * 8, *(45.0,) * 2)}
