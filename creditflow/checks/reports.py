@@ -17,7 +17,7 @@ from pathlib import Path
 
 from creditflow.core.expect import Finding, agree, holds
 from creditflow.core.prices import PLAN
-from creditflow.reporting import record, sign_off, summary, text_report, text_summary
+from creditflow.reporting import plan_files, sign_off, summary, text_report, text_summary
 from creditflow.reporting.outcome import Kind
 from creditflow.reporting.record import Account, Benchmark, RunRecord, Scenario, Service, Step, Unselected
 
@@ -84,7 +84,7 @@ class DescribedRun:
             message: what is wrong with it.
         """
         _, feature, ids = PARTS[part]
-        items = tuple(one for one in record.plan_items() if re.match(ids, one))
+        items = tuple(one for one in plan_files.items() if re.match(ids, one))
         tags = (*items, _CRITICAL)
         place = f"features/{feature}.feature:{len(self._scenarios) + 1}"
         if outcome == NOT_SELECTED:

@@ -17,7 +17,7 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any
 
-from creditflow.reporting import overview, record, scenario_page
+from creditflow.reporting import overview, plan_files, record
 from creditflow.reporting.environment import complete
 from creditflow.reporting.npm_tool import PROJECT, NotPreparedError, run_node
 from creditflow.reporting.outcome import OUTCOME_LABEL, PLACE_LABEL, Kind
@@ -152,7 +152,7 @@ def _first_page(results: Path, history: Path) -> tuple[str, dict[str, str]]:
         name = md5("".join(str(r.get("uuid")) for r in written).encode(), usedforsecurity=False).hexdigest()[:6]
         _before(history, name)
         return f"{TITLE}: no verdict, run {name}", {"Verdict": str(error)}
-    complete(results, overview.facts(run, record.plan_items(results.absolute().parent / scenario_page.ITEMS)))
+    complete(results, overview.facts(run, plan_files.items(results.absolute().parent / plan_files.FOLDER.name)))
     now = {_identity(result): str(result.get("status", "")) for result in written}
     lines = overview.figures(run, now, _before(history, run.run))
     return f"{TITLE}: {overview.headline(run)}, run {run.run}", lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,10 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from creditflow.reporting.plan import Carrier, Part, Standing, item
+from creditflow.reporting.plan_files import FOLDER, ITEMS, LATER, rows
 from creditflow.reporting.record import RunRecord
-
-FOLDER = Path(__file__).resolve().parents[2] / "plan"
-ITEMS, LATER = "items.tsv", "later.tsv"
 
 PARTS = {
     "F1": "Flow 1: an individual pays with their own credits",
@@ -45,15 +42,6 @@ _LIKE_AN_ID = re.compile(r"(?:[FC]\d\.[A-Z]|B|K|R|A|N|EP|T|I|RP|X|H|SO)\d+")
 
 class PlanError(Exception):
     """The plan can't be read, or does not fit the record of a run; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the plan's files: its id, its other columns, and its file:line."""
-
-    id: str
-    rest: tuple[str, ...]
-    where: str
 
 
 @dataclass(frozen=True)
@@ -101,19 +89,6 @@ class ItemResult:
         if self.waits_for and self.part.standing is Standing.NOT_RUN:
             return ItemVerdict.LATER
         return ItemVerdict(self.part.standing.lower())
-
-
-def rows(path: Path) -> tuple[Row, ...]:
-    """Read the rows of a file of the plan, as they are.
-
-    Raises:
-        OSError: it can't be read.
-    """
-    with path.open(encoding="utf-8", newline="") as lines:
-        cells = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        next(cells, None)
-        where = f"{path.parent.name}/{path.name}"
-        return tuple(Row(row[0], tuple(row[1:]), f"{where}:{cells.line_num}") for row in cells if row)
 
 
 def read(folder: Path = FOLDER) -> Plan:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from creditflow.core.expect import counted
 from creditflow.core.redaction import redactor
+from creditflow.reporting import plan_files
 from creditflow.reporting.characters import writable
 from creditflow.reporting.outcome import OUTCOME_LABEL, Kind
 from creditflow.reporting.results import unfinished
@@ -26,9 +27,6 @@ FILE = "credit-flow-run.json"
 
 VERSION: Final = 1
 """The version of the schema. A record of another version is refused."""
-
-PLAN = Path(__file__).resolve().parents[2] / "plan" / "items.tsv"
-"""The items of the plan, with their ids in the first column."""
 
 
 class RecordError(Exception):
@@ -240,7 +238,7 @@ class Reading:
     doubt: str
 
 
-def read(folder: Path, plan: Path = PLAN) -> RunRecord:
+def read(folder: Path, plan: Path = plan_files.FOLDER) -> RunRecord:
     """Return the record of a folder that has the complete results of one run; see :func:`examine`.
 
     Raises:
@@ -252,7 +250,7 @@ def read(folder: Path, plan: Path = PLAN) -> RunRecord:
     return reading.record
 
 
-def examine(folder: Path, plan: Path = PLAN) -> Reading:
+def examine(folder: Path, plan: Path = plan_files.FOLDER) -> Reading:
     """Read the record of a folder of results, and compare it with the other results and with the plan.
 
     Args:
@@ -281,14 +279,6 @@ def save(record: RunRecord, folder: Path) -> None:
     part = folder / f".{FILE}.part"
     part.write_text(f"{text}\n", encoding="utf-8")
     part.replace(folder / FILE)
-
-
-def plan_items(path: Path = PLAN) -> dict[str, str]:
-    """Return what each item of the plan says, by its id, in the plan's order; without the file there are none."""
-    if not path.is_file():
-        return {}
-    lines = [line.split("\t") for line in path.read_text("utf-8").splitlines()[1:] if line]
-    return {line[0]: line[-1] for line in lines}
 
 
 def schema() -> str:
@@ -362,9 +352,9 @@ def _unlike_the_plan(record: RunRecord, plan: Path) -> Iterator[str]:
         *(scenario.items for scenario in record.scenarios),
         *(left_out.items for left_out in record.not_selected),
     ]
-    if unknown := sorted({item for items in carried for item in items} - plan_items(plan).keys()):
+    if unknown := sorted({item for items in carried for item in items} - plan_files.items(plan).keys()):
         yield (
-            f"The record of run {record.run} names {', '.join(unknown)}, which {plan.parent.name}/{plan.name} does not "
+            f"The record of run {record.run} names {', '.join(unknown)}, which {plan.name}/{plan_files.ITEMS} does not "
             f"have: the plan has changed since then; run behave again."
         )
 

@@ -20,7 +20,7 @@ from behave.model import Scenario as BehaveScenario
 
 from creditflow.core.naming import RUN
 from creditflow.core.wait_statistics import waits
-from creditflow.reporting import record
+from creditflow.reporting import plan_files
 from creditflow.reporting.outcome import Kind, Run, full_name, full_title, rule_of, tags_of
 from creditflow.reporting.record import (
     Account,
@@ -147,7 +147,7 @@ class Selection:
 
     def __init__(self, config: Configuration, run: Run) -> None:
         self._features = Path(config.base_dir).resolve()
-        self.plan = frozenset(record.plan_items(self._features.parent / "plan" / "items.tsv"))
+        self.plan = frozenset(plan_files.items(self._features.parent / plan_files.FOLDER.name))
         self.words = tuple(self._words(config))
         suite, unreadable = readable(self._features, config.lang)
         scenarios = {self.place(one): one for feature in suite for one in feature.walk_scenarios()}

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from creditflow.core.redaction import redactor
-from creditflow.reporting import sign_off, text_report, text_summary
+from creditflow.reporting import plan_files, sign_off, text_report, text_summary
 from creditflow.reporting.characters import writable
-from creditflow.reporting.record import RunRecord, plan_items
+from creditflow.reporting.record import RunRecord
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -39,7 +39,7 @@ def make(record: RunRecord, folder: Path) -> dict[str, Path]:
     Raises:
         NotWrittenError: the folder or one of the files belongs to another user, is a link, or can't be written.
     """
-    items = plan_items()
+    items = plan_files.items()
     sheet = sign_off.sheet(record, items)
     summaries = folder / text_summary.FOLDER
     files = {

@@ -11,11 +11,8 @@ from allure_commons.model2 import Link
 from behave.configuration import Configuration
 from behave.model import Feature, Rule, Scenario
 
-from creditflow.reporting import record
+from creditflow.reporting import plan_files
 from creditflow.reporting.outcome import lineage, place, tags_of
-
-ITEMS = Path("plan", "items.tsv")
-"""The file with the items of the plan, relative to the parent of the features' folder."""
 
 TRACEABILITY = "traceability.html"
 """The page of the plan's items, in the folder of the report."""
@@ -35,7 +32,7 @@ _MARKED = ' style="background:#d1242f26;font-weight:700"'
 
 def plan_items(config: Configuration) -> dict[str, str]:
     """Return the items of the plan beside the features of a run."""
-    return record.plan_items(Path(config.base_dir or ".").parent / ITEMS)
+    return plan_files.items(Path(config.base_dir or ".").parent / plan_files.FOLDER.name)
 
 
 def description(scenario: Scenario) -> str:

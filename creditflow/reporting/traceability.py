@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from creditflow.core.redaction import redactor
-from creditflow.reporting import fault_matrix, item_history, plan_items, record
+from creditflow.reporting import fault_matrix, item_history, plan_files, plan_items, record
 from creditflow.reporting.characters import writable
 from creditflow.reporting.html import RESULTS
 from creditflow.reporting.results import page_of
@@ -32,13 +32,13 @@ def make(results: Path = RESULTS) -> Path:
     """
     path = page_of(results).with_name(PAGE)
     project = results.absolute().parent
-    plan_folder, state = project / plan_items.FOLDER.name, project / ".sandbox"
+    plan_folder, state = project / plan_files.FOLDER.name, project / ".sandbox"
     if not plan_folder.is_dir():
-        plan_folder = plan_items.FOLDER
+        plan_folder = plan_files.FOLDER
     try:
         path.unlink(missing_ok=True)
         items = plan_items.read(plan_folder)
-        run = record.read(results, plan_folder / plan_items.ITEMS)
+        run = record.read(results, plan_folder)
         outcome = plan_items.results(run, items)
         faults = fault_matrix.read(
             Path(os.environ.get("SANDBOX_HOME") or state) / "faults", {item.id for item in items.items}

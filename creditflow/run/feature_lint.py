@@ -24,7 +24,7 @@ from creditflow.core.errors import CannotRunError
 from creditflow.reporting import waivers
 from creditflow.reporting.outcome import full_name, full_title, place, tags_of
 from creditflow.reporting.plan import OPT_IN
-from creditflow.reporting.plan_items import Row, rows
+from creditflow.reporting.plan_files import ITEMS, LATER, Row, rows
 from creditflow.reporting.runner import EXCLUSIVE
 from creditflow.reporting.waivers import Waiver
 from creditflow.run import contents
@@ -165,8 +165,8 @@ def read(features: Path = FEATURES, plan: Path = PLAN, steps: Any = None, page: 
     return Suite(
         tuple(f for f in parsed if f),
         tuple(unreadable),
-        rows(plan / "items.tsv"),
-        rows(plan / "later.tsv"),
+        rows(plan / ITEMS),
+        rows(plan / LATER),
         waivers.read(plan / waivers.FILE.name),
         steps or suite_steps(),
         page.read_text("utf-8") if page.exists() else "",

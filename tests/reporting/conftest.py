@@ -46,7 +46,7 @@ class RunOutput:
     @functools.cached_property
     def record(self) -> RunRecord:
         """The record of the run, which agrees with Allure's results."""
-        return record.read(self.folder / "allure-results", self.folder / "plan" / "items.tsv")
+        return record.read(self.folder / "allure-results", self.folder / "plan")
 
     @functools.cached_property
     def recorded(self) -> dict[str, str]:

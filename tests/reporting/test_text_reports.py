@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from creditflow.reporting import plan, selection, sign_off, text_report, text_summary
+from creditflow.reporting import plan, plan_files, selection, sign_off, text_report, text_summary
 from creditflow.reporting.outcome import Kind, full_name, full_title, tags_of
 from creditflow.reporting.plan import Standing
 from creditflow.reporting.record import (
@@ -21,7 +21,6 @@ from creditflow.reporting.record import (
     Service,
     Step,
     Unselected,
-    plan_items,
 )
 from creditflow.reporting.sign_off import Sheet
 
@@ -34,7 +33,7 @@ CREDITS = Account(
     who="the individual", what="credits", before=10_000, after=9_991, expected=9_991, systems=("the API", "unicorn_db")
 )
 CALLS = Account(who="the individual", what="calls of this month", before=0, after=1, expected=1, systems=("the API",))
-ITEMS = plan_items()
+ITEMS = plan_files.items()
 
 
 def scenario(title: str, outcome: Kind = Kind.PASSED, items: str = "", **parts: Any) -> Scenario:

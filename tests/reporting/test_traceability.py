@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from creditflow.core.redaction import redactor
-from creditflow.reporting import fault_matrix, item_history, plan_items, selection, traceability
+from creditflow.reporting import fault_matrix, item_history, plan_files, plan_items, selection, traceability
 from creditflow.reporting.fault_matrix import FaultMatrix
 from creditflow.reporting.item_history import ItemHistory, PastRun
 from creditflow.reporting.outcome import OUTCOME_LABEL, Kind, full_name, full_title, place, tags_of
@@ -216,7 +216,7 @@ def test_a_green_run_of_all_features_passes_what_the_plan_says_is_carried(whole_
 
 
 def test_the_parts_of_the_page_are_those_of_the_plan() -> None:
-    table = (plan_items.FOLDER / "README.md").read_text("utf-8")
+    table = (plan_files.FOLDER / "README.md").read_text("utf-8")
     letters = {letters for row in re.findall(r"^\| (`[A-Z].*?) \|", table, re.MULTILINE) for letters in _letters(row)}
 
     assert letters == set(plan_items.PARTS) == {item.part for item in plan_items.read().items}
