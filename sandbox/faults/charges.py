@@ -265,7 +265,7 @@ def charge_of_an_individual_names_an_organization() -> None:
     )
 
 
-@fault("R4", "the individual has 9,943 credits in the API, expected 9,991")
+@fault("R4", "the bystander: credits: 991 in user_credits, expected 1,000")
 def everybody_pays_for_one() -> None:
     """Deduct a charge from everybody's credits."""
     rewrite(
@@ -321,7 +321,7 @@ def charge_above_the_allocation_crashes() -> None:
     rewrite(Allocation.pay, 'left - member["reserved_credits"] + reserved)', 'organization["total_credits"])')
 
 
-@fault("F1.S5", "reads in the answer that it cost 13 credits, expected 9")
+@fault("F1.S5", "the individual has 9,987 credits in the API, expected 9,991", "1 charge of 13 for request")
 def reasoning_tokens_are_added() -> None:
     """Add the reasoning tokens to a total that contains them, so that users pay for them twice."""
     _add_to_total('usage["completion_tokens_details"]["reasoning_tokens"]')

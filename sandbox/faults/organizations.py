@@ -225,7 +225,7 @@ def stranger_sees_the_credits() -> None:
     rewrite(credits.organization_balance, f"await organizations.{_MEMBER}", "pass")
 
 
-@fault("R4", "the stranger got the status 404, expected 403")
+@fault("R4", "who is no member, asks for an allocation and gets 404, expected 403")
 def strangers_organization_is_denied_to_exist() -> None:
     """Answer 404 to somebody without an invitation, so that they look for the organisation in vain."""
     rewrite(
