@@ -480,7 +480,7 @@ def _unlimit(request: type[Purchase] | type[NewAllocation], field: str) -> None:
     request.model_rebuild(force=True)
 
 
-@fault("F2.S3", "the colleague is listed as member, expected none")
+@fault("R4", "the colleague is listed as member, expected none")
 def refused_invitation_is_kept() -> None:
     """Refuse a member who adds a colleague, and add the colleague all the same."""
     rewrite(
@@ -531,7 +531,7 @@ def invitation_in_capital_letters_is_for_nobody() -> None:
     Invitation.model_rebuild(force=True)
 
 
-@fault("F2.P1", "the admin has 4,500 credits in the API, expected 5,000")
+@fault("F2.P1", "the admin has 0 credits in the API, expected 5,000")
 def purchase_is_paid_with_the_admins_own_credits() -> None:
     """Take the credits of a purchase from the admin's own ones, as far as they have some."""
     rewrite(

@@ -210,7 +210,7 @@ def plan_is_remembered_for_a_month() -> None:
     rewrite(tiers.tier_of, "services.settings.tier_seconds", "30 * 24 * 3600")
 
 
-@fault("F1.M3", "something changed that belongs to nobody of the scenario", "Redis tier:")
+@fault("F1.M3", "999 calls of the individual are counted", "All 700 API calls of this month's trial quota")
 def plan_is_remembered_for_everyone_at_once() -> None:
     """Remember one plan for all users, so that each gets the plan and quota of the user before."""
     rewrite(tiers.tier_of, 'f"tier:{user_id}"', '"tier:"')

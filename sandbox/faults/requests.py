@@ -156,11 +156,8 @@ def stream_does_not_say_what_it_cost() -> None:
 @fault("EP9", "the broken stream claims to have ended")
 def broken_stream_ends_as_if_it_were_whole() -> None:
     """End a broken stream like a whole one, so that users take half an answer for all of it."""
-    rewrite(
-        chat._pump,
-        "        parts.put_nowait(None)",
-        '        parts.put_nowait("data: [DONE]\\n\\n"); parts.put_nowait(None)',
-    )
+    error = '_event({"error": {"message": problem.detail, "type": problem.code, "code": problem.code}})'
+    rewrite(chat._pump, error, error + ' + "data: [DONE]\\n\\n"')
 
 
 @fault("EP9", "the broken stream carries no error")
