@@ -138,7 +138,7 @@ def organization_credits_visible_to_a_stranger() -> None:
     rewrite(credits.organization_balance, "await organizations.require_member(db, org_id, caller)", "pass")
 
 
-@fault("R4", "the stranger got the status 404, expected 403")
+@fault("R4", "who is no member, asks for an allocation and gets 404, expected 403")
 def foreign_organization_called_unknown() -> None:
     """Answer 404 to a non-member, so that they ask support for an invitation instead of the admin."""
     rewrite(organizations.require_member, f"raise {_UNKNOWN_OR_FOREIGN}", "raise unknown()")

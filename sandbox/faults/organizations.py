@@ -225,16 +225,6 @@ def stranger_sees_the_credits() -> None:
     rewrite(credits.organization_balance, f"await organizations.{_MEMBER}", "pass")
 
 
-@fault("R4", "who is no member, asks for an allocation and gets 404, expected 403")
-def strangers_organization_is_denied_to_exist() -> None:
-    """Answer 404 to somebody without an invitation, so that they look for the organisation in vain."""
-    rewrite(
-        organizations.require_member,
-        "not_a_member() if await found.fetchone() is not None else unknown()",
-        "unknown()",
-    )
-
-
 @fault("EP13", "the admin got the status 201, expected 409")
 def member_can_be_added_twice() -> None:
     """Accept the same member a second time, so that the admin does not learn that they are there already."""
