@@ -92,6 +92,10 @@ class Memory:
         self.keep_together(answers, ())
         self._reply = self.answers[-1].reply
 
+    def forget_replies(self) -> None:
+        """Forget what earlier steps got: this one sent something whose replies are remembered under another name."""
+        self.keep_together((), ())
+
     def keep_together(self, answers: Iterable[Answer], replies: Iterable[Reply]) -> None:
         """Remember what several requests at the same time got; there is no last reply among them."""
         self._reply, self._replies, self._answers = None, tuple(replies), tuple(answers)

@@ -70,6 +70,8 @@ MALFORMED: dict[str, Any] = {
     "0 tokens of answer": _VALID | {"max_tokens": 0},
     "128,001 tokens of answer": _VALID | {"max_tokens": 128_001},
     "-1 tokens of answer": _VALID | {"max_tokens": -1},
+    "-1 tokens of answer by the newer limit": _VALID | {"max_completion_tokens": -1},
+    "-1 answers": _VALID | {"max_tokens": 100, "n": -1},
     "no content at all": {},
 }
 """LLM requests that must not reach a provider, by their error (contract, "The LLM request", step 2)."""

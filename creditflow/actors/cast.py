@@ -225,15 +225,19 @@ class Cast:
         """
         keys = self.target.realm_keys
         self.target.outages.require_allowed()
-        name = f"{RUN}-{next(_numbers)}"
-        self._add_finalizer(SigningKey(name), alone=True)
-        keys.add(name)
+        self._signing_key = SigningKey(f"{RUN}-{next(_numbers)}")
+        self._add_finalizer(self._signing_key, alone=True)
+        keys.add(self._signing_key.name)
 
-    def lengthen(self, person: Person, words: int) -> None:
-        """Make the provider answer one person with so many words where a request sets no limit."""
+    def withdraw_signing_key(self) -> None:
+        """Remove the realm's new signing key."""
+        self._signing_key.remove(self.target, self._token)
+
+    def lengthen(self, person: Person, words: int, seconds: float = 0) -> None:
+        """Make the provider answer one person after some seconds, with so many words where a request sets no limit."""
         stand_in = self.target.provider
         self._add_finalizer(Trouble(person.name))
-        stand_in.lengthen(person.name, words)
+        stand_in.lengthen(person.name, words, seconds)
 
     @property
     def people(self) -> list[Person]:

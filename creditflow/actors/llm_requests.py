@@ -148,9 +148,9 @@ class Answer:
         return str(self.reply.body.get("detail", ""))
 
 
-def lengthen_answer(cast: Cast, person: Person, request: LlmRequest) -> None:
-    """Make the provider answer a request without a limit with so many words that it uses `request.tokens`."""
-    cast.lengthen(person, request.tokens - tokens.prompt(request.body(person.name)))
+def lengthen_answer(cast: Cast, person: Person, request: LlmRequest, seconds: float = 0) -> None:
+    """Make the provider answer a request without a limit so that it uses `request.tokens`, after some seconds."""
+    cast.lengthen(person, request.tokens - tokens.prompt(request.body(person.name)), seconds)
 
 
 def send(ops_center: OpsCenter, person: Person, request: LlmRequest) -> Answer:

@@ -12,6 +12,7 @@ import jwt
 
 from creditflow.core import period
 from creditflow.target import ceiling
+from creditflow.target.drivers.http import Reply, whole
 from creditflow.target.drivers.record import RecordedRequest
 
 
@@ -114,6 +115,7 @@ class Asked:
         troubled: whether the provider was set to fail for this person before.
         away: the services that failed, because the scenario wanted it, when the request ended, such as "PostgreSQL".
         address_verified: whether the token says that the person's e-mail address is verified.
+        said: the credits that the answer says it cost; None if it says nothing.
         estimate: the tokens for which credits are reserved; None if the body is no LLM request.
     """
 
@@ -131,7 +133,13 @@ class Asked:
     troubled: bool = False
     away: frozenset[str] = frozenset()
     address_verified: bool = True
+    said: int | None = None
     estimate: int | None = None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it used more tokens than credits were reserved for."""
+        return self.estimate is not None and self.tokens is not None and self.estimate < self.tokens
 
 
 Operation = (
@@ -260,6 +268,7 @@ def _asked(entry: RecordedRequest, exact: bool, troubled: set[str], usual: Mappi
         model=str(body.get("model", "")) if isinstance(body, dict) else "",
         tokens=tokens,
         estimate=ceiling.estimated(body),
+        said=_cost(reply) if reply else None,
         status=reply.status if reply else None,
         code=str(reply.body.get("code", "")) if reply else "",
         whole=reply is not None and (not streamed or reply.events[-1:] == ("[DONE]",)),
@@ -270,6 +279,12 @@ def _asked(entry: RecordedRequest, exact: bool, troubled: set[str], usual: Mappi
         troubled=who in troubled,
         address_verified=_claims(entry.token).get("email_verified") is not False,
     )
+
+
+def _cost(reply: Reply) -> int | None:
+    """Return the credits that an answer, or the last event of a stream, says it cost."""
+    last = next((event for event in reversed(reply.events) if isinstance(event, dict)), reply.body)
+    return whole(last.get("cost_credits"))
 
 
 def _words(body: Any) -> list[str]:

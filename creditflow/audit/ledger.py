@@ -192,6 +192,7 @@ class _Keeper:
         self.organizations: dict[str, _Organization] = {}
         self.dissolved: dict[str, _Organization] = {}
         self.first: dict[object, str] = {}
+        self.long = Counter(o.who for o in history.operations if isinstance(o, Asked) and o.is_long)
 
     def enter(self, operation: Operation) -> None:
         """Enter one operation; if it concerns an unknown person or organisation, the result is unknown."""
@@ -321,14 +322,20 @@ class _Keeper:
             self._lost(replace(asked, request=request))
 
     def _payable(self, asked: Asked, payer: str | None, cost: int, rate: int) -> int:
-        """Return what the payer pays of a cost: all that was estimated, and beyond it no more than is left."""
+        """Return what the payer pays of a cost: all that was estimated, and beyond it no more than is left.
+
+        Of several long answers each leaves what another request has reserved meanwhile. That is not known here: such an
+        answer may say that it cost less.
+        """
         estimate = cost if asked.estimate is None else charge(rate, asked.estimate)
         if payer:
             organization = self.organizations[payer]
             left = organization.allocated[asked.who] - organization.used[asked.who]
         else:
             left = self.people[asked.who].credits
-        return min(cost, max(left, estimate))
+        most = min(cost, max(left, estimate))
+        several = asked.is_long and self.long[asked.who] > 1
+        return asked.said if several and asked.said is not None and estimate <= asked.said < most else most
 
     def _unnamed(self, asked: Asked) -> str:
         """Return the id of a call that may be of a request whose client never learned the id; empty without one."""

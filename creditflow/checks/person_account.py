@@ -267,6 +267,22 @@ class PersonAccount(AccountBase):
             self._recorded(person),
         )
 
+    def used_in_the_month_that_follows(self, person: Person, calls: int, limit: int, credits: int) -> None:
+        """Require the calls and the credits of the month that follows this one, which has begun for Ops-Center."""
+        usage = self._fields(self.target.ops_center.usage(person.token))
+        balance = self._fields(self.target.ops_center.balance(person.token))
+        begin = str(period.reset().date())
+        agree(
+            [
+                Finding("the usage page's month begins on", str(usage.get("period_start", ""))[:10], begin),
+                Finding(f"the limit of {person.alias} is", usage.get("api_calls_limit"), limit, "calls", "the usage"),
+                Finding(f"{person.alias} has used", usage.get("api_calls_used"), calls, "calls", "the usage"),
+                Finding(f"{person.alias} has used", balance.get("api_calls_used"), calls, "calls", "the balance"),
+                Finding(f"the usage page of {person.alias} shows", usage.get("credits_used"), credits, "credits"),
+            ],
+            self._recorded(person),
+        )
+
     def priced(self, model: str, tokens: int, credits: int) -> None:
         """Require that the feature's price list gives the cost that the feature states for a request."""
         prices = self._cast.prices

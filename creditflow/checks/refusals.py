@@ -36,7 +36,8 @@ _NEW_ONE = (
 _CREDITS = r"credits?\b|\b(?:plan|subscription|balance|account|budget|tier|some|more|them)\b"
 _ASK = r"ask|contact|tell|request|(?:turn|talk|write|reach\s+out)\s+to|speak\s+(?:to|with)|get\s+in\s+touch\s+with"
 _ADMIN = r"admin(?:s|istrators?)?\b|\b(?:organi[sz]ation|workspace|team)\s+(?:owner|manager)s?\b"
-_BUY = r"upgrade|buy|purchase|top\s+up|add|get|recharge|refill|order"
+_BUY = r"upgrade|buy|purchase|top\s+up|recharge|refill"
+_WHILE = r"until|till|moment|minutes?|seconds?|hours?|while|bit|later|again|next\s+month"
 
 
 def _instruction(verbs: str, objects: str, directly: str = "") -> str:
@@ -75,7 +76,7 @@ _ADVICE = {
         r"|\b(?:credits?|balance|funds)\b[^.!?]*\b(?:insufficient|not\s+enough|too\s+low|exhausted|used\s+up"
         r"|remaining|left|available)\b",
         "the credits are too few",
-        _instruction(_BUY, _CREDITS, r"to\b|at\b|now\b|here\b"),
+        _instruction(_BUY, _CREDITS, r"to\b|at\b|now\b|here\b") + "|" + _instruction("add|get|order", "credits?"),
         "buy credits or to upgrade",
     ),
     "admin": Advice(
@@ -94,7 +95,7 @@ _ADVICE = {
     "no purchase": Advice(
         r"(?:\b(?:nothing|not|no|never|yet\s+to)|n't)\b[^.!?]*\b(?:purchased?|bought|credits(?!\s+(?:\w+\s+)?alloca))\b",
         "nothing was purchased",
-        _instruction(r"purchase|buy|add", _CREDITS),
+        _instruction("purchase|buy", _CREDITS) + "|" + _instruction("add", "credits?"),
         "purchase credits first",
     ),
     "no key": Advice(
@@ -125,27 +126,30 @@ _ADVICE = {
     "own account": Advice(
         r"\b(?:your|own)\b[^.!?]*\bkey\b[^.!?]*\b(?:money|no\s+(?:credits?|balance)|empty|rate|limit(?:ed|s)?)\b",
         "the account of the user's own key is empty or rate-limited",
-        _instruction(
-            r"add|top\s+up|recharge|refill|wait|try|retry|use|send|store|choose|raise",
-            r"money|some|credits?|balance|provider|again|later|moment|minutes?|key|request",
-        ),
+        _instruction(r"add|top\s+up|recharge|refill|raise", r"money|some|credits?|balance|funds|provider|limit")
+        + "|"
+        + _instruction("wait|try|retry|send", _WHILE)
+        + "|"
+        + _instruction("use|store|choose", r"key|credits?"),
         "add money at the provider, to wait, or to pay with credits",
     ),
     "quota": Advice(
         r"\b(?:calls?|requests?|quota|limit|usage)\b[^.!?]*\b(?:used|exceeded|reached|exhausted|hit|left)\b"
         r"|\b(?:used|exceeded|reached|exhausted|hit|no)\b[^.!?]*\b(?:calls?|requests?|quota|limit)\b",
         "the month's calls are used up",
-        _instruction(r"wait|upgrade|try|retry|come\s+back|continue|repeat|resume|send", r"\w+")
-        + r"|\b(?:resets?|renews?|refreshes|starts?|begins?|restored|available)\b[^.!?]*\d",
+        _instruction(r"wait|try|retry|come\s+back|continue|repeat|resume|send", rf"{_WHILE}|after|from|on|\d{{4}}")
+        + "|"
+        + _instruction("upgrade", _CREDITS, r"to\b|at\b|now\b|here\b")
+        + r"|\b(?:resets?|renews?|refreshes|restored)\b[^.!?]*\d"
+        + r"|\b(?:starts?|begins?|available)\s+(?:\w+\s+)?(?:from|on)\b[^.!?]*\d",
         "wait for a day or to upgrade",
     ),
     "not charged": Advice(
         r"(?:\b(?:nothing|not|no|without)|n't)\b[^.,!?]*\b(?:charged?|billed|deducted|cost)\b",
         "nothing was charged",
-        _instruction(
-            r"try|retry|repeat|re-?send|send|wait|change|choose|switch",
-            r"again|later|moment|request|model|minutes?|it|parameters?",
-        ),
+        _instruction("try|send|wait", _WHILE)
+        + "|"
+        + _instruction("retry|repeat|re-?send|change|choose|switch", "again|later|request|model|parameters?"),
         "try again or to change something",
     ),
 }  # fmt: skip
@@ -230,15 +234,25 @@ class Refusal:
 
 
 def refused(reply: Reply, wanted: Refusal, who: str, recorded: Callable[[], str]) -> None:
-    """Require a reply to be this refusal: a problem document that repeats its status, with a request id for support."""
+    """Require a reply to be this refusal: a problem document that repeats its status, with a request id for support.
+
+    A 503 also has a Retry-After (contract, "When a service is away").
+    """
     findings = [Finding(f"{who} got the status", reply.status, wanted.status)]
     if reply.status == wanted.status:
         if wanted.code:
             findings.append(Finding(f"{who} got the code", reply.body.get("code"), wanted.code))
+        kind = reply.body.get("type")
+        findings.append(
+            Finding("the problem's type is", kind, kind if kind and isinstance(kind, str) else "an address")
+        )
         findings.append(Finding("the problem's own status is", reply.body.get("status"), wanted.status))
         findings.append(Finding("the refusal's media type is", _media_type(reply), "application/problem+json"))
         request = reply.headers.get("X-Request-Id") or None
         findings.append(Finding("the refusal's X-Request-Id is", request, request or "an id"))
+        if wanted.status == 503:
+            seconds = _whole(reply, "Retry-After")
+            findings.append(Finding("the refusal's Retry-After is", seconds, seconds or "a number of seconds"))
     agree(findings, lambda: f"the answer reads: {reply.text[:300] or 'nothing'}; {recorded()}")
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from creditflow.actors.llm_requests import Answer
 from creditflow.actors.load.plan import User
+from creditflow.actors.people import Person
 from creditflow.checks import diagnosis, refusals
 from creditflow.checks.accounts import Accounts
 from creditflow.checks.refusals import Refusal
@@ -57,6 +58,12 @@ def cannot_sign_in(target: Target) -> None:
         holds(True, "")
         return
     holds(False, "Keycloak answers a sign-in, although it is away", lambda: diagnosis.why_unauthorized(target, ""))
+
+
+def token_refused(target: Target, person: Person, token: str) -> None:
+    """Require that Ops-Center refuses a token that it accepted before."""
+    status = target.ops_center.balance(token).status
+    agree([Finding(f"{person.alias} sends a token of a key that the realm has removed, and gets", status, 401)])
 
 
 def _end_of(answer: Answer) -> str:

@@ -56,7 +56,7 @@ EXCLUSIVE_STEPS = {"clock.py", "load.py", "outages.py", "performance.py"}
 
 _JOURNAL = re.compile(
     r"\bthe provider (?:was|has answered|takes|answers|refuses|breaks|finds|limits|received)\b"
-    r"|\b(?:OpenRouter|OpenAI) was called\b|\bis estimated at\b|\blists cached\b|\bno part of the stream\b"
+    r"|\b(?:OpenRouter|OpenAI) was called\b|\b(?:is|are each) estimated at\b|\blists cached\b|\bno part of the stream\b"
 )
 """Steps that read the provider's journal or make it fail, which only a stand-in allows."""
 

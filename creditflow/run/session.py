@@ -37,6 +37,9 @@ Without the setting, the scenario is red as "Not testable here". `--tags="not @n
 BRIEFLY_S = 0.2
 """The polling time of the audit, in seconds, for a scenario that has failed already."""
 
+LEFT_FOR_THE_MESSAGE_S = 5.0
+"""The seconds of a step's limit that are left for the message of a check that never passed."""
+
 AddFinalizer = Callable[[Callable[[], object]], object]
 """Registers a function to call at the end of a run or a scenario; the last one is called first."""
 
@@ -52,8 +55,13 @@ class Session:
     journal: Journal
 
     def soon(self, check: Callable[[], None], seconds: float = 0) -> None:
-        """Repeat a check until it passes, or so many seconds are over; `POLL_TIMEOUT_S` without a number."""
-        polling.soon(check, seconds or self.settings.poll_timeout_s)
+        """Repeat a check until it passes, or so many seconds are over; `POLL_TIMEOUT_S` without a number.
+
+        It ends before the limit of the step, so that the message says what was seen.
+        """
+        limit = self.settings.step_timeout_s - LEFT_FOR_THE_MESSAGE_S
+        seconds = seconds or self.settings.poll_timeout_s
+        polling.soon(check, min(seconds, limit) if limit > 0 else seconds)
 
     def scene(self, add_finalizer: AddFinalizer) -> tuple[Cast, Accounts]:
         """Return the cast and the accounts of a scenario; a finalizer removes what the cast makes.

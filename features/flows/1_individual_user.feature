@@ -249,7 +249,7 @@ Feature: Flow 1: An individual pays for LLM requests with their own credits
 
   Rule: The estimate covers all that a request may use
 
-    @F1.S5 @needs.journal @critical
+    @F1.E1 @A4 @A8 @needs.journal @critical
     Scenario: A request is not sent if the user has one credit less than all that it may use costs
       Given an individual on the Professional plan with 44 credits
       Then each of these requests, which may use 500 tokens, is refused with 402 "insufficient credits"
@@ -266,7 +266,7 @@ Feature: Flow 1: An individual pays for LLM requests with their own credits
       And they have 44 credits left
       And the provider was not called for them
 
-    @F1.S5 @needs.journal @critical
+    @F1.E1 @A4 @needs.journal @critical
     Scenario: A request is answered if the user has exactly what all that it may use costs
       Given an individual on the Professional plan with 0 credits
       Then each of these requests is answered with exactly 45 credits left, uses 500 tokens and costs 45 credits
@@ -286,7 +286,7 @@ Feature: Flow 1: An individual pays for LLM requests with their own credits
 
   Rule: A request that uses more than was estimated takes at most what is left
 
-    @F1.S5 @A4 @needs.journal @critical
+    @F1.E1 @A4 @needs.journal @critical
     Scenario: A request that uses more than was estimated costs what it used
       Given an individual on the Professional plan with 10,000 credits
       When they send a GPT-3.5-turbo request that is estimated at 100 tokens and uses 250
@@ -295,7 +295,7 @@ Feature: Flow 1: An individual pays for LLM requests with their own credits
       And they have 9,977 credits left
       And one charge of 23 credits is on their account
 
-    @F1.S5 @needs.journal @critical
+    @A8 @needs.journal @critical
     Scenario: A request that uses more than the user has takes what they have, and the answer says so
       Given an individual on the Professional plan with 15 credits
       When they send a GPT-3.5-turbo request that is estimated at 100 tokens and uses 250

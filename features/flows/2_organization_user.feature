@@ -309,6 +309,8 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       Then each of it succeeds
       And the organisation has 10,100 credits, of which 10,000 are unallocated
       And the stranger is listed as a member
+      When the colleague tries to remove the organisation
+      Then nothing is left of the organisation but its movements
 
   Rule: An invitation is for the user whose verified address it names
 
@@ -329,7 +331,7 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       And a colleague on the Platform plan with 0 credits
       When the admin adds the colleague by e-mail in capital letters
       Then the colleague is listed as a member
-      When the admin allocates 100 credits to the colleague
+      When the admin allocates 100 credits to the colleague's address in capital letters
       And the colleague sends a GPT-3.5-turbo request that uses 100 tokens
       Then the answer arrives
       And the colleague has 91 credits of their allocation left

@@ -248,7 +248,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
       And OpenRouter was called once, with the key that they stored for it, and no other provider was called
       And they have 1,000 credits left
 
-    @F3.S9 @A7 @needs.journal @critical
+    @A7 @needs.journal @critical
     Scenario: A key of OpenAI does not serve another vendor's model, and no platform credits are used instead
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenAI key
@@ -260,7 +260,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
 
   Rule: If the account of the user's own key can't pay, nobody else pays
 
-    @F3.S9 @A7 @R6 @needs.journal @critical
+    @A7 @A11 @R6 @needs.journal @critical
     Scenario Outline: A user whose account at <provider> is empty is told so, and the platform's key is not tried
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an <provider> key
@@ -277,7 +277,7 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
         | OpenRouter |
         | OpenAI     |
 
-    @F3.S9 @A7 @R6 @needs.journal @critical
+    @A7 @A11 @R6 @needs.journal @critical
     Scenario: A user whose own key is rate-limited is told so, and the platform's key is not tried
       Given a BYOK user on the Professional plan with 1,000 credits
       And they have stored an OpenRouter key

@@ -111,3 +111,17 @@ Feature: Platform: Lago knows every customer, plan and call
       Then Lago has one active Professional subscription for them
       And the Starter plan follows in Lago when the month that is paid for is over
       And they have used 0 of 10,000 calls
+
+    @F1.E2 @T8 @A5 @I4 @exclusive @critical
+    Scenario: A smaller plan's quota applies once the paid month is over, and no earlier month's calls count
+      Given an individual on the Professional plan with 1,000 credits
+      And they have already made 1,005 calls this month
+      When they send a GPT-3.5-turbo request that uses 100 tokens
+      And they change to the Starter plan
+      Then they have used 1,006 of 10,000 calls
+      When the month that is paid for is over
+      Then within 60 seconds they have used 0 of 1,000 calls and 0 credits in the month that follows
+      And Lago has one active Starter subscription for them
+      And lago's tables contain one active Starter subscription of theirs
+      When the clock shows the real time again
+      Then their plan is Starter

@@ -34,15 +34,17 @@ Feature: Platform: Every endpoint answers in its agreed form, and only to permit
     Scenario: A malformed request is refused and never leads to a server error
       Given an individual on the Professional plan with 10,000 credits
       Then each malformed request is refused with 422 Unprocessable Content
-        | what is wrong             |
-        | no messages               |
-        | an empty list of messages |
-        | no model                  |
-        | an unknown model          |
-        | 0 tokens of answer        |
-        | 128,001 tokens of answer  |
-        | -1 tokens of answer       |
-        | no content at all         |
+        | what is wrong                          |
+        | no messages                            |
+        | an empty list of messages              |
+        | no model                               |
+        | an unknown model                       |
+        | 0 tokens of answer                     |
+        | 128,001 tokens of answer               |
+        | -1 tokens of answer                    |
+        | -1 tokens of answer by the newer limit |
+        | -1 answers                             |
+        | no content at all                      |
       And they have 10,000 credits left
       And they have used 0 of 10,000 calls
       And the provider was not called for them
@@ -245,6 +247,15 @@ Feature: Platform: Every endpoint answers in its agreed form, and only to permit
       And they have already made 5 calls this month
       When they page through their history, 2 entries at a time, and send a GPT-3.5-turbo request after each page
       Then they see each of 5 entries exactly once
+
+    @EP8 @needs.journal @normal
+    Scenario: A request that ends while its user reads is on none of the pages
+      Given an individual on the Professional plan with 10,000 credits
+      And they have already made 5 calls this month
+      And the provider takes 1 second to answer them
+      When they page through their history, 2 entries at a time, and a GPT-3.5-turbo request that is under way ends after the first page
+      Then they see each of 5 entries exactly once
+
   Rule: A stream reports its tokens exactly to those who ask
 
     @EP9 @normal

@@ -205,6 +205,18 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
       When the neighbour sends a GPT-3.5-turbo request that uses 100 tokens
       Then the answer arrives
 
+    @I1 @normal
+    Scenario: A signing key that Keycloak has removed is trusted for five minutes at most
+      Given an individual on the Professional plan with 1,000 credits
+      When Keycloak gets a new signing key
+      And they sign in again
+      And they send a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      When Keycloak withdraws that signing key
+      Then within 300 seconds their sign-in with that key is refused with 401
+      When they sign in again
+      Then they have 991 credits left
+
     @R6 @opt-in @normal
     Scenario: Nobody can sign in while Keycloak is away, and who has signed in goes on working
       Given an individual on the Professional plan with 1,000 credits
@@ -267,10 +279,10 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
 
     @R6 @normal
     Scenario: Nobody pays and nothing stays reserved when Ops-Center is killed before the answers
-      When Ops-Center goes away while each of them waits for the answer to a GPT-3.5-turbo request that uses 100 tokens
+      When Ops-Center goes away while each of them waits for the answer to a GPT-3.5-turbo request that uses 100 tokens under an idempotency key
       Then no answer arrives
       When Ops-Center is back
       Then soon no credits are reserved for any of them
-      When each of them sends a GPT-3.5-turbo request that uses 100 tokens
+      When each of them sends the same request again
       Then every answer arrives
       And each of them has paid 9 credits for each answer, and nothing else

@@ -114,6 +114,18 @@ Feature: Risk 4: The wrong user or organisation is never charged
       And the member has 2,500 credits of their allocation left
       And the provider was not called for the member
 
+    @R4 @EP9 @normal
+    Scenario Outline: A request on behalf of an organisation <which> is refused with <status>
+      Given an individual on the Professional plan with 1,000 credits
+      When they send a GPT-3.5-turbo request that uses 100 tokens on behalf of an organisation <which>
+      Then it is refused with <status> <meaning>
+      And they have 1,000 credits left
+
+      Examples:
+        | which               | status | meaning               |
+        | that does not exist | 403    | Forbidden             |
+        | with a malformed id | 422    | Unprocessable Content |
+
   Rule: A user is the account that they sign in to, and not an e-mail address
 
     @R4 @F2.S6 @normal

@@ -63,5 +63,6 @@ def keycloak_knows(context: CreditContext, who: str) -> None:
 
 
 def _try_to_sign_in(context: CreditContext, username: str, password: str) -> None:
+    context.memory.forget_replies()
     context.memory.username = username
     context.memory.sign_in_error = people.sign_in_error(context.target.keycloak, username, password)

@@ -85,3 +85,27 @@ def purchases_meanwhile(
         context.target.ops_center, requests, organization, [bought] * times
     )
     context.memory.keep_together(answers, replies)
+
+
+@when(
+    "{who} send(s) {number} {model} requests at the same time that are each estimated at {number} tokens "
+    "and use {number}"
+)
+def sends_above_estimate_at_once(
+    context: CreditContext, who: str, count: int, model: str, estimate: int, tokens: int
+) -> None:
+    person = context.cast.subject(who)
+    requests = [LlmRequest(model, tokens, text="How does this work in general?") for _ in range(count)]
+    for request in requests:
+        context.accounts.estimated(person, request, estimate)
+    llm_requests.lengthen_answer(context.cast, person, requests[0], seconds=1)
+    asked = [(person, request) for request in requests]
+    context.memory.keep_together(llm_requests.send_simultaneously(context.target.ops_center, asked), ())
+
+
+@when("the admin purchases {number} credits twice at the same time under one idempotency key")
+def purchases_twice_at_once(context: CreditContext, credits: int) -> None:
+    organization, key = context.cast.find_organization("the organisation"), llm_requests.new_key()
+    token, ops_center = organization.admin.token, context.target.ops_center
+    replies = llm_requests.simultaneously(lambda _: ops_center.purchase(token, organization.id, credits, key), range(2))
+    context.memory.keep_together((), replies)

@@ -27,6 +27,7 @@ def asks_every_endpoint(context: CreditContext, caller: str) -> None:
         "with a token of another client": lambda: forged_tokens.of_another_client(target, person),
         "with an expired token": lambda: forged_tokens.expired(target, person),
     }
+    context.memory.forget_replies()
     context.memory.caller = caller
     context.memory.endpoint_replies = response_shapes.every_endpoint(target.ops_center, tokens[caller]())
 
@@ -143,12 +144,14 @@ def _stated(context: CreditContext) -> dict[str, str]:
 
 @when("{who} page(s) through their history, {number} entries at a time")
 def pages_through_history(context: CreditContext, who: str, size: int) -> None:
+    context.memory.forget_replies()
     context.memory.pages = history_pages.read(context.target.ops_center, context.cast.subject(who), size)
 
 
 @when("{who} page(s) through their history, {number} entries at a time, and send(s) a {model} request after each page")
 def pages_and_sends(context: CreditContext, who: str, size: int, model: str) -> None:
     person, ops_center = context.cast.subject(who), context.target.ops_center
+    context.memory.forget_replies()
     context.memory.pages = history_pages.read(
         ops_center, person, size, lambda: llm_requests.send(ops_center, person, LlmRequest(model, 100))
     )
@@ -172,3 +175,13 @@ def lists_people(context: CreditContext) -> None:
         for row in context.table
     ]
     context.accounts.people(context.memory.reply, context.cast.find_organization("the organisation"), wanted)
+
+
+@when(
+    "{who} page(s) through their history, {number} entries at a time, "
+    "and a {model} request that is under way ends after the first page"
+)
+def pages_around_request(context: CreditContext, who: str, size: int, model: str) -> None:
+    person = context.cast.subject(who)
+    context.memory.forget_replies()
+    context.memory.pages = history_pages.read_around(context.target, person, size, LlmRequest(model, 100))

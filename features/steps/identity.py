@@ -60,5 +60,6 @@ def short_sign_in_ends(context: CreditContext, who: str) -> None:
 @when("{who} try/tries to sign in again")
 def tries_to_sign_in_again(context: CreditContext, who: str) -> None:
     person = context.cast.subject(who)
+    context.memory.forget_replies()
     context.memory.username = person.name
     context.memory.sign_in_error = people.sign_in_error(context.target.keycloak, person.name, person.password)

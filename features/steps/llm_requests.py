@@ -5,6 +5,7 @@ from dataclasses import replace
 from behave import given, then, when
 
 from creditflow.actors import MODELS, llm_requests
+from creditflow.actors.attempts import UNKNOWN
 from creditflow.actors.llm_requests import LlmRequest
 from creditflow.checks import Finding, agree, diagnosis, holds, refusals
 from creditflow.checks.accounts import HistoryEntry
@@ -177,10 +178,10 @@ def answer_says_own_key(context: CreditContext) -> None:
 def answer_breaks_off(context: CreditContext) -> None:
     events = context.memory.answer.reply.events
     holds("[DONE]" not in events, "the broken stream claims to have ended")
-    holds(
-        any(isinstance(e, dict) and "error" in e for e in events),
-        f"the broken stream carries no error; its last event is {events[-1] if events else 'missing'}",
-    )
+    errors = [event["error"] for event in events if isinstance(event, dict) and "error" in event]
+    holds(bool(errors), f"the broken stream carries no error; its last event is {events[-1] if events else 'missing'}")
+    code = errors[-1].get("code") if isinstance(errors[-1], dict) else errors[-1]
+    agree([Finding("the error of the broken stream has the code", code, "provider_error")])
 
 
 @then("both answers are the same")
@@ -340,12 +341,20 @@ def additions_kept(context: CreditContext) -> None:
     context.accounts.nothing_added(answers)
 
 
+@when("{who} send(s) a {model} request that uses {number} token(s) on behalf of an organisation {unknown}")
+def sends_on_behalf_of_unknown(context: CreditContext, who: str, model: str, tokens: int, which: str) -> None:
+    person = context.cast.subject(who)
+    headers = {"X-Organization-Id": UNKNOWN[which]}
+    body = LlmRequest(model, tokens).body(person.name)
+    context.memory.reply = context.target.ops_center.chat(person.token, body, headers)
+
+
 def _column(context: CreditContext) -> list[str]:
     return [row[0] for row in context.table]
 
 
 def _send_and_leave(context: CreditContext, who: str, request: LlmRequest) -> None:
-    context.memory.keep_together((), ())
+    context.memory.forget_replies()
     context.memory.unanswered = request
     llm_requests.send_and_leave_unanswered(context.target, context.cast.subject(who), request)
 

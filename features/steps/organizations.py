@@ -224,6 +224,7 @@ def creates_account(context: CreditContext, who: str, plan: str) -> None:
 @when("{who} tries to do what only an admin may")
 def tries_all(context: CreditContext, who: str) -> None:
     person = context.cast.subject(who)
+    context.memory.forget_replies()
     context.memory.replies_by_attempt = {
         row["attempt"]: ATTEMPTS[row["attempt"]](context.target, context.cast, person) for row in context.table
     }
@@ -254,3 +255,10 @@ def makes_second_organization_of_admin(context: CreditContext, credits: int) -> 
 @when("the admin purchases {number} credits for the second organisation under the same idempotency key")
 def purchases_for_second_organization(context: CreditContext, credits: int) -> None:
     _purchase(context, credits, context.memory.idempotency_key, "the second organisation")
+
+
+@when("the admin allocates {number} credit(s) to {whose} address in capital letters")
+def allocates_in_capitals(context: CreditContext, credits: int, who: str) -> None:
+    organization, email = context.cast.find_organization("the organisation"), context.cast.subject(who).email
+    token, ops_center = organization.admin.token, context.target.ops_center
+    context.memory.reply = ops_center.allocate(token, organization.id, email.upper(), credits)

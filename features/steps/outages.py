@@ -1,5 +1,7 @@
 """Services that fail, and work again."""
 
+from dataclasses import replace
+
 from behave import given, then, when
 
 from creditflow.actors import llm_requests, under_way
@@ -29,6 +31,26 @@ def fails_meanwhile(context: CreditContext, service: str, way: str, model: str, 
     )
 
 
+@when(
+    "{service} {way} while each of them waits for the answer to a {model} request that uses {number} tokens "
+    "under an idempotency key"
+)
+def fails_meanwhile_under_keys(context: CreditContext, service: str, way: str, model: str, tokens: int) -> None:
+    requests = [
+        (user.person, replace(_request(user, model, tokens), key=llm_requests.new_key()))
+        for user in context.memory.users
+    ]
+    context.memory.keep(
+        under_way.send_during(context.target, requests, lambda: context.cast.take_away(service, way)),
+    )
+
+
+@when("each of them sends the same request again")
+def everybody_sends_again(context: CreditContext) -> None:
+    requests = [(answer.person, answer.request) for answer in context.memory.answers]
+    context.memory.keep(llm_requests.send_simultaneously(context.target.ops_center, requests))
+
+
 @when("each of them sends a {model} request that uses {number} tokens")
 def everybody_sends(context: CreditContext, model: str, tokens: int) -> None:
     requests = [(user.person, _request(user, model, tokens)) for user in context.memory.users]
@@ -38,6 +60,18 @@ def everybody_sends(context: CreditContext, model: str, tokens: int) -> None:
 @when("Keycloak gets a new signing key")
 def new_signing_key(context: CreditContext) -> None:
     context.cast.change_signing_key()
+
+
+@when("Keycloak withdraws that signing key")
+def withdrawn_signing_key(context: CreditContext) -> None:
+    context.cast.withdraw_signing_key()
+
+
+@then("within {number} seconds {whose} sign-in with that key is refused with 401")
+def sign_in_is_refused(context: CreditContext, seconds: int, who: str) -> None:
+    person = context.cast.subject(who)
+    token = person.token
+    context.session.soon(lambda: resilience.token_refused(context.target, person, token), seconds)
 
 
 @then("soon Ops-Center reports {service} as up")

@@ -1,4 +1,4 @@
-"""The catalogue of faults: deliberate defects of the reference, the stand-ins and the suite.
+"""The catalogue of faults: deliberate defects of the reference, the stand-ins, the gateway and the suite.
 
 A fault is one function that changes the running code of one service. It is named after what goes wrong. It states the
 defect and its harm, the plan items that it breaks, and the words of the message when a scenario turns red. A service
@@ -34,6 +34,7 @@ CATALOGUE = {
     ),
     "lago": (f"{__name__}.lago",),
     "provider": (f"{__name__}.provider",),
+    "litellm": (f"{__name__}.litellm",),
     "suite": ("faults_of_the_suite",),
 }
 """The modules of faults, by the service whose code they change; the suite, which runs the features, is one too."""

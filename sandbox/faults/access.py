@@ -156,7 +156,7 @@ def foreign_organization_as_payer_overlooked() -> None:
     rewrite(payers.choose, "raise organizations.not_a_member()", "return memberships[0] if memberships else None")
 
 
-@fault("EP12", "got the status 500, expected 422")
+@fault("EP12", "the individual got the status 500, expected 422")
 def malformed_id_crashes() -> None:
     """Answer a malformed id with a server error instead of naming the mistake."""
     rewrite(
@@ -168,7 +168,7 @@ def malformed_id_crashes() -> None:
     )
 
 
-@fault("EP12", "got the status 404, expected 422")
+@fault("EP12", "the individual got the status 404, expected 422")
 def malformed_id_called_unknown() -> None:
     """Answer 404 for a malformed id, so that the user looks for a removed organisation."""
     rewrite(

@@ -127,3 +127,15 @@ def smaller_plan_begins_at_once() -> None:
 def upgrade_keeps_the_old_subscription() -> None:
     """Start the subscription on the dearer plan, and go on with the old one, so that the customer pays for both."""
     rewrite(lifecycle._upgrade, 'await _end(connection, current["id"])', "pass")
+
+
+@fault("T8", "the limit of the individual is 10,000 calls in the usage, expected 1,000")
+def smaller_plan_never_begins() -> None:
+    """Forget the smaller plan that a customer chose, so that they go on paying for the larger one."""
+    rewrite(lifecycle.start, "where id = %s and status = 0", "where id = %s and status = 0 and false")
+
+
+@fault("T8", "the limit of the individual is 10,000 calls in the usage, expected 1,000")
+def larger_plan_goes_on_beside_the_smaller_one() -> None:
+    """Start the smaller plan and go on with the larger one, so that the customer pays for both."""
+    rewrite(lifecycle.start, 'await _end(connection, begun["previous_subscription_id"])', "pass")

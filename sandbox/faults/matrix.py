@@ -32,6 +32,8 @@ LONGEST_RUN = 900
 """The most seconds of the features with one fault switched on."""
 POLL_TIMEOUT = 1.5
 """Seconds that a run with a fault waits for late results, most of which never come."""
+STEP_TIMEOUT = 60
+"""The most seconds of a step with a fault: what a target may do within minutes, a sandbox does within seconds."""
 OUTAGES = "N4"
 """The plan item that makes services fail."""
 OUTAGE_POLL_TIMEOUT = 10
@@ -183,6 +185,8 @@ class FaultRunner:
         more = {"JOURNAL_DIR": str(journals or self._journal(fault)), "REPORT_DIR": str(self.folder / "reports")}
         if fault:
             more["POLL_TIMEOUT_S"] = str(OUTAGE_POLL_TIMEOUT if OUTAGES in fault.breaks else POLL_TIMEOUT)
+            if fault.switch_on.__module__ not in MEASURED:
+                more["STEP_TIMEOUT_S"] = str(STEP_TIMEOUT)
         if fault and fault.service == SUITE:
             more[VARIABLE] = fault.name
         try:

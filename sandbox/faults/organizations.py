@@ -8,6 +8,7 @@ from sandbox.ops_center.credit_accounts import Allocation
 from sandbox.ops_center.credits import NewAllocation, Purchase
 from sandbox.ops_center.database import Database
 from sandbox.ops_center.organizations import Invitation
+from sandbox.ops_center.services import Services
 
 _ADMIN = "require_admin(db, org_id, caller)"
 _MEMBER = "require_member(db, org_id, caller)"
@@ -119,7 +120,7 @@ def second_allocation_replaces_the_first() -> None:
     rewrite(credits._add_to_allocation, "allocated_credits = allocated_credits + %s", "allocated_credits = %s")
 
 
-@fault("F2.E2", "got the status 200, expected 409")
+@fault("F2.E2", "the admin got the status 200, expected 409")
 def more_can_be_allocated_than_there_is() -> None:
     """Allocate credits that the organisation does not have, so that two members are promised the same ones."""
     rewrite(credits.refuse_more_than_unallocated, "credits > unallocated(row)", "False")
@@ -153,7 +154,7 @@ def allocation_of_less_than_nothing_is_accepted() -> None:
     _unlimit(NewAllocation, "credits")
 
 
-@fault("EP3", "got the status 500, expected 422")
+@fault("EP3", "the admin got the status 500, expected 422")
 def purchase_of_nothing_is_a_server_error() -> None:
     """Let only the database stop a purchase of 0 or less, so that the admin gets a server error."""
     _unlimit(Purchase, "amount")
@@ -369,7 +370,7 @@ def unknown_role_is_a_server_error() -> None:
     Invitation.model_rebuild(force=True)
 
 
-@fault("EP3", "expected 422")
+@fault("EP3", "the admin got the status", "expected 422")
 def half_a_credit_can_be_bought() -> None:
     """Accept fractions of a credit, which are rounded later."""
     Purchase.model_fields["amount"].annotation = float
@@ -418,7 +419,7 @@ def blocked_member_stays_blocked() -> None:
     )
 
 
-@fault("EP11", "created_at")
+@fault("EP11", "the field created_at is none, expected a time")
 def organization_has_no_date() -> None:
     """Leave the creation date out of an organisation's page."""
     rewrite(
@@ -428,7 +429,7 @@ def organization_has_no_date() -> None:
     )
 
 
-@fault("EP5", "expected 2,500")
+@fault("EP5", "the field used is 2,500, expected 0")
 def what_is_left_and_what_was_used_are_swapped() -> None:
     """Show what is left as used, so that members ask for more than they need."""
     rewrite(
@@ -438,7 +439,7 @@ def what_is_left_and_what_was_used_are_swapped() -> None:
     )
 
 
-@fault("EP13", "admin, expected member")
+@fault("EP13", "the field role is admin, expected member")
 def invitation_is_confirmed_for_another_role() -> None:
     """Confirm an invitation of a member as one of an admin, so that it is taken back."""
     rewrite(organizations.invite, '"role": invitation.role}', '"role": "admin"}')
@@ -554,13 +555,13 @@ def page_of_the_organization_shows_what_is_left_as_allocated() -> None:
     rewrite(organizations.show, "allocated_credits AS allocated", "allocated_credits - used_credits AS allocated")
 
 
-@fault("EP3", "got the status 500, expected 422")
+@fault("EP3", "the admin got the status 500, expected 422")
 def purchase_beyond_the_largest_number_crashes() -> None:
     """Let the database refuse a purchase that is too large, so that the admin reads of a failure of the platform."""
     rewrite(Database.connection, "psycopg.errors.NumericValueOutOfRange", "ZeroDivisionError")
 
 
-@fault("EP3", "got the status 201, expected 422")
+@fault("EP3", "the admin got the status 201, expected 422")
 def purchase_beyond_the_largest_number_is_cut() -> None:
     """Book less than a purchase that is too large, so that the organisation pays for credits that it never gets."""
     rewrite(credits._purchase, "total_credits + %s,", "LEAST(total_credits::bigint + %s, 2147483647),")
@@ -583,3 +584,86 @@ def purchase_forgets_what_is_spent_meanwhile() -> None:
         '"""UPDATE organization_credits SET total_credits = total_credits + %s',
         'f"""UPDATE organization_credits SET total_credits = {before} + %s',
     )
+
+
+@fault("F2.S6", "the colleague got no answer: status 402", "insufficient_credits")
+def invitation_before_the_account_is_forgotten() -> None:
+    """Confirm the invitation of somebody without an account and forget it, so that they never become a member."""
+
+    async def has_an_account(services: Services, email: str) -> bool:
+        lago = services.lago
+        answer = await lago._http.get(f"{lago._url}/customers", headers=lago._headers)
+        return any(customer["email"] == email for customer in answer.json()["customers"])
+
+    async def forget(*_values: object) -> None:
+        pass
+
+    vars(organizations).update(has_an_account=has_an_account, forget=forget)
+    rewrite(
+        organizations.invite,
+        "await db.execute(",
+        "await (db.execute if await has_an_account(services, invitation.email) else forget)(",
+    )
+
+
+@fault("EP13", "the colleague got no answer: status 402", "insufficient_credits")
+def allocation_in_capital_letters_is_for_nobody() -> None:
+    """Look for the address of an allocation as it was typed, so that the admin reads that a member is none."""
+    field = NewAllocation.model_fields["user_email"]
+    field.metadata = [
+        StringConstraints(strip_whitespace=True, max_length=255) if isinstance(rule, StringConstraints) else rule
+        for rule in field.metadata
+    ]
+    NewAllocation.model_rebuild(force=True)
+
+
+@fault("EP13", "the organisation is still there after its removal")
+def only_the_founder_may_remove_the_organization() -> None:
+    """Refuse to remove an organisation for an admin who did not create it, so that it outlives its founder."""
+    rewrite(
+        organizations.delete,
+        f"await {_ADMIN}\n",
+        f"if (await {_ADMIN}).member_id != (await (await db.execute(\n"
+        '            "SELECT id FROM organization_members WHERE org_id = %s ORDER BY joined_at", (org_id,)\n'
+        '        )).fetchone())["id"]:\n'
+        "            raise not_a_member()\n",
+    )
+
+
+@fault("R4", "the organisation's page gives the member 0 credits to spend, expected 2,482")
+def list_of_members_follows_a_new_address() -> None:
+    """List a member under the address that they have now, so that their admin does not find whom they invited."""
+    rewrite(
+        organizations._memberships,
+        "    return [Membership(",
+        "    await db.execute(\n"
+        '        "UPDATE organization_members SET user_email = %s WHERE user_id = %s", (caller.email, caller.user_id)\n'
+        "    )\n"
+        "    return [Membership(",
+    )
+
+
+@fault("EP3", "the organisation has 1,000 credits in the API, expected 500")
+def double_click_buys_twice() -> None:
+    """Look up the key of a purchase among finished ones only, so that a double click buys twice."""
+    rewrite(
+        credits.purchase,
+        "    claim = await idempotency.claim(services.database, caller.user_id, request)\n",
+        "    try:\n"
+        "        claim = await idempotency.claim(services.database, caller.user_id, request)\n"
+        "    except ProblemError as problem:\n"
+        '        if problem.code != "idempotency_key_in_progress":\n'
+        "            raise\n"
+        "        claim = None\n",
+    )
+    rewrite(
+        credits._purchase,
+        "    transaction_id = uuid4()\n",
+        "    transaction_id = uuid4()\n    await __import__('asyncio').sleep(0.3)\n",
+    )
+
+
+@fault("F2.M1", "1 of 2 answers did not arrive", "status 500")
+def long_answer_takes_what_is_reserved_of_the_allocation() -> None:
+    """Charge a long answer to what another request of the member has reserved, which is then lost after its answer."""
+    rewrite(Allocation.pay, 'left - member["reserved_credits"] + reserved)', "left)")

@@ -297,13 +297,13 @@ def openai_key_stored_as_openrouters() -> None:
     rewrite(byok.store, _STORING, f'    new.provider = "openrouter"\n{_STORING}')
 
 
-@fault("EP14", "got the status 201, expected 422")
+@fault("EP14", "the BYOK user got the status 201, expected 422")
 def any_text_accepted_as_a_key() -> None:
     """Skip the check of a key's format, so that a wrong text is noticed only at the first request."""
     rewrite(byok.store, "raise bad_format(new.provider)", "pass")
 
 
-@fault("F3.S9", "got the status 502, expected 401")
+@fault("F3.S9", "the BYOK user got the status 502, expected 401")
 def refused_key_told_as_the_providers_trouble() -> None:
     """Report a refused key as a provider error, so that its owner waits for the provider to recover."""
     rewrite(litellm.refused, "if status == 401 and own_key:", "if False:")
@@ -475,25 +475,25 @@ def openai_key_is_preferred() -> None:
     rewrite(byok.provider_for, 'if "openrouter" in stored:', 'if "openrouter" in stored and len(stored) == 1:')
 
 
-@fault("F3.S9", "got the status 502, expected 400")
+@fault("A7", "the BYOK user got the status 502, expected 400")
 def openai_key_serves_every_model() -> None:
     """Send another vendor's model to OpenAI, so that its user waits for a provider that can't answer."""
     rewrite(byok.provider_for, ' and model.startswith("openai/")', "")
 
 
-@fault("F3.S9", "does not say that the account of the user's own key is empty")
+@fault("A11", "does not say that the account of the user's own key is empty")
 def empty_account_of_the_user_not_named() -> None:
     """Report the empty account of a user's key as a provider error, so that they wait for it to end."""
     rewrite(litellm.refused, "own_key and status == 402", "False")
 
 
-@fault("F3.S9", "does not say that the account of the user's own key is empty")
+@fault("A11", "does not say that the account of the user's own key is empty")
 def rate_limit_of_the_user_not_named() -> None:
     """Report the rate limit of a user's key as a provider error, so that they send more requests at once."""
     rewrite(litellm.refused, "own_key and status == 429", "False")
 
 
-@fault("F3.S9", "got the status 200, expected 502", "once with the platform's key")
+@fault("A7", "got the status 200, expected 502", "once with the platform's key")
 def empty_account_helped_out_by_the_platform() -> None:
     """Send the request of an empty account again with the platform's key, so that the platform pays for it."""
     rewrite(

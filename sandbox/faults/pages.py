@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import chat, credits, status, usage
+from sandbox.ops_center import chat, credits, reservations, status, usage
 from sandbox.ops_center.services import Services
 
 
@@ -202,3 +202,19 @@ def new_requests_shift_the_pages() -> None:
 def entries_of_one_moment_have_no_order() -> None:
     """Leave the order of entries of one moment to chance, so that pages repeat some and omit others."""
     rewrite(usage.calls, "created_at DESC, id LIMIT", "created_at DESC, random() LIMIT")
+
+
+@fault("F1.E2", "the usage page of the individual shows 9 credits, expected 0")
+def spent_credits_are_those_of_all_months() -> None:
+    """Show the credits of all months on the usage page, so that it never agrees with the month's bill."""
+    rewrite(
+        usage.credits_used,
+        "created_at >= %s::timestamptz::timestamp",
+        "%s::timestamptz IS NOT NULL",
+    )
+
+
+@fault("EP8", "the pages of the history of the individual show 1 entries twice, expected 0")
+def request_under_way_shifts_the_pages() -> None:
+    """Show a request that ends while somebody reads, so that an entry of the page before comes again."""
+    rewrite(reservations._finish, ", ended_in = pg_current_xact_id()", "")

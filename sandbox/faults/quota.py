@@ -297,3 +297,18 @@ def call_is_counted_in_the_month_of_its_answer() -> None:
         "        await services.cache.run(\"return redis.call('INCR', KEYS[1])\", quota.counter(user_id, now))\n"
         "    return Response(",
     )
+
+
+@fault("T8", "the individual has used 1,006 calls in the usage, expected 0")
+def calls_of_the_larger_plan_count_on_the_smaller_one() -> None:
+    """Count on a smaller plan what an earlier month used of the larger one, so that it is used up when it begins."""
+    vars(quota)["_first"] = {}
+    rewrite(
+        quota.standing,
+        "    return Standing(tier, tiers.quota_of(tier), await used(services, user_id, period), period)",
+        "    calls = await used(services, user_id, period)\n"
+        "    first_tier, first_period = _first.setdefault(user_id, (tier, period))\n"
+        "    if tier != first_tier and period != first_period:\n"
+        "        calls += await used(services, user_id, first_period)\n"
+        "    return Standing(tier, tiers.quota_of(tier), calls, period)",
+    )

@@ -192,13 +192,13 @@ def refused_request_sent_all_the_same() -> None:
     )
 
 
-@fault("A11", "got the status 402, expected 429")
+@fault("A11", "the trial user got the status 402, expected 429")
 def credits_checked_before_the_quota() -> None:
     """Check credits before the quota, so that a user buys credits and is refused again."""
     rewrite(chat.answer, "if quota.used_up(standing):", "if False:")
 
 
-@fault("A11", "got the status 429, expected 422")
+@fault("A11", "the trial user got the status 429, expected 422")
 def quota_checked_before_the_question() -> None:
     """Check the quota before the model, so that a client waits a month to learn of a wrong model."""
     rewrite(
@@ -268,3 +268,9 @@ def member_sent_to_a_purchase_that_they_may_not_make() -> None:
 def upgrade_link_leads_nowhere() -> None:
     """Link to a page that does not exist, so that nobody can buy credits."""
     pages.router.routes.clear()
+
+
+@fault("A11", "the problem's type is none, expected an address")
+def type_missing() -> None:
+    """Leave out the `type`, so that a client can't look up what a refusal means."""
+    rewrite(problems.ProblemError.body, '        "type": f"urn:ops-center:problem:{self.code}",\n', "")

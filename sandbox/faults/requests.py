@@ -1,7 +1,7 @@
 """Faults of how an LLM request is received, repeated and answered."""
 
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import app, chat, credit_accounts, idempotency, litellm, reservations, tokens
+from sandbox.ops_center import app, chat, credit_accounts, idempotency, litellm, payers, reservations, tokens
 from sandbox.ops_center.chat import ChatRequest, Order
 from sandbox.ops_center.credit_accounts import Allocation, Individual
 from sandbox.ops_center.litellm import LiteLLM
@@ -251,7 +251,7 @@ def _unlimit(field: str, limit: str) -> None:
     ChatRequest.model_rebuild(force=True)
 
 
-@fault("EP9", "got the status 200, expected 422")
+@fault("EP9", "the BYOK user got the status 200, expected 422")
 def replay_ignores_the_payer() -> None:
     """Answer a repetition that names another payer with the first answer, though somebody else paid for it."""
     rewrite(idempotency.claim, "await request.body(), payer)", 'await request.body(), "")')
@@ -405,3 +405,39 @@ def _pass_on(field: str) -> None:
         "(exclude_unset=True)",
         f'(exclude_unset=True, exclude=set(self.question.model_extra or ()) - {{"{field}"}})',
     )
+
+
+@fault("EP9", "a request with -1 answers is answered with", "expected 422")
+def less_than_one_answer_can_be_asked_for() -> None:
+    """Accept a negative number of answers, which makes the estimate of any request one credit."""
+    _unlimit("n", "Ge")
+
+
+@fault("EP9", "a request with -1 tokens of answer by the newer limit is answered with", "expected 422")
+def newer_limit_is_not_checked() -> None:
+    """Send any `max_completion_tokens` to the provider, so that users of new clients wait for an error."""
+    _unlimit("max_completion_tokens", "Ge")
+
+
+@fault("EP9", "the error of the broken stream has the code none, expected provider_error")
+def broken_stream_has_no_code() -> None:
+    """Leave the code out of the error of a broken stream, so that a client can't tell whether to try again."""
+    rewrite(chat._pump, ', "code": problem.code}', "}")
+
+
+@fault("EP9", "the individual got the status 500, expected 422")
+def malformed_payer_is_a_server_error() -> None:
+    """Answer a malformed id of an organisation with a server error instead of naming the mistake."""
+    rewrite(payers.named_organization, "except ValueError as error", "except ZeroDivisionError as error")
+
+
+@fault("R1", "the provider was called")
+def gateway_repeats_what_failed() -> None:
+    """Let the gateway send a failed request again on its own, so that the platform pays the provider several times."""
+    rewrite(LiteLLM.__init__, '"x-litellm-num-retries": "0"', '"x-litellm-num-retries": "2"')
+
+
+@fault("EP9", "X-RateLimit-Limit is none, expected 10,000")
+def streams_carry_no_quota_headers() -> None:
+    """Leave the quota headers out of streams, so that most clients never learn of the quota."""
+    rewrite(chat._stream, "headers=quota.headers(standing)", "headers={}")

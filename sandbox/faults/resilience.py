@@ -3,26 +3,26 @@
 from uuid import uuid4
 
 from sandbox.faults import fault, replace, rewrite
-from sandbox.ops_center import cache, chat, database, lago_events, litellm, quota, reservations, tiers, tokens
+from sandbox.ops_center import app, cache, chat, database, lago_events, litellm, quota, reservations, tiers, tokens
 from sandbox.ops_center.problems import ProblemError
 
 _SENT = "[event(row) for row in rows]"
 
 
-@fault("N4", "answers arrived, expected 2")
+@fault("N4", "in all 4 answers arrived, expected 2")
 def no_limit_holds_without_redis() -> None:
     """Let everybody pass while Redis is away, so that a quota is worth nothing on a bad day."""
     rewrite(quota._take_in_database, "REFUSED if used_up(replace(standing, used=calls)) else ", "")
     rewrite(quota.used, "    except CacheError:\n        pass\n", "    except CacheError:\n        return 0\n")
 
 
-@fault("N4", "answers arrived, expected 1")
+@fault("N4", "in all 3 answers arrived, expected 1")
 def lost_counter_begins_at_zero() -> None:
     """Start a lost counter at 0, so that everybody has a fresh quota when Redis comes back empty."""
     replace(quota, "TAKE", quota.TAKE.replace("or ARGV[3]", "or 0"))
 
 
-@fault("N4", "did not answer within")
+@fault("N4", "Ops-Center at", "did not answer within")
 def redis_is_waited_for() -> None:
     """Wait for Redis as long as it takes, so that everybody hangs while it is paused."""
     replace(cache, "TIMEOUT_SECONDS", 600.0)
@@ -55,7 +55,7 @@ def events_are_sent_twice_when_lago_is_back() -> None:
     )
 
 
-@fault("N4", "answers arrived, expected 2")
+@fault("N4", "in all 0 answers arrived, expected 2")
 def everybody_is_on_the_trial_without_lago() -> None:
     """Forget the plans while Lago is away, so that paying customers are refused at the trial's limit."""
     rewrite(tiers.tier_of, "return await _last_known(services, user_id)", "return DEFAULT")
@@ -97,13 +97,13 @@ def platform_pays_when_the_provider_fails_for_an_own_key() -> None:
     replace(litellm.LiteLLM, "complete", complete)
 
 
-@fault("N4", "got the status 500, expected 503")
+@fault("N4", "the individual got the status 500, expected 503")
 def missing_database_is_an_unexpected_error() -> None:
     """Answer with an unexpected error while PostgreSQL is away, so that users don't know whether to try again."""
     rewrite(database.Database.connection, 'raise UnavailableError("The database") from error', "raise RuntimeError")
 
 
-@fault("N4", "did not answer within")
+@fault("N4", "Ops-Center at", "did not answer within")
 def requests_wait_until_the_database_is_back() -> None:
     """Try again until PostgreSQL is back, so that everybody hangs."""
     rewrite(
@@ -131,3 +131,48 @@ def new_signing_key_is_not_looked_up() -> None:
 def reservations_stay_after_a_crash() -> None:
     """Release nothing when Ops-Center starts after a crash, so that users can't spend these credits ever again."""
     rewrite(database.Database._is_alone, 'return bool(row and row["alone"])', "return False")
+
+
+@fault("N4", "the refusal's Retry-After is none, expected a number of seconds")
+def missing_database_does_not_say_when_to_try_again() -> None:
+    """Leave Retry-After out while PostgreSQL is away, so that all clients try again at once."""
+    rewrite(
+        app._problem,
+        "return problem.response()",
+        'problem.headers.pop("Retry-After" if problem.status == 503 else "", None)\n    return problem.response()',
+    )
+
+
+@fault("I1", "sends a token of a key that the realm has removed, and gets 200, expected 401")
+def removed_signing_key_is_good_for_ever() -> None:
+    """Keep every signing key that the realm ever had, so that whoever stole one is anybody for ever."""
+    rewrite(tokens.KeySet._fetch, "self._keys = {key.key_id", "self._keys |= {key.key_id")
+
+
+@fault("N4", "the BYOK user: calls", "expected")
+def calls_cut_off_by_a_crash_are_forgotten() -> None:
+    """Forget the calls that a crash cut off, so that whoever makes it crash calls the provider without a limit."""
+    _recover(
+        "UPDATE usage_tracking SET status = 500, tokens = 0, ended_in = pg_current_xact_id()",
+        "DELETE FROM usage_tracking",
+    )
+
+
+@fault("N4", "of 6 answers did not arrive", "status 409")
+def keys_of_requests_that_a_crash_cut_off_stay_taken() -> None:
+    """Take a request that a crash cut off for one that is running, so that its user can never send it again."""
+    _recover("DELETE FROM idempotency_keys WHERE status IS NULL;", "")
+
+
+@fault("N4", "answers arrived, expected 2")
+def old_counters_are_trusted_after_an_outage() -> None:
+    """Trust the counters of a Redis that was away, so that the calls of the meantime are free."""
+    rewrite(cache.Cache.in_doubt.fget, "return self._failures != self._failures_cured", "return False")  # type: ignore[attr-defined]
+
+
+def _recover(old: str, new: str) -> None:
+    """Change a piece of the script that ends the calls of a process that stopped in the middle of them."""
+    read = database._script
+    if old not in read("recovery.sql").decode():
+        raise ValueError(f"recovery.sql has no piece that reads {old!r}")
+    replace(database, "_script", lambda name: read(name).decode().replace(old, new).encode())

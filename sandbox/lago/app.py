@@ -13,6 +13,8 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from sandbox import clock
+
 from . import billing, customers, events, invoices, lifecycle, plans, seeds, subscriptions, usage
 from .context import Lago, require_key
 from .database import Pool, make_pool, prepare
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the application. It prepares its database when it starts, and does its jobs until it stops."""
+    clock.use(settings.clock)
     pool = make_pool(settings.database_url.get_secret_value())
 
     @contextlib.asynccontextmanager

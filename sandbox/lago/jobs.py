@@ -1,7 +1,8 @@
 """Work that happens after the answer, as in Lago's Sidekiq: invoices, terminations and smaller plans that begin.
 
 A job is a row. The transaction that causes the job writes it, and the transaction that does the job deletes it.
-No job is lost when the process or the database stops, and no job is done twice.
+No job is lost when the process or the database stops, and no job is done twice. It becomes due as soon as the real time
+or the sandbox's clock has reached its time.
 """
 
 import asyncio
@@ -37,8 +38,8 @@ class JobQueue:
     async def put(self, connection: Connection, kind: str, payload: dict[str, str], at: datetime | None = None) -> None:
         """Write a job, in the transaction of its cause; it becomes due at a time (UTC), or after the delay."""
         await connection.execute(
-            "insert into jobs (kind, payload, run_at) values (%s, %s, %s)",
-            (kind, Jsonb(payload), at or utc_now() + self.delay),
+            "insert into jobs (kind, payload, run_at) values (%s, %s, coalesce(%s, now()::timestamp + %s))",
+            (kind, Jsonb(payload), at, self.delay),
         )
 
 
@@ -68,8 +69,9 @@ class JobRunner:
             try:
                 async with connection.transaction():
                     cursor = await connection.execute(
-                        "select id, kind, payload, attempts from jobs where run_at <= now()"
-                        " order by run_at, id limit 1 for update skip locked"
+                        "select id, kind, payload, attempts from jobs where run_at <= greatest(now()::timestamp, %s)"
+                        " order by run_at, id limit 1 for update skip locked",
+                        (utc_now(),),
                     )
                     job = await cursor.fetchone()
                     if job is None:

@@ -1,5 +1,7 @@
 """The stand-in's settings: environment variables that begin with `LAGO_`."""
 
+from pathlib import Path
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -17,3 +19,6 @@ class Settings(BaseSettings):
 
     job_delay_ms: int = Field(default=300, ge=0, le=60_000)
     """How long after a request its job (invoice or termination) becomes due, in ms."""
+
+    clock: Path | None = None
+    """A file with the time that the clock shows, in ISO 8601; while it does not exist, the real time."""

@@ -5,9 +5,11 @@ Inside the stand-in every time is UTC without a time zone, as in Lago's columns 
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+from sandbox import clock
 
 from .errors import VALUE_IS_INVALID, VALUE_IS_MANDATORY, FieldErrors
 
@@ -16,7 +18,7 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 
 def utc_now() -> datetime:
     """Return the present time, in UTC without a time zone."""
-    return datetime.now(UTC).replace(tzinfo=None)
+    return clock.now().replace(tzinfo=None)
 
 
 def iso(moment: datetime | None) -> str | None:

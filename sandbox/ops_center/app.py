@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.ops_center import byok, chat, credits, organizations, pages, periods, problems, status, tokens, usage
+from sandbox import clock
+from sandbox.ops_center import byok, chat, credits, organizations, pages, problems, status, tokens, usage
 from sandbox.ops_center.problems import ProblemError, UnavailableError
 from sandbox.ops_center.services import Services
 from sandbox.ops_center.settings import Settings
@@ -73,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         await services.close()
 
-    periods.use_clock(settings.clock)
+    clock.use(settings.clock)
     app = FastAPI(title="Ops-Center (reference)", lifespan=lifespan, openapi_url=None)
     app.add_middleware(EveryAnswer)
     for endpoints in ENDPOINTS:

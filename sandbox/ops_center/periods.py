@@ -1,25 +1,14 @@
 """Quota periods: calendar months in UTC."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-_clock: Path | None = None
-
-
-def use_clock(file: Path | None) -> None:
-    """Take the time from a file as long as it exists, so that the end of a month can be tested on any day."""
-    global _clock  # noqa: PLW0603 - a process has one clock
-    _clock = file
+from sandbox import clock
 
 
 def now() -> datetime:
     """Return the present time, in UTC."""
-    if _clock is not None:
-        with suppress(FileNotFoundError):
-            return datetime.fromisoformat(_clock.read_text("utf-8"))
-    return datetime.now(UTC)
+    return clock.now()
 
 
 def iso(moment: datetime) -> str:

@@ -1,6 +1,7 @@
 """The stand-in for Lago."""
 
 from sandbox.services.modules import ModuleService
+from sandbox.services.ops_center import OpsCenter
 from sandbox.services.postgresql import OWNER, PostgreSQL
 
 
@@ -14,10 +15,11 @@ class Lago(ModuleService):
     health_path = "/health"
 
     def environment(self) -> dict[str, str]:
-        """Return its database and its API key."""
+        """Return its database, its API key and its clock."""
         return {
             "LAGO_DATABASE_URL": PostgreSQL(self.layout).database_url(OWNER, "lago"),
             "LAGO_API_KEY": self.layout.credentials.lago_api_key,
+            "LAGO_CLOCK": str(OpsCenter(self.layout).clock),
         }
 
     def target(self) -> dict[str, str]:

@@ -36,13 +36,14 @@ class OpsCenter(ModuleService):
             "OPS_BYOK_SECRET": credentials.byok_secret,
             "OPS_PUBLIC_URL": self.url,
             "OPS_TIER_SECONDS": "3",
-            "OPS_CLOCK": str(self._clock),
+            "OPS_CLOCK": str(self.clock),
         }
 
     def target(self) -> dict[str, str]:
         """Return its address, the file of its clock, and that it may be put under load."""
-        return {"OPS_CENTER_URL": self.url, "OPS_CENTER_CLOCK": str(self._clock), "ALLOW_LOAD": HOST}
+        return {"OPS_CENTER_URL": self.url, "OPS_CENTER_CLOCK": str(self.clock), "ALLOW_LOAD": HOST}
 
     @property
-    def _clock(self) -> Path:
+    def clock(self) -> Path:
+        """The file of the sandbox's clock, which Lago shares."""
         return self.folder / "clock"

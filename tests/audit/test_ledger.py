@@ -751,6 +751,23 @@ def test_what_was_estimated_is_always_due() -> None:
     assert wrong == ["more was paid than there was: credits would be -1"]
 
 
+@pytest.mark.parametrize("said", [9, 11])
+def test_of_several_long_answers_each_leaves_what_another_one_has_reserved(said: int) -> None:
+    first, second = asked("r1", tokens=250, estimate=100, said=said), asked("r2", tokens=250, estimate=100)
+    after = books(Granted(ANN, 20), first, second)
+    assert after.figures[Account(ANN, ledger.CREDITS)] == 0
+    assert Movement("usage", -said, ANN, "r1") in after.figures[Account(ANN, ledger.MOVEMENTS)]  # type: ignore[operator]
+    alone = books(Granted(ANN, 20), first)
+    assert Movement("usage", -20, ANN, "r1") in alone.figures[Account(ANN, ledger.MOVEMENTS)]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("said", [8, 23, None])
+def test_what_a_long_answer_says_counts_only_between_its_estimate_and_what_is_left(said: int | None) -> None:
+    first, second = asked("r1", tokens=250, estimate=100, said=said), asked("r2", tokens=250, estimate=100)
+    wrong, _ = problems(Granted(ANN, 20), first, second)
+    assert wrong == ["more was paid than there was: credits would be -9"]
+
+
 def test_the_same_request_with_another_payer_is_charged_by_itself() -> None:
     own, credits = asked("r1", same=("key", "body", "true")), asked("r2", same=("key", "body", "false"))
     assert books(Granted(ANN, 500), own, credits).same == {}

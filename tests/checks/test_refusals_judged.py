@@ -76,7 +76,7 @@ def test_a_status_that_is_no_refusal_has_no_phrase() -> None:
 
 
 def test_a_refusal_as_the_contract_has_it_is_green(reply: MakeReply) -> None:
-    body = {"status": 402, "code": "insufficient_credits", "title": "No credits"}
+    body = {"type": "urn:problem:no-credits", "status": 402, "code": "insufficient_credits", "title": "No credits"}
     got = reply(402, body, PROBLEM | {"Content-Type": "application/problem+json; charset=utf-8"})
     refusals.refused(got, Refusal.of('402 "insufficient credits"'), "the individual", str)
     refusals.refused(got, Refusal(402), "the individual", str)
@@ -94,6 +94,7 @@ def test_a_refusal_as_the_contract_has_it_is_green(reply: MakeReply) -> None:
         (402, {"status": 402, "code": "insufficient_credits"}, {"Content-Type": "application/json"}, "media type is a"),
         (402, {"status": 402, "code": "insufficient_credits"}, {}, "media type is empty"),
         (402, {"status": 402, "code": "insufficient_credits"}, {}, "X-Request-Id is none, expected an id"),
+        (402, {"status": 402, "code": "insufficient_credits"}, PROBLEM, "the problem's type is none, expected an addr"),
     ],
 )
 def test_another_refusal_is_red_and_says_what_came_and_what_was_recorded(
@@ -105,6 +106,14 @@ def test_another_refusal_is_red_and_says_what_came_and_what_was_recorded(
     assert says in str(red.value)
     assert "the answer reads: {" in str(red.value)
     assert str(red.value).endswith("; the provider was called.")
+
+
+@pytest.mark.parametrize("wait", ["", "soon", "0"])
+def test_a_503_says_in_how_many_seconds_to_try_again(reply: MakeReply, wait: str) -> None:
+    body = {"type": "urn:problem:away", "status": 503}
+    refusals.refused(reply(503, body, PROBLEM | {"Retry-After": "2"}), Refusal(503), "the individual", str)
+    with pytest.raises(AssertionError, match="the refusal's Retry-After is"):
+        refusals.refused(reply(503, body, PROBLEM | {"Retry-After": wait}), Refusal(503), "the individual", str)
 
 
 def test_a_clear_refusal_has_a_title_and_a_sentence(reply: MakeReply) -> None:
@@ -271,6 +280,7 @@ WITHOUT_INSTRUCTION = {
         "Insufficient credits. Credits can't be bought with vouchers.",
         "Not enough credits. Check your key.",
         "Not enough credits: nothing was bought yet.",
+        "Not enough credits. Get some rest.",
     ],
     "admin": [
         "Your allocation is used up.",
@@ -307,14 +317,28 @@ WITHOUT_INSTRUCTION = {
         "Your key was rejected. Your key is important to us.",
         "Your key was rejected. Never check your key in public.",
     ],
-    "quota": ["Your quota is used up.", "You have reached the limit. We value your loyalty."],
+    "quota": [
+        "Your quota is used up.",
+        "You have reached the limit. We value your loyalty.",
+        "All calls of this month are used. Please try our other products.",
+        "All calls are used. Please continue reading our terms.",
+        "All calls are used. Our support is available at 0800 123.",
+        "Your quota is used up. Upgrade your browser.",
+    ],
     "not charged": [
         "Nothing was charged.",
         "Nothing was charged. We are sorry.",
         "Nothing was charged. Check your key.",
         "You were not charged, although we tried it.",
+        "Nothing was charged. Send it to a friend.",
+        "Nothing was charged. Wait, it gets better.",
     ],
-    "own account": ["The account of your own key has no money left.", "Your key has reached its rate limit. Sorry!"],
+    "own account": [
+        "The account of your own key has no money left.",
+        "Your key has reached its rate limit. Sorry!",
+        "The account of your own key has no money left. Please send some feedback.",
+        "Your key has reached its rate limit. Use some patience.",
+    ],
 }
 """Messages that say what is wrong, and then nothing that their reader can do about it."""
 

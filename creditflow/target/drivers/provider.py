@@ -73,10 +73,11 @@ class Provider:
         self._record("trouble", None, None, caller=caller)
         self._control("PUT", f"/control/troubles/{caller}", body={"kind": kind, "seconds": seconds})
 
-    def lengthen(self, caller: str, words: int) -> None:
-        """Answer one caller from now on with so many words where a request sets no limit."""
+    def lengthen(self, caller: str, words: int, seconds: float = 0) -> None:
+        """Answer one caller from now on after some seconds, with so many words where a request sets no limit."""
         self._record("lengthen", None, None, caller=caller, words=words)
-        self._control("PUT", f"/control/troubles/{caller}", body={"kind": "long_answer", "words": words})
+        trouble = {"kind": "slow" if seconds else "long_answer", "seconds": seconds, "words": words}
+        self._control("PUT", f"/control/troubles/{caller}", body=trouble)
 
     def end_trouble(self, caller: str) -> None:
         """Answer one caller normally again."""
