@@ -31,7 +31,7 @@ Feature: Case 5: Many requests are sent at the same time
       And they have used 10 of 10,000 calls
       And the provider was called 10 times for them
 
-    @A8 @needs.journal @critical
+    @C5.S4 @needs.journal @critical
     Scenario: Long answers at the same time cost together what the user has, and not one credit more
       Given an individual on the Professional plan with 50 credits
       When they send 2 GPT-4-turbo requests at the same time that are each estimated at 100 tokens and use 250
@@ -83,7 +83,7 @@ Feature: Case 5: Many requests are sent at the same time
       And the organisation has 1,000 credits, of which 500 are unallocated
       And the member has 500 credits of their allocation left
 
-    @A8 @F2.M1 @needs.journal @normal
+    @F2.M1 @needs.journal @normal
     Scenario: A member's long answers at the same time cost together what is left of the allocation
       Given an organisation with 10,000 credits
       And a member with an allocation of 50 credits
@@ -93,7 +93,7 @@ Feature: Case 5: Many requests are sent at the same time
       And the organisation has 9,950 credits, of which 9,950 are unallocated
       And no credits are reserved for the member
 
-    @R1 @EP3 @critical
+    @R1 @critical
     Scenario: A purchase that is clicked twice is made once
       Given an organisation with 0 credits
       When the admin purchases 500 credits twice at the same time under one idempotency key

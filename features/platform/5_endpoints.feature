@@ -107,13 +107,14 @@ Feature: Platform: Every endpoint answers in its agreed form, and only to permit
       And the answer has OpenAI's form
       And the answer says that it cost 9 credits and leaves 9,991
 
-    @EP9 @normal
+    @EP9 @F1.E4 @normal
     Scenario: A streamed answer has OpenAI's form too and says what it cost
       Given an individual on the Professional plan with 10,000 credits
       When they send a streamed GPT-3.5-turbo request that uses 100 tokens
       Then the answer arrives
       And the answer has OpenAI's form
       And the answer says that it cost 9 credits and leaves 9,991
+      And it says that 9,999 of 10,000 calls are left until the first of next month
 
   Rule: Admins and members see what they change in an organisation
 

@@ -17,14 +17,15 @@ Feature: Resilience: when a service fails, users get a clear answer and pay what
     @R6 @normal
     Scenario Outline: The quota holds while Redis <fails>
       Given a trial user on the Trial plan with 1,000 credits
-      And they have already made 698 calls this month
+      And they have already made 697 calls this month
+      When they send a GPT-3.5-turbo request that uses 100 tokens
       And Redis <fails>
-      When they send 4 GPT-3.5-turbo requests that each use 100 tokens
+      And they send 4 GPT-3.5-turbo requests that each use 100 tokens
       Then 2 answers arrive and 2 are refused with 429 "quota exceeded"
       When Redis is back
       Then soon Ops-Center reports Redis as up
       And they have used 700 of 700 calls
-      And they have 982 credits left
+      And they have 973 credits left
 
       Examples:
         | fails     |

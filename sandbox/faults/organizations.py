@@ -120,7 +120,7 @@ def second_allocation_replaces_the_first() -> None:
     rewrite(credits._add_to_allocation, "allocated_credits = allocated_credits + %s", "allocated_credits = %s")
 
 
-@fault("F2.E2", "the admin got the status 200, expected 409")
+@fault("F2.E2", "the member got the status 200, expected 409")
 def more_can_be_allocated_than_there_is() -> None:
     """Allocate credits that the organisation does not have, so that two members are promised the same ones."""
     rewrite(credits.refuse_more_than_unallocated, "credits > unallocated(row)", "False")
@@ -429,7 +429,7 @@ def organization_has_no_date() -> None:
     )
 
 
-@fault("EP5", "the field used is 2,500, expected 0")
+@fault("EP5", "the member has 0 credits of their allocation left in the API, expected 2,500")
 def what_is_left_and_what_was_used_are_swapped() -> None:
     """Show what is left as used, so that members ask for more than they need."""
     rewrite(
@@ -606,7 +606,7 @@ def invitation_before_the_account_is_forgotten() -> None:
     )
 
 
-@fault("EP13", "the colleague got no answer: status 402", "insufficient_credits")
+@fault("EP13", "the colleague got no answer: status 403", "no_credit_allocation")
 def allocation_in_capital_letters_is_for_nobody() -> None:
     """Look for the address of an allocation as it was typed, so that the admin reads that a member is none."""
     field = NewAllocation.model_fields["user_email"]
@@ -643,7 +643,7 @@ def list_of_members_follows_a_new_address() -> None:
     )
 
 
-@fault("EP3", "the organisation has 1,000 credits in the API, expected 500")
+@fault("R1", "the organisation has 1,000 credits in the API, expected 500")
 def double_click_buys_twice() -> None:
     """Look up the key of a purchase among finished ones only, so that a double click buys twice."""
     rewrite(

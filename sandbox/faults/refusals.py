@@ -52,7 +52,7 @@ def used_up_quota_forbidden() -> None:
     rewrite(quota.exceeded, "429,", "403,")
 
 
-@fault("A11", "the individual got the status 500, expected 502")
+@fault("A11", "the BYOK user got the status 500, expected 502")
 def provider_in_trouble_told_as_own_crash() -> None:
     """Answer 500 for a provider failure, so that operators look for the defect in Ops-Center."""
     rewrite(litellm.provider_error, "502,", "500,")

@@ -431,13 +431,13 @@ def malformed_payer_is_a_server_error() -> None:
     rewrite(payers.named_organization, "except ValueError as error", "except ZeroDivisionError as error")
 
 
-@fault("R1", "the provider was called")
+@fault("R1", "the provider was called 4 times for the individual, expected 2")
 def gateway_repeats_what_failed() -> None:
     """Let the gateway send a failed request again on its own, so that the platform pays the provider several times."""
     rewrite(LiteLLM.__init__, '"x-litellm-num-retries": "0"', '"x-litellm-num-retries": "2"')
 
 
-@fault("EP9", "X-RateLimit-Limit is none, expected 10,000")
+@fault("F1.E4", "X-RateLimit-Limit is none, expected 10,000")
 def streams_carry_no_quota_headers() -> None:
     """Leave the quota headers out of streams, so that most clients never learn of the quota."""
     rewrite(chat._stream, "headers=quota.headers(standing)", "headers={}")

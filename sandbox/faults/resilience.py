@@ -149,9 +149,10 @@ def removed_signing_key_is_good_for_ever() -> None:
     rewrite(tokens.KeySet._fetch, "self._keys = {key.key_id", "self._keys |= {key.key_id")
 
 
-@fault("N4", "the BYOK user: calls", "expected")
+@fault("N4", "provider calls", "in the provider's journal, expected 0")
 def calls_cut_off_by_a_crash_are_forgotten() -> None:
     """Forget the calls that a crash cut off, so that whoever makes it crash calls the provider without a limit."""
+    _recover("WHERE u.status = 102;", "WHERE u.status = 102 AND false;")
     _recover(
         "UPDATE usage_tracking SET status = 500, tokens = 0, ended_in = pg_current_xact_id()",
         "DELETE FROM usage_tracking",
@@ -164,7 +165,7 @@ def keys_of_requests_that_a_crash_cut_off_stay_taken() -> None:
     _recover("DELETE FROM idempotency_keys WHERE status IS NULL;", "")
 
 
-@fault("N4", "answers arrived, expected 2")
+@fault("N4", "the trial user has used 698 calls in the usage, expected 700")
 def old_counters_are_trusted_after_an_outage() -> None:
     """Trust the counters of a Redis that was away, so that the calls of the meantime are free."""
     rewrite(cache.Cache.in_doubt.fget, "return self._failures != self._failures_cured", "return False")  # type: ignore[attr-defined]
