@@ -96,8 +96,7 @@ def sends_above_estimate_at_once(
 ) -> None:
     person = context.cast.subject(who)
     requests = [LlmRequest(model, tokens, text="How does this work in general?") for _ in range(count)]
-    for request in requests:
-        context.accounts.estimated(person, request, estimate)
+    context.accounts.estimated(person, requests[0], estimate)
     llm_requests.lengthen_answer(context.cast, person, requests[0], seconds=1)
     asked = [(person, request) for request in requests]
     context.memory.keep_together(llm_requests.send_simultaneously(context.target.ops_center, asked), ())
