@@ -240,7 +240,7 @@ def key_kept_in_redis() -> None:
 @fault("R3", "1 different encrypted keys in unicorn_db (user_byok_keys), expected 2")
 def encryption_without_a_nonce() -> None:
     """Encrypt the same key to the same text, so that the database shows who shares a key."""
-    rewrite(byok.encrypt, "os.urandom(NONCE_BYTES)", "bytes(NONCE_BYTES)")
+    rewrite(byok.encrypt, "os.urandom(NONCE_BYTES)", "bytes(range(NONCE_BYTES))")
     replace(byok, "_bound_to", lambda user_id, provider: b"")
 
 
