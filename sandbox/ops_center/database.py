@@ -19,8 +19,13 @@ from sandbox.ops_center.problems import ProblemError, UnavailableError
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
 
+CONNECTIONS = 20
+"""How many units of work use PostgreSQL at the same time.
+
+The others wait for their turn, which says nothing about PostgreSQL.
+"""
 WAIT_SECONDS = 2.0
-"""How long a request waits for a connection."""
+"""How long a unit of work waits for its connection; it waits only if PostgreSQL has closed it."""
 START_SECONDS = 10.0
 """How long the start waits for PostgreSQL."""
 DEADLINE_SECONDS = 5.0
@@ -53,13 +58,14 @@ class Database:
                 "connect_timeout": 2,
                 "application_name": "ops-center",
             },
-            min_size=4,
-            max_size=20,
+            min_size=CONNECTIONS,
+            max_size=CONNECTIONS,
             timeout=WAIT_SECONDS,
             reconnect_timeout=WAIT_SECONDS,
             configure=_configure,
             open=False,
         )
+        self._turns = asyncio.Semaphore(CONNECTIONS)
         self._rest_until = 0.0
         self._later: set[asyncio.Task[None]] = set()
 
@@ -96,16 +102,17 @@ class Database:
     @asynccontextmanager
     async def connection(self, seconds: float = DEADLINE_SECONDS) -> AsyncIterator[Connection]:
         """Open a connection; each statement is a transaction of its own, and the work ends after so many seconds."""
-        if time.monotonic() < self._rest_until:
-            raise UnavailableError("The database")
+        self._require_no_rest()
         try:
-            db = await self._living()
-            late = asyncio.get_running_loop().call_later(seconds, self._hang_up, db)
-            try:
-                yield db
-            finally:
-                late.cancel()
-                await self._pool.putconn(db)
+            async with self._turns:
+                self._require_no_rest()
+                db = await self._living()
+                late = asyncio.get_running_loop().call_later(seconds, self._hang_up, db)
+                try:
+                    yield db
+                finally:
+                    late.cancel()
+                    await self._pool.putconn(db)
         except psycopg.errors.NumericValueOutOfRange as error:
             raise ProblemError(422, "amount_too_large", "A balance can't grow beyond 2,147,483,647 credits.") from error
         except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
@@ -113,6 +120,10 @@ class Database:
             if isinstance(error, PoolTimeout):
                 self._rest_until = time.monotonic() + RETRY_SECONDS
             raise UnavailableError("The database") from error
+
+    def _require_no_rest(self) -> None:
+        if time.monotonic() < self._rest_until:
+            raise UnavailableError("The database")
 
     def _hang_up(self, db: Connection) -> None:
         """End a connection whose work takes too long. A cancelled query would first wait for PostgreSQL's answer."""

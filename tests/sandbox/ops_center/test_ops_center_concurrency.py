@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.ops_center import database
 
 if TYPE_CHECKING:
     from tests.sandbox.ops_center.conftest import Deployment, Organization
@@ -65,3 +70,29 @@ def test_purchases_and_allocations_at_once_add_up(center: Deployment, organizati
     assert organization.credits()["total_credits"] == 10_600
     assert organization.credits()["allocated_credits"] == 9000
     center.always_true()
+
+
+def test_who_waits_for_a_connection_on_a_busy_platform_is_not_refused(
+    center: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.2)
+
+    async def work(db: database.Database, free: asyncio.Event) -> int:
+        async with db.connection(60) as connection:
+            await free.wait()
+            found = await (await connection.execute("SELECT 1 AS one")).fetchone()
+            return found["one"] if found else 0
+
+    async def more_than_there_are_connections() -> list[int]:
+        db, free = database.Database(center.target["UNICORN_DB_URL"]), asyncio.Event()
+        await db.open()
+        try:
+            tasks = [asyncio.create_task(work(db, free)) for _ in range(2 * database.CONNECTIONS)]
+            ended, _ = await asyncio.wait(tasks, timeout=3 * database.WAIT_SECONDS)
+            assert not ended, "no connection is free before the first ones are given back"
+            free.set()
+            return await asyncio.gather(*tasks)
+        finally:
+            await db.close()
+
+    assert asyncio.run(more_than_there_are_connections()) == [1] * 2 * database.CONNECTIONS
