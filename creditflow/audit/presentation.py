@@ -17,8 +17,11 @@ from creditflow.reporting.recorder import recorder
 from creditflow.target.drivers.provider import ProviderCall
 from creditflow.target.target import Target
 
-MOST = 40
+MOST = 10
 """How many differences a sentence contains; the table has all."""
+
+MOST_COSTS = 40
+"""How many answers the table of costs has."""
 
 
 def sentence(parties: Parties, verdict: Verdict) -> str:
@@ -87,9 +90,9 @@ def attach_costs(target: Target, parties: Parties) -> None:
         return
     with contextlib.suppress(ServiceUnavailableError):
         calls = [call for call in target.provider.all_calls() if call.request in answers and call.total_tokens]
-        rows = [_cost(answers[call.request], call) for call in calls[:MOST]]
+        rows = [_cost(answers[call.request], call) for call in calls[:MOST_COSTS]]
         if rows:
-            more = f", the first {MOST:,} of {len(calls):,}" if len(calls) > MOST else ""
+            more = f", the first {MOST_COSTS:,} of {len(calls):,}" if len(calls) > MOST_COSTS else ""
             evidence.attach_table(
                 f"Costs{more}: credits, and US dollars at the provider",
                 ("who", "model", "tokens", "credits", "provider", "US dollars", "paid with"),

@@ -11,16 +11,20 @@ from creditflow.cleanup.journal import CURE, Journal, display_path
 from creditflow.cleanup.resources import Resource
 from creditflow.core.ending import message_of
 from creditflow.core.errors import ExpectedError
+from creditflow.core.expect import first_few
 from creditflow.core.interruption import RemovalInterruptedError, interruption
 from creditflow.core.run_limits import TimeLimitError, time_limits
 
 Removal = Callable[[], object]
 
+MOST = 5
+"""How many resources with one reason, and how many reasons, a message names; the clean-up journal lists all."""
+
 _pool = ThreadPoolExecutor(4, thread_name_prefix="removal")
 
 
 class LeftBehindError(ExpectedError):
-    """Some resources could not be removed; the message names each, with the reason."""
+    """Some resources could not be removed; the message names the first ones, with the reason."""
 
 
 @dataclass(eq=False)
@@ -88,8 +92,9 @@ class Cleanup:
             if errors[finalizer]:
                 failed.setdefault(errors[finalizer], []).append(str(finalizer.resource))
         if failed:
-            left = "; ".join(f"{', '.join(resources)} ({reason})" for reason, resources in failed.items())
-            raise LeftBehindError(f"This could not be removed and is still on the target: {left}.{self._cure()}")
+            left = [f"{', '.join(first_few(names, MOST))} ({reason})" for reason, names in failed.items()]
+            what = "; ".join(first_few(left, MOST))
+            raise LeftBehindError(f"This could not be removed and is still on the target: {what}.{self._cure()}")
 
     def _run(self, finalizers: list[_Finalizer], errors: dict[_Finalizer, str]) -> None:
         for _, group in groupby(enumerate(finalizers), key=lambda item: item[0] if item[1].alone else -1):

@@ -10,7 +10,7 @@ compares nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -155,6 +155,12 @@ def _listed(parts: list[str]) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: "no charges", "1 charge", "9,991 credits"."""
     return f"{'no' if number == 0 else f'{number:,}'} {noun}{'' if number == 1 else 's'}"
+
+
+def first_few(parts: Sequence[str], most: int) -> list[str]:
+    """Return the parts if they are not too many; else the first ones, and how many more there are."""
+    more = len(parts) - most
+    return [*parts[:most], f"and {more:,} more"] if more > 0 else list(parts)
 
 
 def times(number: int) -> str:

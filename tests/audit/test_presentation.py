@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 @pytest.mark.usefixtures("no_settings")
 def test_a_sentence_has_the_first_differences_and_the_number_of_the_others() -> None:
     parties = Parties.of(Cast(Target(load()), Cleanup(), lambda secret: None), None)
-    wrong = tuple(f"difference {number}" for number in range(1, 43))
-    whole = presentation.sentence(parties, Verdict((), wrong[:40], ()))
-    assert whole.endswith("; difference 40")
+    wrong = tuple(f"difference {number}" for number in range(1, 13))
+    whole = presentation.sentence(parties, Verdict((), wrong[:10], ()))
+    assert whole.endswith("; difference 10")
     assert presentation.sentence(parties, Verdict((), wrong, ())) == f"{whole}; and 2 more, which the table shows"
 
 

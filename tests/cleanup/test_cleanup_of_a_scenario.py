@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -80,6 +81,23 @@ def test_all_of_it_is_removed_even_when_part_fails_and_what_is_left_is_named() -
     assert str(left.value) == (
         "This could not be removed and is still on the target: "
         "the organisation (no route); the Keycloak user cf-1 (Keycloak answered 500)."
+    )
+
+
+def test_a_message_about_many_names_the_first_and_counts_the_others() -> None:
+    cleanup = Cleanup()
+
+    def refused(number: int) -> None:
+        raise RuntimeError(f"Keycloak answered {500 + number // 1000}")
+
+    for number in range(1_500):
+        cleanup.add_finalizer(f"user {number}", partial(refused, number))
+    with pytest.raises(LeftBehindError) as left:
+        cleanup.carry_out()
+    assert str(left.value) == (
+        "This could not be removed and is still on the target: "
+        "user 1499, user 1498, user 1497, user 1496, user 1495, and 495 more (Keycloak answered 501); "
+        "user 999, user 998, user 997, user 996, user 995, and 995 more (Keycloak answered 500)."
     )
 
 
