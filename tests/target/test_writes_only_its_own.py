@@ -65,7 +65,7 @@ def test_only_one_module_connects_to_a_database() -> None:
 
 
 def test_what_opens_a_transaction_or_the_writing_session_is_grants_alone() -> None:
-    calls = re.compile(r"\.transaction\(|\.insert_many\(|grants\.database\b|read_only=False")
+    calls = re.compile(r"\.transaction\(|grants\.database\b|read_only=False")
     found = {
         f"{path.relative_to(PROJECT)}: {line.strip()}"
         for path in SOURCES

@@ -106,15 +106,13 @@ class Grants:
     def place_calls(self, user_id: str, count: int, at: datetime) -> None:
         """Insert calls of a person at a time (UTC) with their own key: they count, and cost nothing."""
         self._writable.require(user_id)
-        self.database.insert_many(
+        statement = (
             "INSERT INTO usage_tracking "
-            "(id, user_id, request_id, endpoint, model, tokens, credits, byok, status, created_at) VALUES %s",
-            [
-                (str(uuid.uuid4()), user_id, str(uuid.uuid4()), PLACED,
-                 "openai/gpt-3.5-turbo", 100, 0, True, 200, at)
-                for _ in range(count)
-            ],
-        )  # fmt: skip
+            "(id, user_id, request_id, endpoint, model, tokens, credits, byok, status, created_at) "
+            "SELECT gen_random_uuid(), %s, gen_random_uuid(), %s, 'openai/gpt-3.5-turbo', 100, 0, TRUE, 200, %s "
+            "FROM generate_series(1, %s)"
+        )
+        self.database.transaction([(statement, (user_id, PLACED, at, count))])
         self._record("place_calls", None, None, user_id=user_id, count=count, at=at)
 
     def copy_key(self, owner_id: str, user_id: str) -> None:

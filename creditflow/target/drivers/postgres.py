@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extras import RealDictCursor, execute_values
 
 from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.naming import APPLICATION
@@ -54,10 +53,11 @@ class Database:
         """
         with self._turn():
             try:
-                with self._open().cursor(cursor_factory=RealDictCursor) as cursor:
+                with self._open().cursor() as cursor:
                     by_name = values[0] if values and isinstance(values[0], Mapping) else None
                     cursor.execute(statement, by_name or values or None)
-                    return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+                    names = [column.name for column in cursor.description or ()]
+                    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
             except (psycopg2.Error, UnicodeDecodeError) as error:
                 raise self._unavailable(error) from None
 
@@ -81,19 +81,6 @@ class Database:
             except BaseException:
                 self.close()  # an interrupted transaction must neither stay open nor continue
                 raise
-
-    def insert_many(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
-        """Insert many rows with one statement that contains `VALUES %s`.
-
-        Raises:
-            ServiceUnavailableError: the database can't be reached, or refuses the statement.
-        """
-        with self._turn():
-            try:
-                with self._open().cursor() as cursor:
-                    execute_values(cursor, statement, values, page_size=1000)
-            except (psycopg2.Error, UnicodeDecodeError) as error:
-                raise self._unavailable(error) from None
 
     def columns(self) -> dict[str, set[str]]:
         """Return the column names of each table in the public schema."""
