@@ -15,7 +15,6 @@ from creditflow.checks import diagnosis
 from creditflow.checks.account_base import readable
 from creditflow.core import period
 from creditflow.core.errors import EndpointMissingError, NotTestableError
-from creditflow.target.drivers.grants import PLACED
 from creditflow.target.drivers.postgres import Row
 from creditflow.target.target import Target
 
@@ -61,7 +60,9 @@ def _organizations(history: History) -> list[str]:
 
 def _database(target: Target, parties: Parties, history: History) -> Seen:
     organizations = _organizations(history)
-    tables = target.unicorn.accounts_of({p.id: p.email for p in parties.people}, organizations)
+    tables = target.unicorn.accounts_of(
+        {p.id: p.email for p in parties.people}, organizations, period.start().replace(tzinfo=None)
+    )
     seen: Seen = defaultdict(dict)
     movements: dict[str, list[Row]] = defaultdict(list)
     for row in tables.get("credit_transactions", []):
@@ -72,13 +73,14 @@ def _database(target: Target, parties: Parties, history: History) -> Seen:
         if owner in history.people or owner in organizations:
             total = sum(row["amount"] for row in rows)
             seen[Account(owner, ledger.CREDITS)]["the sum of credit_transactions"] = total
+    placed = {row["user_id"]: row["calls"] for row in tables.get("placed calls", [])}
     for who in history.people:
         own = next((row for row in tables.get("user_credits", []) if row["user_id"] == who), {})
         seen[Account(who, ledger.CREDITS)]["user_credits"] = own.get("credits_remaining", 0)
         calls = [row for row in tables.get("usage_tracking", []) if row["user_id"] == who]
         this_month = [row for row in calls if row["created_at"] >= f"{period.name()}-01"]
-        made = tuple(sorted(_call(row) for row in calls if row["endpoint"] != PLACED))
-        seen[Account(who, ledger.CALLS)]["usage_tracking"] = len(this_month)
+        made = tuple(sorted(map(_call, calls)))
+        seen[Account(who, ledger.CALLS)]["usage_tracking"] = len(this_month) + placed.get(who, 0)
         seen[Account(who, ledger.COUNTED)]["usage_tracking"] = made
     ids = {person.email: person.id for person in parties.people}
     rows = tables.get("organization_members", [])

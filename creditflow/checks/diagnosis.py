@@ -88,10 +88,8 @@ def _charges(target: Target, person: Person) -> str:
 
 
 def _calls(target: Target, person: Person) -> str:
-    rows = target.unicorn.calls(person.id)
-    return (
-        f"{counted(len(rows), 'call')} of {person.alias} {'is' if len(rows) == 1 else 'are'} counted (usage_tracking)"
-    )
+    calls = target.unicorn.number_of_calls(person.id)
+    return f"{counted(calls, 'call')} of {person.alias} {'is' if calls == 1 else 'are'} counted (usage_tracking)"
 
 
 def _provider(target: Target, person: Person) -> str:

@@ -54,7 +54,7 @@ class PersonAccount(AccountBase):
         """
         expected = sorted(self._expected_charges(person, list(amounts)))
         charged = sorted((str(row["request_id"]), -row["amount"]) for row in self._charges(person))
-        calls = [call for call in self.target.unicorn.calls(person.id) if call["credits"]]
+        calls = self.target.unicorn.charged_calls(person.id)
         counted = sorted((str(call["request_id"]), call["credits"]) for call in calls)
         who = person.alias
         agree(
@@ -102,7 +102,7 @@ class PersonAccount(AccountBase):
         """Require the calls that count in this period: two endpoints of the API, and `usage_tracking`."""
         usage = self._fields(self.target.ops_center.usage(person.token))
         balance = self._fields(self.target.ops_center.balance(person.token))
-        counted = self.target.unicorn.calls(person.id, period.start().replace(tzinfo=None))
+        counted = self.target.unicorn.number_of_calls(person.id, period.start().replace(tzinfo=None))
         left = None if limit is None else max(0, limit - used)
         who = person.alias
         agree(
@@ -112,7 +112,7 @@ class PersonAccount(AccountBase):
                 Finding(f"{who} has", usage.get("api_calls_remaining"), left, "calls left", "the usage"),
                 Finding(f"{who} has used", balance.get("api_calls_used"), used, "calls", "the balance"),
                 Finding(f"the limit of {who} is", balance.get("api_calls_limit"), limit, "calls", "the balance"),
-                Finding(f"{who} has", len(counted), used, "calls", CALLS),
+                Finding(f"{who} has", counted, used, "calls", CALLS),
             ],
             self._recorded(person),
         )

@@ -9,6 +9,7 @@ from functools import cached_property
 from psycopg2 import sql
 
 from creditflow.core.naming import EMAIL_OF_A_RUN, MARK_OF_A_RUN, run_of_session
+from creditflow.target.drivers.grants import PLACED
 from creditflow.target.drivers.postgres import Database, Row
 
 _ACCOUNTS = " UNION ALL ".join(
@@ -16,10 +17,13 @@ _ACCOUNTS = " UNION ALL ".join(
     for table, condition in {
         "user_credits": "user_id = ANY(%(users)s::uuid[])",
         "credit_transactions": "user_id = ANY(%(users)s::uuid[]) OR org_id = ANY(%(organizations)s::uuid[])",
-        "usage_tracking": "user_id = ANY(%(users)s::uuid[])",
+        "usage_tracking": "user_id = ANY(%(users)s::uuid[]) AND endpoint IS DISTINCT FROM %(placed)s",
         "organization_credits": "org_id = ANY(%(organizations)s::uuid[])",
         "organization_members": "org_id = ANY(%(organizations)s::uuid[]) OR user_email = ANY(%(emails)s)",
     }.items()
+) + (
+    " UNION ALL SELECT 'placed calls', jsonb_build_object('user_id', user_id, 'calls', count(*)) FROM usage_tracking "
+    "WHERE user_id = ANY(%(users)s::uuid[]) AND endpoint = %(placed)s AND created_at >= %(since)s GROUP BY user_id"
 )
 
 
@@ -60,13 +64,22 @@ class UnicornDb:
             user_id, user_id, org_id, org_id,
         )  # fmt: skip
 
-    def calls(self, user_id: str, since: datetime | None = None) -> list[Row]:
-        """Return a person's rows of `usage_tracking`, oldest first; if `since` (UTC) is given, from then on."""
-        return self.database.rows(
-            "SELECT * FROM usage_tracking WHERE user_id = %s "
-            "AND (%s::timestamp IS NULL OR created_at >= %s::timestamp) ORDER BY created_at, id",
+    def calls(self, user_id: str) -> list[Row]:
+        """Return a person's rows of `usage_tracking`, oldest first."""
+        return self.database.rows("SELECT * FROM usage_tracking WHERE user_id = %s ORDER BY created_at, id", user_id)
+
+    def charged_calls(self, user_id: str) -> list[Row]:
+        """Return a person's rows of `usage_tracking` that cost credits."""
+        return self.database.rows("SELECT * FROM usage_tracking WHERE user_id = %s AND credits <> 0", user_id)
+
+    def number_of_calls(self, user_id: str, since: datetime | None = None) -> int:
+        """Count a person's rows of `usage_tracking`; if `since` (UTC) is given, from then on."""
+        rows = self.database.rows(
+            "SELECT count(*) AS calls FROM usage_tracking WHERE user_id = %s "
+            "AND (%s::timestamp IS NULL OR created_at >= %s::timestamp)",
             user_id, since, since,
         )  # fmt: skip
+        return int(rows[0]["calls"])
 
     def organization(self, org_id: str) -> Row | None:
         """Return the row of `organizations`, or None."""
@@ -89,18 +102,23 @@ class UnicornDb:
         """Return an organisation's rows of `organization_members`, in the order of the e-mails."""
         return self.database.rows("SELECT * FROM organization_members WHERE org_id = %s ORDER BY user_email", org_id)
 
-    def accounts_of(self, people: Mapping[str, str], organizations: Sequence[str]) -> dict[str, list[Row]]:
+    def accounts_of(
+        self, people: Mapping[str, str], organizations: Sequence[str], since: datetime
+    ) -> dict[str, list[Row]]:
         """Return all rows about the credits and calls of some people and organisations.
 
         Args:
             people: their e-mails by user id.
             organizations: their ids.
+            since: from when on calls that the suite placed are counted (UTC).
 
         Returns:
             by table, the rows of `user_credits`, `credit_transactions`, `usage_tracking`, `organization_credits` and
-            `organization_members`, all read at the same moment.
+            `organization_members`; of calls that the suite placed only their number, as the `calls` of a `user_id` in
+            the `placed calls`. All are read at the same moment.
         """
         ids = {"users": list(people), "emails": list(people.values()), "organizations": list(organizations)}
+        ids |= {"placed": PLACED, "since": since}
         found: dict[str, list[Row]] = {}
         for row in self.database.rows(_ACCOUNTS, ids):
             found.setdefault(row["source"], []).append(row["row"])
