@@ -23,12 +23,13 @@ async def put_starting_invoice(queue: jobs.JobQueue, connection: Connection, sub
 async def make_starting_invoice(connection: Connection, payload: dict[str, Any]) -> None:
     """Do the job: make one finalized invoice of the plan's amount (0 included) for a subscription's first period.
 
-    Does nothing when the subscription has its starting invoice: the table takes only one.
+    Does nothing when the subscription has its starting invoice: the table takes only one. Locks the customer first, as
+    a change of the plan does, so that neither waits for the other for ever.
     """
     cursor = await connection.execute(
         "select s.*, p.amount_cents, p.amount_currency from subscriptions s join plans p on p.id = s.plan_id"
-        " where s.id = %s and not exists (select 1 from invoice_subscriptions b"
-        " where b.subscription_id = s.id and b.invoicing_reason = 0) for update of s",
+        " join customers c on c.id = s.customer_id where s.id = %s and not exists (select 1"
+        " from invoice_subscriptions b where b.subscription_id = s.id and b.invoicing_reason = 0) for update of c",
         (payload["subscription_id"],),
     )
     subscription = await cursor.fetchone()
@@ -65,8 +66,8 @@ async def _insert(
     subscription_id: UUID,
 ) -> UUID:
     """Insert a finalized invoice with its one fee, and return its id; an invoice of 0 cents counts as paid."""
-    # The lock gives each of a customer's invoices its own number.
-    cursor = await connection.execute("select * from customers where id = %s for update", (customer_id,))
+    # The caller has locked the customer, so that each of their invoices has its own number.
+    cursor = await connection.execute("select * from customers where id = %s", (customer_id,))
     customer = await cursor.fetchone()
     if customer is None:
         raise RuntimeError(f"The customer {customer_id} of an invoice is gone from the table customers.")

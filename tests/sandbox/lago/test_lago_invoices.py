@@ -70,3 +70,25 @@ def test_a_job_survives_the_process_and_is_done_once(own_lago: OwnLago, new_id: 
     assert [one["total_amount_cents"] for one in invoices] == [4900]
     shown = own_lago.api.ok("GET", f"/api/v1/invoices/{invoices[0]['lago_id']}")["invoice"]
     assert [one["lago_id"] for one in shown["subscriptions"]] == [subscription["lago_id"]]
+
+
+def test_an_invoice_waits_for_its_customer_before_it_locks_anything(own_lago: OwnLago, new_id: str) -> None:
+    own_lago.start(job_delay_ms=60_000)
+    own_lago.api.subscribe(new_id, "starter")
+    with (
+        psycopg.connect(own_lago.database_url) as changes_the_plan,
+        psycopg.connect(own_lago.database_url, autocommit=True) as looks,
+    ):
+        changes_the_plan.execute("select from customers for update")
+        looks.execute("update jobs set run_at = now()")
+
+        def job_waits() -> None:
+            waiting = looks.execute(
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%customers%'"
+            )
+            assert waiting.fetchone() == (1,)
+
+        own_lago.api.eventually(job_waits)
+        changes_the_plan.execute("select from subscriptions for update nowait")
+        changes_the_plan.commit()
+    the_invoice(own_lago.api, new_id, 1900)
