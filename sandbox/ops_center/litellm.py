@@ -13,6 +13,13 @@ from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.settings import Settings
 
 
+CALLS = 64
+"""How many requests LiteLLM has at the same time.
+
+The others wait here for their turn, so that the deadline of a call counts LiteLLM's work and not its queue.
+"""
+
+
 class NotSentError(Exception):
     """LiteLLM could not be reached, so the provider did not get the request."""
 
@@ -28,6 +35,7 @@ class LiteLLM:
             "x-litellm-num-retries": "0",
         }
         self._deadline = settings.litellm_seconds
+        self._turns = asyncio.Semaphore(CALLS)
 
     async def complete(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the provider's whole answer. Raises `NotSentError`, or the `ProblemError` for the user."""
@@ -51,6 +59,7 @@ class LiteLLM:
         whole = None if body.get("stream") else self._deadline
         with _errors_explained():
             async with (
+                self._turns,
                 asyncio.timeout(whole),
                 self._http.stream(
                     "POST", self._url, json=body, headers=self._headers, timeout=self._deadline
