@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -142,6 +142,44 @@ class Asked:
         return self.estimate is not None and self.tokens is not None and self.estimate < self.tokens
 
 
+@dataclass(frozen=True)
+class Act:
+    """One entry of the record, also if it was refused. The oracle of refusals reads the acts.
+
+    Attributes:
+        what: the operation of the record, such as "chat" or "purchase".
+        who: the user id in the token; for a trouble that of its person.
+        began: when it began, in seconds of a clock that only goes forward.
+        ended: when its answer had arrived, or its client had left.
+        status: the HTTP status of the answer; None without an answer.
+        code: the code of the refusal; empty without one.
+        token: "good", "none", "expired", "forged", or "unsure" if it ended during the request.
+        address: the e-mail address in the token, in lower case; empty without one.
+        verified: whether the token says that the address is verified.
+        given: what was sent: the values of the record.
+        made: the id of the organisation that was created; else empty.
+        asked: the LLM request, for "chat".
+    """
+
+    what: str
+    who: str
+    began: float
+    ended: float
+    status: int | None = None
+    code: str = ""
+    token: str = "good"  # noqa: S105 - what is known about the token, not a token
+    address: str = ""
+    verified: bool = True
+    given: Mapping[str, Any] = field(default_factory=dict)
+    made: str = ""
+    asked: Asked | None = None
+
+    @property
+    def email(self) -> str:
+        """The verified address; empty without one."""
+        return self.address if self.verified else ""
+
+
 Operation = (
     Granted
     | Placed
@@ -166,12 +204,19 @@ class History:
         subscriptions: the external ids of their subscriptions in Lago by user id; without those who have none.
         operations: the operations, oldest first.
         prices: credits for 100 tokens by the API's name of the model.
+        acts: every entry of the record, also what was refused, in the order in which they ended.
+        exact: whether the provider does exactly what a stand-in is told: uses the announced tokens, and fails only if
+            it was set to.
+        plan_s: how long a change of the plan may take to have an effect, in seconds (contract, "Quotas").
     """
 
     people: Mapping[str, str]
     subscriptions: Mapping[str, str]
     operations: tuple[Operation, ...]
     prices: Mapping[str, int]
+    acts: tuple[Act, ...] = ()
+    exact: bool = True
+    plan_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -285,6 +330,65 @@ def _cost(reply: Reply) -> int | None:
     """Return the credits that an answer, or the last event of a stream, says it cost."""
     last = next((event for event in reversed(reply.events) if isinstance(event, dict)), reply.body)
     return whole(last.get("cost_credits"))
+
+
+_LEEWAY_S = 2.0
+"""Seconds around the end of a token in which it may be accepted or refused."""
+
+
+def acts(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple[Act, ...]:
+    """Return every entry of a record as an act, in the order in which they ended.
+
+    Args:
+        entries: the record.
+        names: the people in the record.
+        exact: whether the provider uses exactly the announced tokens.
+    """
+    entries = list(entries)
+    ends: dict[str, tuple[float, float]] = {}
+    usual: dict[str, int] = {}
+    found = []
+    for entry in entries:
+        claims, given = _claims(entry.token), entry.values
+        who = names.by_name.get(given["caller"], "") if "caller" in given else subject(entry.token)
+        if entry.operation == "sign_in" and given["audience"] in _listed(claims.get("aud")):
+            ends[entry.token or ""] = (entry.began + given["seconds"], entry.ended + given["seconds"])
+        elif entry.operation == "lengthen":
+            usual[who] = given["words"]
+        reply = entry.reply
+        found.append(
+            Act(
+                what=entry.operation,
+                who=who,
+                began=entry.began,
+                ended=entry.ended,
+                status=reply.status if reply else None,
+                code=str(reply.body.get("code", "")) if reply else "",
+                token=_goodness(entry, ends) if ends or not entry.token else "good",
+                address=str(claims.get("email") or "").lower(),
+                verified=claims.get("email_verified") is not False,
+                given=given,
+                made=str(reply.body.get("id", "")) if reply and entry.operation == "create_organization" else "",
+                asked=_asked(entry, exact, set(), usual) if entry.operation == "chat" else None,
+            )
+        )
+    return tuple(sorted(found, key=lambda act: act.ended))
+
+
+def _goodness(entry: RecordedRequest, ends: Mapping[str, tuple[float, float]]) -> str:
+    """Return whether the token of an entry is good, by the sign-ins before it."""
+    if not entry.token:
+        return "none"
+    if entry.token not in ends:
+        return "forged"
+    earliest, latest = ends[entry.token]
+    if entry.ended < earliest - _LEEWAY_S:
+        return "good"
+    return "expired" if entry.began > latest + _LEEWAY_S else "unsure"
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _words(body: Any) -> list[str]:

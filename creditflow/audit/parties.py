@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from creditflow.actors.bystanders import Bystanders
 from creditflow.actors.cast import Cast
 from creditflow.actors.people import Organization, Person
-from creditflow.audit.history import History, Names, read
+from creditflow.audit.history import History, Names, acts, read
 from creditflow.core import prices
 from creditflow.target.drivers.record import RecordedRequest
 from creditflow.target.target import Target
@@ -46,9 +46,12 @@ def history_of(target: Target, parties: Parties, entries: Iterable[RecordedReque
     names = Names({p.email: p.id for p in parties.people}, {p.name: p.id for p in parties.people})
     stated = parties.cast.prices
     rates = stated.credits if stated else prices.PLAN
+    done = [*parties.before, *entries]
     return History(
         people={p.id: p.alias for p in parties.people},
         subscriptions={p.id: p.subscription for p in parties.people if p.plan},
-        operations=read([*parties.before, *entries], names, target.provider_is_exact),
+        operations=read(done, names, target.provider_is_exact),
         prices={prices.MODELS[model]: rate for model, rate in rates.items()},
+        acts=acts(done, names, target.provider_is_exact),
+        exact=target.provider_is_exact,
     )

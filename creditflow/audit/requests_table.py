@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from creditflow.actors.cast import Cast
 from creditflow.audit.history import subject
 from creditflow.reporting import evidence
-from creditflow.target.drivers.record import RecordedRequest
+from creditflow.target.drivers.record import READ, RecordedRequest
 
 LONGEST = 1_000
 """How many characters of a request or an answer the table shows."""
@@ -30,12 +30,13 @@ def shown_if_red(cast: Cast, entries: Sequence[RecordedRequest], green: bool) ->
         green = False
         raise
     finally:
-        if entries and not green:
+        asked = [entry for entry in entries if entry.operation not in ("sign_in", READ)]
+        if asked and not green:
             names = {person.id: person.alias for person in cast.people}
             evidence.attach_table(
                 "What was asked, in order, and what was answered",
                 ("", "who", "what", "sent", "status", "answer", "ms"),
-                [_row(number, entry, names) for number, entry in enumerate(entries, 1)],
+                [_row(number, entry, names) for number, entry in enumerate(asked, 1)],
             )
 
 

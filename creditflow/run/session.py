@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from creditflow.actors.bystanders import Bystanders
 from creditflow.actors.cast import Cast
-from creditflow.audit import reconciliation, requests_table
+from creditflow.audit import answers, reconciliation, requests_table
 from creditflow.audit.watch import Watch
 from creditflow.checks.accounts import Accounts
 from creditflow.cleanup import journal
@@ -90,7 +90,7 @@ class Session:
         holds(exposed is None, exposed or "")
 
     def audit(self, cast: Cast, green: bool) -> None:
-        """Require that all systems agree on what the scenario did, and that no service logged an error.
+        """Require allowed answers, systems that agree on what the scenario did, and that no service logged an error.
 
         Args:
             cast: the cast of the scenario.
@@ -102,7 +102,10 @@ class Session:
         may_wait = green or any(entry.values.get("left_early") for entry in entries)
         seconds = self.settings.poll_timeout_s if may_wait else BRIEFLY_S
         with requests_table.shown_if_red(cast, entries, green):
-            reconciliation.audit(self.target, cast, entries, self.bystanders, seconds, self.watch.judged, not green)
+            try:
+                answers.require_allowed(self.target, cast, entries, self.bystanders)
+            finally:
+                reconciliation.audit(self.target, cast, entries, self.bystanders, seconds, self.watch.judged, not green)
             self.watch.logs(cast.people, green and not self.target.outages.happened)
 
 

@@ -67,7 +67,9 @@ class Target:
         """Keycloak, through a client that may manage users."""
         s = self.settings
         secret = s.keycloak_client_secret.get_secret_value()
-        return Keycloak(s.keycloak_url, s.keycloak_realm, s.keycloak_client_id, secret, s.http_timeout_s)
+        return Keycloak(
+            s.keycloak_url, s.keycloak_realm, s.keycloak_client_id, secret, s.http_timeout_s, self.record.add
+        )
 
     @cached_property
     def realm_keys(self) -> RealmKeys:
@@ -111,7 +113,7 @@ class Target:
     @cached_property
     def clock(self) -> Clock:
         """Ops-Center's clock; only a sandbox has one that can be set."""
-        return Clock(Path(self._named("OPS_CENTER_CLOCK", self.settings.ops_center_clock)))
+        return Clock(Path(self._named("OPS_CENTER_CLOCK", self.settings.ops_center_clock)), self.record.add)
 
     @cached_property
     def litellm(self) -> LiteLLM:

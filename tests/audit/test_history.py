@@ -11,6 +11,7 @@ import jwt
 import pytest
 
 from creditflow.audit.history import (
+    Act,
     Allocated,
     Asked,
     AskedPastOpsCenter,
@@ -25,6 +26,7 @@ from creditflow.audit.history import (
     Placed,
     Purchased,
     Unsubscribed,
+    acts,
     read,
 )
 from creditflow.core import period
@@ -366,3 +368,104 @@ def test_the_length_of_an_answer_counts_from_when_it_was_set(reply: MakeReply) -
     assert isinstance(before, Asked)
     assert isinstance(after, Asked)
     assert (before.tokens, before.estimate, after.tokens, after.estimate) == (100, 100, 245, 100)
+
+
+def acts_of(*entries: RecordedRequest) -> tuple[Act, ...]:
+    return acts(entries, NAMES, True)
+
+
+def sign_in(token: str, began: float = 0, seconds: int = 100) -> RecordedRequest:
+    return RecordedRequest(
+        composed("sign_in"), token, {"audience": "ops-center", "seconds": seconds}, None, began, began + 1
+    )
+
+
+def token_for(who: str, **claims: Any) -> str:
+    return jwt.encode(
+        {"sub": who, "aud": ["account", "ops-center"], **claims}, "a secret of nobody, long enough for HS256"
+    )
+
+
+def test_every_entry_is_an_act_also_a_refused_one_in_the_order_of_their_ends() -> None:
+    values = {"organization": "club", "credits": 5, "key": None}
+    refused = RecordedRequest("purchase", ANN, values, Reply(403, {}, '{"code": "no_admin"}', 1), 1.0, 4.0)
+    founded = RecordedRequest("create_organization", ANN, {}, Reply(201, {}, '{"id": "club"}', 1), 2.0, 3.0)
+    first, second = acts_of(refused, founded)
+    assert first == Act("create_organization", "ann-id", 2.0, 3.0, 201, made="club")
+    assert second == Act("purchase", "ann-id", 1.0, 4.0, 403, "no_admin", given=values)
+    assert acts_of(RecordedRequest("chat", ANN, {"body": QUESTION, "headers": {}}, None))[0].status is None
+
+
+def test_an_act_of_the_provider_is_about_the_person_of_that_name() -> None:
+    trouble = RecordedRequest("trouble", None, {"caller": "cf-ben", "kind": "slow"}, None)
+    assert acts_of(trouble)[0].who == "ben-id"
+    assert acts_of(RecordedRequest("trouble", None, {"caller": "else", "kind": "slow"}, None))[0].who == ""
+
+
+def test_an_act_has_the_llm_request_with_its_tokens(reply: MakeReply) -> None:
+    longer = RecordedRequest("lengthen", None, {"caller": "cf-ann", "words": 240}, None)
+    body = {name: value for name, value in QUESTION.items() if name != "max_tokens"}
+    asked = acts_of(longer, chat(reply(200, {}, {"X-Request-Id": "r1"}), body))[1].asked
+    assert asked == Asked("ann-id", "r1", MODEL, 245, 200, estimate=100)
+    assert acts_of(longer)[0].asked is None
+
+
+def test_an_act_knows_the_address_in_the_token_and_whether_it_is_verified() -> None:
+    def address(**claims: Any) -> tuple[str, bool, str]:
+        (act,) = acts_of(RecordedRequest("read", token_for("ann-id", **claims), {}, None))
+        return act.address, act.verified, act.email
+
+    assert address(email="Ann@Example.com") == ("ann@example.com", True, "ann@example.com")
+    assert address(email="a@b.c", email_verified=False) == ("a@b.c", False, "")
+    assert address() == ("", True, "")
+
+
+def test_a_token_is_good_after_its_sign_in_and_until_it_ends() -> None:
+    token = token_for("ann-id")
+
+    def goodness(began: float, ended: float, used: str | None = token, seconds: int = 100) -> str:
+        asked = RecordedRequest("read", used, {}, None, began, ended)
+        return acts_of(sign_in(token, seconds=seconds), asked)[-1].token
+
+    assert goodness(5, 97) == "good"
+    assert goodness(5, 98) == goodness(103, 104) == "unsure"
+    assert goodness(103.5, 104) == "expired"
+    assert goodness(5, 6, token_for("ann-id", more=1)) == "forged"
+    assert goodness(5, 6, None) == goodness(5, 6, "") == "none"
+
+
+def test_a_sign_in_for_another_client_gives_no_good_token() -> None:
+    good, other = token_for("ann-id"), token_for("ann-id", aud="another")
+    asked = RecordedRequest("read", other, {}, None, 5, 6)
+    assert acts_of(sign_in(good), sign_in(other), asked)[-1].token == "forged"
+    alone = token_for("ann-id", aud="ops-center")
+    assert acts_of(sign_in(alone), RecordedRequest("read", alone, {}, None, 5, 6))[-1].token == "good"
+
+
+def test_where_no_sign_in_is_known_every_token_is_good_but_none() -> None:
+    assert acts_of(RecordedRequest("read", ANN, {}, None))[0].token == "good"
+    assert acts_of(RecordedRequest("read", None, {}, None))[0].token == "none"
+
+
+def test_an_act_is_by_default_with_a_good_token_and_without_an_answer() -> None:
+    act = Act("read", "a", 1, 2)
+    assert (act.status, act.code, act.token, act.address, act.verified, act.made, act.asked) == (
+        (None, "", "good", "", True, "", None)
+    )
+    assert act.given == {}
+
+
+def test_a_record_knows_begin_and_end_and_keeps_the_last_of_equal_readings() -> None:
+    record = Record()
+    record.add("grant", None, None, user_id="ann-id", credits=5)
+    record.add("read", ANN, Reply(200, {}, "1", 1), began=1.0, endpoint="EP1")
+    record.add("read", ANN, Reply(200, {}, "2", 1), began=2.0, endpoint="EP1")
+    record.add("read", ANN, Reply(403, {}, "3", 1), began=3.0, endpoint="EP1")
+    record.add("read", ANN, Reply(403, {}, "4", 1), began=4.0, endpoint="EP2")
+    record.add("grant", None, None, user_id="ann-id", credits=5)
+    record.add("grant", None, None, user_id="ann-id", credits=5)
+    entries = record.take()
+    assert [entry.reply.text for entry in entries if entry.reply] == ["2", "3", "4"]
+    assert [entry.operation for entry in entries] == ["grant", "read", "read", "read", "grant", "grant"]
+    assert entries[0].began == entries[0].ended > 0
+    assert entries[1].began == 2.0 < entries[1].ended

@@ -99,6 +99,7 @@ def run(target: Target, plan: Plan, probe: Callable[[], float], workers: Workers
     described, body = _described(target, plan), plan.users[0].request(plan.model, plan.tokens, _MARK).body("nobody")
     target.ceiling.count_request(body, plan.most_requests)
     sent: tuple[Sent, ...] = ()
+    began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="credit-flow-load-") as name:
             folder = Path(name)
@@ -109,7 +110,7 @@ def run(target: Target, plan: Plan, probe: Callable[[], float], workers: Workers
                 probes = _carry_out(folder, plan, probe, workers or Workers(), target.settings)
             finally:
                 sent = _read(folder, plan)
-                _record(target, sent)
+                _record(target, sent, began)
             page = folder / "report.html"
             text = page.read_text("utf-8") if page.is_file() else ""
             return Load(plan, sent, tuple(probes), (before, machine.idle_cores()), text)
@@ -271,13 +272,14 @@ def _sent(row: dict[str, Any], plan: Plan, user: Any) -> Sent:
     return Sent(plan.stages[row["stage"]], user, request, reply, milliseconds, row["error"])
 
 
-def _record(target: Target, sent: tuple[Sent, ...]) -> None:
+def _record(target: Target, sent: tuple[Sent, ...], began: float) -> None:
+    """Add all requests to the record, as if each had lasted as long as the load."""
     for one in sent:
         person, body = one.user.person, one.request.body(one.user.person.name)
         if one.stage.system == LITELLM:
             target.record.add("chat_past_ops_center", None, one.reply, body=body)
             continue
-        target.record.add("chat", person.token, one.reply, body=body, headers=one.request.headers())
+        target.record.add("chat", person.token, one.reply, began=began, body=body, headers=one.request.headers())
         if one.reply:
             person.answers.append(Answer(person, one.request, one.reply))
             target.ceiling.count_reply(body, one.reply)

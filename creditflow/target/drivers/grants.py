@@ -124,6 +124,7 @@ class Grants:
             "WHERE theirs.user_id = %s AND user_byok_keys.user_id = %s AND theirs.provider = user_byok_keys.provider"
         )
         self.database.transaction([(statement, (owner_id, user_id))])
+        self._record("copy_key", None, None, owner_id=owner_id, user_id=user_id)
 
     def remove_person(self, user_id: str) -> None:
         """Remove a person's rows from each table that has a column `user_id`."""

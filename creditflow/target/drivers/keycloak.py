@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from creditflow.core.redaction import redactor
 from creditflow.core.wait_statistics import waits
 from creditflow.target.drivers import proxies
 from creditflow.target.drivers.http import an_object
+from creditflow.target.drivers.record import Recorder, record_nothing
 from creditflow.target.drivers.request_timeout import RequestTimeout
 
 Client = TypeVar("Client", KeycloakAdmin, KeycloakOpenID)
@@ -34,9 +36,14 @@ class Keycloak:
     """One realm of a Keycloak server, used through a confidential client that may manage users.
 
     Each method raises `ServiceUnavailableError` if Keycloak does not answer, or answers with an error.
+
+    `record` receives each sign-in under the realm's own host name.
     """
 
-    def __init__(self, url: str, realm: str, client: str, secret: str, timeout_s: float) -> None:
+    def __init__(
+        self, url: str, realm: str, client: str, secret: str, timeout_s: float, record: Recorder = record_nothing
+    ) -> None:
+        self._record = record
         self.url, self.realm, self.client = url, realm, client
         self._secret, self._timeout = secret, max(1, round(timeout_s))
         self._request_timeout = RequestTimeout(timeout_s)
@@ -118,7 +125,7 @@ class Keycloak:
         Raises:
             SignInRefusedError: Keycloak refused the sign-in.
         """
-        return self._sign_in(self._client(KeycloakOpenID), username, password)
+        return self._recorded_sign_in(self._client(KeycloakOpenID), username, password)
 
     def token_elsewhere(self, host: str, username: str, password: str) -> str:
         """Sign a user in under another host name of Keycloak and return the access token.
@@ -146,7 +153,14 @@ class Keycloak:
         public = KeycloakOpenID(
             server_url=f"{self.url}/", realm_name=self.realm, client_id=client, timeout=self._timeout, max_retries=0
         )
-        return str(self._sign_in(public, username, password)["access_token"])
+        return str(self._recorded_sign_in(public, username, password)["access_token"])
+
+    def _recorded_sign_in(self, client: KeycloakOpenID, username: str, password: str) -> dict[str, Any]:
+        began = time.monotonic()
+        answer = self._sign_in(client, username, password)
+        seconds = answer["expires_in"]
+        self._record("sign_in", answer["access_token"], None, began=began, audience=self.client, seconds=seconds)
+        return answer
 
     def _sign_in(self, client: KeycloakOpenID, username: str, password: str) -> dict[str, Any]:
         try:

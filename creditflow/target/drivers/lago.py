@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -33,7 +34,7 @@ class Lago:
         url: its address, without /api/v1.
         key: an API key that may read and write.
         timeout_s: the deadline of each request, in seconds; the official client's own deadlines do not count.
-        record: receives the end of each subscription.
+        record: receives each subscription, and its end.
     """
 
     def __init__(self, url: str, key: str, timeout_s: float, record: Recorder = record_nothing) -> None:
@@ -64,15 +65,18 @@ class Lago:
                 "billing_time": "anniversary",
             }
         )
+        began = time.monotonic()
         self._send(f"subscribe to the plan {plan_code}", lambda c: c.subscriptions.create(wanted))
+        self._record("subscribe", None, None, began=began, user_id=customer, plan=plan_code)
 
     def end_subscription(self, customer: str, subscription: str) -> None:
         """End a customer's subscription immediately; do nothing if there is none."""
+        began = time.monotonic()
         try:
             self._send("end a subscription", lambda c: c.subscriptions.destroy(subscription))
         except _UnknownCustomerError:
             return
-        self._record("end_subscription", None, None, user_id=customer)
+        self._record("end_subscription", None, None, began=began, user_id=customer)
 
     def remove_customer(self, external_id: str, subscription: str) -> None:
         """End a customer's subscription immediately, and remove the customer; do nothing if they do not exist."""

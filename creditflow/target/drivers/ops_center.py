@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from creditflow.core.errors import EndpointMissingError, ServiceUnavailableError
 from creditflow.target.ceiling import Ceiling
 from creditflow.target.drivers.http import Http, Reply
+from creditflow.target.drivers.provider import fingerprint
 from creditflow.target.drivers.record import Recorder, record_nothing
 
 BASE = "/api/v1"
@@ -30,6 +34,9 @@ ENDPOINTS = {
 }
 """Method and path below `BASE` of the plan's endpoints (plan, Appendix A); `{org}` stands for an organisation's id."""
 
+_FORM = 6
+"""The first characters of a key, which are the same for all keys of a provider: `sk-or-`."""
+
 
 class OpsCenter:
     """Ops-Center as its users reach it. Each method takes the caller's access token and returns the raw reply.
@@ -39,7 +46,7 @@ class OpsCenter:
     Args:
         url: its address, without /api/v1.
         timeout_s: the deadline of a request, in seconds.
-        record: receives each request that can change credits or counters, with its reply.
+        record: receives each request with its reply.
         ceiling: counts each LLM request, and may forbid it.
 
     Attributes:
@@ -56,11 +63,11 @@ class OpsCenter:
 
     def balance(self, token: str | None) -> Reply:
         """Get the caller's own credits and calls (EP1)."""
-        return self._send("EP1", token)
+        return self._read("EP1", token)
 
     def organization_credits(self, token: str | None, organization: str) -> Reply:
         """Get an organisation's total, allocated and unallocated credits (EP2)."""
-        return self._send("EP2", token, organization)
+        return self._read("EP2", token, organization)
 
     def purchase(self, token: str | None, organization: str, amount: Any, key: str | None = None) -> Reply:
         """Purchase credits for an organisation, with an idempotency key if one is given (EP3)."""
@@ -88,19 +95,19 @@ class OpsCenter:
 
     def my_allocation(self, token: str | None, organization: str) -> Reply:
         """Get the caller's own allocation in an organisation (EP5)."""
-        return self._send("EP5", token, organization)
+        return self._read("EP5", token, organization)
 
     def usage_attribution(self, token: str | None, organization: str) -> Reply:
         """Get an organisation's usage by member (EP6)."""
-        return self._send("EP6", token, organization)
+        return self._read("EP6", token, organization)
 
     def usage(self, token: str | None) -> Reply:
         """Get the caller's usage of the current period (EP7)."""
-        return self._send("EP7", token)
+        return self._read("EP7", token)
 
     def history(self, token: str | None, limit: int = 50, offset: int = 0) -> Reply:
         """Get one page of the caller's past requests (EP8)."""
-        return self._send("EP8", token, params={"limit": limit, "offset": offset})
+        return self._read("EP8", token, params={"limit": limit, "offset": offset})
 
     def chat(self, token: str | None, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
         """Send an LLM request in OpenAI's shape; the body says whether the reply is a stream (EP9)."""
@@ -127,21 +134,24 @@ class OpsCenter:
         """Send an LLM request, and close the connection without an answer as soon as `under_way` has returned (EP9)."""
         if self._ceiling:
             self._ceiling.count_request(body)
+        began = time.monotonic()
         self.http.leave_unanswered(self.path("EP9"), token=token, body=body, headers=headers, under_way=under_way)
-        self._record("chat", token, None, body=body, headers=headers, left_early=True)
+        self._record("chat", token, None, began=began, body=body, headers=headers, left_early=True)
 
     def models(self, token: str | None) -> Reply:
         """Get the models and their prices (EP10)."""
-        return self._send("EP10", token)
+        return self._read("EP10", token)
 
     def create_organization(self, token: str | None, name: str, tier: str) -> Reply:
         """Create an organisation; the caller becomes its admin (EP11)."""
         body = {"name": name, "subscription_tier": tier}
-        return self._recorded("create_organization", token, lambda: self._send("EP11", token, body=body))
+        return self._recorded(
+            "create_organization", token, lambda: self._send("EP11", token, body=body), name=name, tier=tier
+        )
 
     def organization(self, token: str | None, organization: str) -> Reply:
         """Get an organisation and its members (EP12)."""
-        return self._send("EP12", token, organization)
+        return self._read("EP12", token, organization)
 
     def invite(self, token: str | None, organization: str, email: str, role: str) -> Reply:
         """Make somebody a member of an organisation, by e-mail (EP13)."""
@@ -152,6 +162,7 @@ class OpsCenter:
             lambda: self._send("EP13", token, organization, body=body),
             organization=organization,
             email=email,
+            role=role,
         )
 
     def remove_organization(self, token: str | None, organization: str) -> Reply:
@@ -164,21 +175,38 @@ class OpsCenter:
         )
 
     def store_key(self, token: str | None, provider: str, key: str) -> Reply:
-        """Store the caller's own provider key (EP14)."""
+        """Store the caller's own provider key (EP14); the record gets its form and its fingerprint."""
         body = {"provider": provider, "api_key": key}
-        return self._send("EP14", token, body=body)
+        return self._recorded(
+            "store_key",
+            token,
+            lambda: self._send("EP14", token, body=body),
+            provider=provider,
+            key=fingerprint(key),
+            form=key[:_FORM] + re.sub(r"[A-Za-z0-9_-]", "x", key[_FORM:]),
+        )
 
     def store_key_in_address(self, token: str | None, provider: str, key: str) -> Reply:
         """Try to store a key that stands in the address of the request and not in its body (EP14)."""
-        return self._send("EP14", token, body={}, params={"provider": provider, "api_key": key})
+        return self._recorded(
+            "store_key_in_address",
+            token,
+            lambda: self._send("EP14", token, body={}, params={"provider": provider, "api_key": key}),
+            provider=provider,
+        )
 
     def keys(self, token: str | None) -> Reply:
         """List the caller's stored provider keys, without the keys themselves (EP15)."""
-        return self._send("EP15", token)
+        return self._read("EP15", token)
 
     def remove_key(self, token: str | None, provider: str) -> Reply:
         """Remove the caller's stored key of one provider."""
-        return self.http.send("DELETE", f"{BASE}/settings/byok-keys/{provider}", token=token)
+        return self._recorded(
+            "remove_key",
+            token,
+            lambda: self.http.send("DELETE", f"{BASE}/settings/byok-keys/{provider}", token=token),
+            provider=provider,
+        )
 
     def status(self) -> Reply:
         """Get Ops-Center's own report about the services that it needs; no sign-in is needed."""
@@ -198,6 +226,11 @@ class OpsCenter:
     def _send(self, endpoint: str, token: str | None, organization: str = "", **more: Any) -> Reply:
         return self.http.send(ENDPOINTS[endpoint][0], self.path(endpoint, organization), token=token, **more)
 
+    def _read(self, endpoint: str, token: str | None, organization: str | None = None, **more: Any) -> Reply:
+        of = {} if organization is None else {"organization": organization}
+        send = partial(self._send, endpoint, token, organization or "", **more)
+        return self._recorded("read", token, send, endpoint=endpoint, **of, **more.get("params", {}))
+
     def _chat(self, token: str | None, send: Callable[[], Reply], body: Any, **values: Any) -> Reply:
         self.path("EP9")
 
@@ -207,10 +240,11 @@ class OpsCenter:
         return self._ceiling.send(body, record) if self._ceiling else record()
 
     def _recorded(self, operation: str, token: str | None, send: Callable[[], Reply], **values: Any) -> Reply:
+        began = time.monotonic()
         try:
             reply = send()
         except ServiceUnavailableError:
-            self._record(operation, token, None, **values)
+            self._record(operation, token, None, began=began, **values)
             raise
-        self._record(operation, token, reply, **values)
+        self._record(operation, token, reply, began=began, **values)
         return reply

@@ -49,7 +49,7 @@ class Provider:
         url: its address.
         token: the token of the control interface.
         timeout_s: the deadline of each request, in seconds.
-        record: receives each trouble.
+        record: receives each trouble, its end, and each state of an account.
     """
 
     def __init__(self, url: str, token: str, timeout_s: float, record: Recorder = record_nothing) -> None:
@@ -70,7 +70,7 @@ class Provider:
 
     def trouble(self, caller: str, kind: str, seconds: float = 10) -> None:
         """Answer one caller with a trouble from now on: `bad_key`, `server_error`, `slow`, `broken_stream`, ..."""
-        self._record("trouble", None, None, caller=caller)
+        self._record("trouble", None, None, caller=caller, kind=kind)
         self._control("PUT", f"/control/troubles/{caller}", body={"kind": kind, "seconds": seconds})
 
     def lengthen(self, caller: str, words: int, seconds: float = 0) -> None:
@@ -82,6 +82,7 @@ class Provider:
     def end_trouble(self, caller: str) -> None:
         """Answer one caller normally again."""
         self._control("DELETE", f"/control/troubles/{caller}")
+        self._record("end_trouble", None, None, caller=caller)
 
     def troubles(self) -> list[str]:
         """Return the callers that get a trouble; `*` means all callers."""
@@ -93,7 +94,7 @@ class Provider:
 
     def empty_account(self, caller: str, provider: str, key: str) -> None:
         """Take all money from the account of a caller's own key."""
-        self._record("trouble", None, None, caller=caller)
+        self._record("trouble", None, None, caller=caller, kind="")
         self.open_account(provider, key, "empty")
 
     def open_account(self, provider: str, key: str, state: str = "good") -> None:
@@ -103,10 +104,12 @@ class Provider:
             f"/control/keys/{fingerprint(key)}",
             body={"provider": provider, "key": key, "state": state},
         )
+        self._record("open_account", None, None, provider=provider, key=fingerprint(key), state=state)
 
     def close_account(self, fingerprint: str) -> None:
         """Make the key with this fingerprint unknown again."""
         self._control("DELETE", f"/control/keys/{fingerprint}")
+        self._record("open_account", None, None, key=fingerprint, state="unknown")
 
     def check(self) -> None:
         """Require that the control interface answers and accepts the token.
