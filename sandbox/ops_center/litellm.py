@@ -12,7 +12,6 @@ from httpx_sse import EventSource
 from sandbox.ops_center.problems import ProblemError
 from sandbox.ops_center.settings import Settings
 
-
 CALLS = 64
 """How many requests LiteLLM has at the same time.
 

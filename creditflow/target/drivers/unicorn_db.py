@@ -117,10 +117,10 @@ class UnicornDb:
             `organization_members`; of calls that the suite placed only their number, as the `calls` of a `user_id` in
             the `placed calls`. All are read at the same moment.
         """
-        ids = {"users": list(people), "emails": list(people.values()), "organizations": list(organizations)}
-        ids |= {"placed": PLACED, "since": since}
+        values: dict[str, object] = {"users": list(people), "emails": list(people.values()), "placed": PLACED}
+        values |= {"organizations": list(organizations), "since": since}
         found: dict[str, list[Row]] = {}
-        for row in self.database.rows(_ACCOUNTS, ids):
+        for row in self.database.rows(_ACCOUNTS, values):
             found.setdefault(row["source"], []).append(row["row"])
         return found
 
