@@ -19,8 +19,11 @@ FORMAT ?=
 # Tests wait half of the time, so a small machine has room for more workers than cores.
 WORKERS ?= 4
 RUNS ?= 1
+MINUTES ?= 10
+SEED ?=
+FOCUS ?=
 
-.PHONY: acceptance qualities check test-without-sandbox test bench performance load resilience away mutation faults setup setup-tests lint sandbox sandbox-stop report scenarios doctor sweep pins clean
+.PHONY: acceptance qualities check test-without-sandbox test bench performance load explore resilience away mutation faults setup setup-tests lint sandbox sandbox-stop report scenarios doctor sweep pins clean
 
 acceptance: ## install what is missing, start a sandbox or use the named deployment, run all features, draw the report
 	@started=$$(date +%s) && $(PYTHON) bootstrap.py && $(BIN)/behave -D report=yes -D started=$$started
@@ -91,6 +94,11 @@ load: setup ## a load test by hand: USERS=500 TIME=5m WORKERS=4
 		-D load_workers=$(if $(filter command line,$(origin WORKERS)),$(WORKERS),1) \
 		-D step_timeout_s=86400 -D scenario_timeout_s=86400 -D run_timeout_s=86400 \
 		--tags="@N3 and @opt-in" features/qualities/2_load.feature
+
+explore: setup ## random histories: MINUTES=10, SEED=4711 (SEED=4711/17: only its history 17), FOCUS=quota
+	@$(BIN)/behave -D opt_in=yes -D report=yes -D explore_minutes=$(MINUTES) -D explore_seed=$(SEED) \
+		-D explore_focus=$(FOCUS) -D step_timeout_s=86400 -D scenario_timeout_s=86400 -D run_timeout_s=86400 \
+		--tags=@opt-in features/qualities/5_random_histories.feature
 
 resilience: setup ## let every service fail in every way while users work, and show what they notice
 	$(BIN)/behave -D opt_in=yes -D report=yes --tags=@N4

@@ -13,7 +13,8 @@ from behave.cucumber_expression import (
 )
 
 from creditflow.actors import MODELS
-from creditflow.actors.attempts import ATTEMPTS, UNKNOWN
+from creditflow.actors.attempts import ATTEMPTS, MALFORMED, UNKNOWN
+from creditflow.actors.request_shapes import ADDITIONS, SHAPES
 from creditflow.checks.own_runs import SELECTIONS
 from creditflow.checks.refusals import Refusal
 from creditflow.checks.reports import PARTS
@@ -52,6 +53,13 @@ TROUBLES = {
     "limits the rate of the account": "rate_limited",
 }
 """The ways in which the provider fails, and their names in its stand-in."""
+CASTS = {
+    "individuals": ("own",),
+    "organisations and their members": ("members",),
+    "people with keys of their own": ("keys",),
+    "everybody": ("own", "members", "keys"),
+}
+"""Who takes part in random histories."""
 ASKING = {"asks for the usage": True, "does not ask for the usage": None, "switches the usage off": False}
 """What the client of a stream says about the usage."""
 
@@ -95,6 +103,9 @@ def speak() -> None:
     _define("numbers", r"\d[\d,]*(?:, \d[\d,]*)* and \d[\d,]*", list, numbers)
     _define("kind", "a|a streamed", bool, lambda text: text == "a streamed")
     _define("act", "|".join(sorted(ATTEMPTS, key=len, reverse=True)), str, str)
+    _define("mistake", "|".join(sorted(MALFORMED, key=len, reverse=True)), str, str)
+    _define("shape", "|".join(sorted(SHAPES, key=len, reverse=True)), str, str)
+    _define("addition", "|".join(sorted(ADDITIONS, key=len, reverse=True)), str, str)
     _define("unknown", "|".join(UNKNOWN), str, str)
     _define("text", r'an empty text|"[^"]*"', str, lambda text: "" if text == "an empty text" else text.strip('"'))
     _define("stored", r"no key is stored|a key of \w+ is stored", str, str)
@@ -112,6 +123,7 @@ def speak() -> None:
     _define("ordinal", "|".join(ORDINALS), int, lambda text: ORDINALS.index(text) + 1)
     _define("trouble", "|".join(sorted(TROUBLES, key=len, reverse=True)), str, TROUBLES.__getitem__)
     _define("asking", "|".join(ASKING), object, ASKING.__getitem__)
+    _define("cast", "|".join(CASTS), tuple, CASTS.__getitem__)
     _define("provider", "OpenRouter|OpenAI", str, str.lower)
     _define("refusal", _REFUSAL, Refusal, Refusal.of)
 

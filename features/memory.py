@@ -19,6 +19,7 @@ from creditflow.checks.own_runs import Ended, Selected
 from creditflow.checks.performance import Measurement
 from creditflow.checks.platform import Services
 from creditflow.checks.reports import DescribedRun, Reports
+from creditflow.run.exploration.finding import Finding
 from creditflow.run.session import Session
 
 
@@ -62,6 +63,7 @@ class Memory:
     steps_described: list[tuple[str, str, int]]
     services_described: list[tuple[str, str, str]]
     reports: Reports
+    finding: Finding | None
 
     @property
     def answers(self) -> tuple[Answer, ...]:

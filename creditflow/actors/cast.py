@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,6 +79,7 @@ class Cast:
         self._outages: dict[str, Outage] = {}
         self._last: Person | None = None
         self._reserved: dict[str, str] = {}
+        self._prepared: dict[str, Person] = {}
         self.prices = PriceList(PLAN)
 
     def person(self, role: str, plan: str = "", credits: int = 0, account: Account | None = None) -> Person:
@@ -86,15 +87,32 @@ class Cast:
 
         "They" refers to this person from then on.
         """
-        person = self._make(f"the {role}", plan, credits, account or Account(plan or "trial", plan or "trial"))
+        alias, account = f"the {role}", account or _usual(plan)
+        prepared = self._prepared.pop(alias, None)
+        if prepared and account == _usual(prepared.plan):
+            person = prepared
+            if credits:
+                self.target.grants.grant(person.id, credits, account.tier_of_the_credits)
+        else:
+            person = self._make(alias, plan, credits, account)
         self._people[person.alias] = self._last = person
         return person
+
+    def prepare(self, plans: Mapping[str, str]) -> None:
+        """Create people side by side who come into the scenario later, when `person` is called for them.
+
+        Args:
+            plans: the plan of each by alias.
+        """
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            people = list(pool.map(lambda alias: self._make(alias, plans[alias], 0, _usual(plans[alias])), plans))
+        self._prepared = {person.alias: person for person in people}
 
     def people_at_once(self, role: str, count: int, plan: str = "", credits: int = 0) -> list[Person]:
         """Create many people side by side, with the aliases "the {role} 1" and so on; "they" keeps its meaning."""
         aliases = [f"the {role} {number}" for number in range(1, count + 1)]
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            account = Account(plan or "trial", plan or "trial")
+            account = _usual(plan)
             people = list(pool.map(lambda alias: self._make(alias, plan, credits, account), aliases))
         self._people |= {person.alias: person for person in people}
         return people
@@ -232,6 +250,7 @@ class Cast:
     def withdraw_signing_key(self) -> None:
         """Remove the realm's new signing key."""
         self._signing_key.remove(self.target, self._token)
+        self.target.record.add("withdraw_signing_key", None, None)
 
     def lengthen(self, person: Person, words: int, seconds: float = 0) -> None:
         """Make the provider answer one person after some seconds, with so many words where a request sets no limit."""
@@ -324,6 +343,11 @@ class Cast:
 
     def _token(self, name: str) -> str:
         return next((person.token for person in self._people.values() if person.name == name), "")
+
+
+def _usual(plan: str) -> Account:
+    """Return what is usually written about somebody on a plan: the same plan everywhere."""
+    return Account(plan or "trial", plan or "trial")
 
 
 def _require(reply: Reply, status: int, failure: str) -> None:

@@ -346,6 +346,7 @@ def acts(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
     """
     entries = list(entries)
     ends: dict[str, tuple[float, float]] = {}
+    withdrawn: set[str] = set()
     usual: dict[str, int] = {}
     found = []
     for entry in entries:
@@ -353,6 +354,8 @@ def acts(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
         who = names.by_name.get(given["caller"], "") if "caller" in given else subject(entry.token)
         if entry.operation == "sign_in" and given["audience"] in _listed(claims.get("aud")):
             ends[entry.token or ""] = (entry.began + given["seconds"], entry.ended + given["seconds"])
+        elif entry.operation == "withdraw_signing_key":
+            withdrawn = set(ends)
         elif entry.operation == "lengthen":
             usual[who] = given["words"]
         reply = entry.reply
@@ -364,7 +367,7 @@ def acts(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
                 ended=entry.ended,
                 status=reply.status if reply else None,
                 code=str(reply.body.get("code", "")) if reply else "",
-                token=_goodness(entry, ends) if ends or not entry.token else "good",
+                token=_goodness(entry, ends, withdrawn) if ends or not entry.token else "good",
                 address=str(claims.get("email") or "").lower(),
                 verified=claims.get("email_verified") is not False,
                 given=given,
@@ -375,12 +378,14 @@ def acts(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
     return tuple(sorted(found, key=lambda act: act.ended))
 
 
-def _goodness(entry: RecordedRequest, ends: Mapping[str, tuple[float, float]]) -> str:
-    """Return whether the token of an entry is good, by the sign-ins before it."""
+def _goodness(entry: RecordedRequest, ends: Mapping[str, tuple[float, float]], withdrawn: set[str]) -> str:
+    """Return whether the token of an entry is good, by the sign-ins and the withdrawn signing keys before it."""
     if not entry.token:
         return "none"
     if entry.token not in ends:
         return "forged"
+    if entry.token in withdrawn:
+        return "unsure"
     earliest, latest = ends[entry.token]
     if entry.ended < earliest - _LEEWAY_S:
         return "good"

@@ -263,7 +263,7 @@ class _Keeper:
         elif asked.away & _REFUSE.get(asked.code, frozenset()):
             self._lost(asked)
         elif asked.status == 200 or asked.code == "invalid_byok_key":
-            if not self._replayed(asked):
+            if asked.status == 200 or not self._replayed(asked):  # half a stream is no answer to repeat
                 self._failed(asked)
                 if asked.away & _ON_THE_WAY:
                     self.people[asked.who].lost.add(asked.request)

@@ -72,7 +72,7 @@ def audit(
             if comparison.made:
                 presentation.show(parties, comparison.verdict)
                 presentation.attach_costs(target, parties)
-                judged(_events(comparison.verdict))
+                judged(events(comparison.verdict))
         if comparison.verdict.agreement is Agreement.UNKNOWN:
             raise LedgerMismatchError(f"The ledger can't tell: {'; '.join(comparison.verdict.unknown)}.")
 
@@ -122,7 +122,7 @@ def _disagreeing(readings: list[Seen], verdict: Verdict) -> list[int]:
     ]
 
 
-def _events(verdict: Verdict) -> set[str]:
+def events(verdict: Verdict) -> set[str]:
     """Return the transaction ids of all events in Lago, and of those that are expected there."""
     lines = [line for line in verdict.lines if line.account.what == ledger.EVENTS]
     found = [value for line in lines for value in (line.seen.get("Lago"), line.expected)]

@@ -153,12 +153,20 @@ def _lago(target: Target, _parties: Parties, history: History) -> Seen:
     askers: dict[str, str] = {}
     ended: set[str] = set()
     of_nothing: set[str] = set()
+    unnamed: set[str] = set()  # who never learned a request's id, by which alone its event can be found
     for operation in history.operations:
         if isinstance(operation, Unsubscribed):
             ended.add(operation.who)
         elif isinstance(operation, Asked) and operation.request:
             askers[operation.request] = operation.who
             of_nothing |= {operation.request} if operation.who in ended else set()
+        elif isinstance(operation, Asked) and (operation.who not in history.subscriptions or operation.who in ended):
+            unnamed.add(operation.who)
+    for who in unnamed & history.people.keys():
+        for row in target.unicorn.calls(who):
+            if (request := str(row["request_id"])) not in askers:
+                askers[request] = who
+                of_nothing |= {request} if who in ended else set()
     whose = {subscription: who for who, subscription in history.subscriptions.items()}
     found: dict[str, list[Event]] = {who: [] for who in history.people}
     for row in target.lago_db.events(list(whose), list(askers)):

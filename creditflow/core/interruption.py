@@ -56,11 +56,11 @@ class Interruption:
         """Let the first signal raise `KeyboardInterrupt` in this block, also if it came earlier."""
         if self.signal:
             raise KeyboardInterrupt
+        before, self._interruptible = self._interruptible, True
         try:
-            self._interruptible = True
             yield
         finally:
-            self._interruptible = False
+            self._interruptible = before
 
     @contextmanager
     def removing(self) -> Iterator[None]:

@@ -28,6 +28,8 @@ from creditflow.reporting.plan_files import ITEMS, LATER, Row, rows
 from creditflow.reporting.runner import EXCLUSIVE
 from creditflow.reporting.waivers import Waiver
 from creditflow.run import contents
+from creditflow.run.exploration import sentences
+from creditflow.run.exploration.finding import THEN
 from creditflow.run.session import NEEDS
 from creditflow.target.settings import PROJECT
 
@@ -353,7 +355,7 @@ def descriptions_are_prose(suite: Suite) -> Iterator[Violation]:
 
 
 def steps_are_defined_once(suite: Suite) -> Iterator[Violation]:
-    """Require exactly one definition for every step, and a step for every definition."""
+    """Require exactly one definition for every step, and for every definition a step or a random history."""
     used: set[int] = set()
     for kind, name, where in _sentences(suite):
         fitting = [d for d in (*suite.steps.steps[kind], *suite.steps.steps["step"]) if d.match(name)]
@@ -365,19 +367,28 @@ def steps_are_defined_once(suite: Suite) -> Iterator[Violation]:
                 where,
                 f"the step '{name}' fits {_listed([str(d.location) for d in fitting])}: make their patterns differ",
             )
-    for definition in (d for definitions in suite.steps.steps.values() for d in definitions):
-        if id(definition) not in used:
+    unused = [d for definitions in suite.steps.steps.values() for d in definitions if id(d) not in used]
+    in_histories = {one.text for one in sentences.samples()} | {THEN} if unused else set()
+    for definition in unused:
+        if not any(definition.match(text) for text in in_histories):
             yield Violation(
                 str(definition.location), f"no feature uses the step '{definition.pattern}': remove its definition"
             )
 
 
+def tags_needed(steps: Iterable[Step], registry: Any) -> list[str]:
+    """Return the tags that a scenario with these steps must have: that it is exclusive, and what it needs."""
+    written = list(steps)
+    found = [registry.find_step_definition(step) for step in written]
+    exclusive = {Path(definition.location.filename).name for definition in found if definition} & EXCLUSIVE_STEPS
+    journal = any(_JOURNAL.search(step.name) for step in written)
+    return [*([EXCLUSIVE] if exclusive else []), *(["needs.journal"] if journal else [])]
+
+
 def exclusive_is_asked_for(suite: Suite) -> Iterator[Violation]:
     """Require the tag @exclusive for scenarios with a step that changes what others see, or that measures a time."""
     for scenario in suite.scenarios():
-        found = [suite.steps.find_step_definition(step) for step in scenario.all_steps]
-        files = {Path(definition.location.filename).name for definition in found if definition}
-        if files & EXCLUSIVE_STEPS and EXCLUSIVE not in tags_of(scenario):
+        if EXCLUSIVE in tags_needed(scenario.all_steps, suite.steps) and EXCLUSIVE not in tags_of(scenario):
             yield Violation(
                 place(_written(scenario)),
                 f"'{_written(scenario).name}' changes what other scenarios see, or measures a time: tag it with "
@@ -388,7 +399,7 @@ def exclusive_is_asked_for(suite: Suite) -> Iterator[Violation]:
 def journal_is_asked_for(suite: Suite) -> Iterator[Violation]:
     """Require the tag @needs.journal for scenarios whose steps need the provider's stand-in, and for no others."""
     for scenario in suite.scenarios():
-        needs = any(_JOURNAL.search(step.name) for step in scenario.all_steps)
+        needs = "needs.journal" in tags_needed(scenario.all_steps, suite.steps)
         tagged = "needs.journal" in tags_of(scenario)
         where, name = place(_written(scenario)), _written(scenario).name
         if needs and not tagged:

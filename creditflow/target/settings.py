@@ -25,6 +25,7 @@ _LINE = re.compile(r"\s*(?:#|(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=)")
 _TIME = re.compile(r"([1-9]\d{0,4})([smh])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600}
 
+_SEED = re.compile(r"(?:\d{1,18}(?:/[1-9]\d{0,8})?)?", re.ASCII)
 _HOST = re.compile(r"[\w.:-]+")
 _HTTP_URLS = ("ops_center_url", "keycloak_url", "litellm_url", "lago_api_url", "provider_url")
 _DATABASE_URLS = ("unicorn_db_url", "unicorn_db_read_url", "lago_db_read_url")
@@ -34,6 +35,13 @@ _SECRET_URLS = (*_DATABASE_URLS, "redis_url")
 
 class SettingsError(CannotRunError):
     """A setting is missing, malformed or contradicts another; the message says which, and what to do."""
+
+
+FOCUSES = (
+    *("money", "quota", "payer", "refusals", "keys", "organisations", "streams", "repetitions", "bursts"),
+    *("services", "months"),
+)
+"""What random histories can concentrate on."""
 
 
 class Settings(BaseSettings):
@@ -128,6 +136,13 @@ class Settings(BaseSettings):
         0, ge=0, le=1_000, description="Locust workers that it waits for from other machines"
     )
     load_port: int = Field(5557, ge=1, le=65_535, description="port on which it waits for them")
+    allow_exploring: str = Field("", description="hosts on which random histories may run for a time, separated by ','")
+    explore_minutes: float = Field(10, gt=0, le=1_440, description="minutes of the random histories, such as 10")
+    explore_seed: str = Field("", description="what the random histories are made of, such as 4711; empty: any number")
+    explore_focus: str = Field("", description="what the random histories prefer, such as quota; empty: everything")
+    explore_tries: int = Field(
+        40, ge=0, le=1_000, description="how often a finding is run to make it smaller; 0: not at all"
+    )
     watch: Literal["exact", "bystanders"] = Field(
         "bystanders", description="exact: nobody else uses the target, so any other change is red"
     )
@@ -193,7 +208,21 @@ class Settings(BaseSettings):
             raise ValueError("is not a time such as 90s, 5m or 1h")
         return value
 
-    @field_validator("allowed_targets", "allow_production", "allow_load")
+    @field_validator("explore_seed")
+    @classmethod
+    def _seed(cls, value: str) -> str:
+        if not _SEED.fullmatch(value):
+            raise ValueError("is not a seed such as 4711, or 4711/17 for its history 17")
+        return value
+
+    @field_validator("explore_focus")
+    @classmethod
+    def _focus(cls, value: str) -> str:
+        if value not in ("", *FOCUSES):
+            raise ValueError(f"is none of {', '.join(FOCUSES)}")
+        return value
+
+    @field_validator("allowed_targets", "allow_production", "allow_load", "allow_exploring")
     @classmethod
     def _hosts(cls, value: str) -> str:
         if not all(_HOST.fullmatch(host) for host in listed(value)):

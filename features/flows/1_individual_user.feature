@@ -312,3 +312,10 @@ Feature: Flow 1: An individual pays for LLM requests with their own credits
       Then the answer arrives
       And the answer's usage lists cached and reasoning tokens
       And they have 9,991 credits left
+
+  Rule: Whatever individuals do, every answer and every charge is as agreed
+
+    @normal
+    Scenario: Histories that nobody wrote leave individuals with what they should have
+      When 4 random histories of individuals happen, made of the seed 1
+      Then every answer and every charge of them is as agreed

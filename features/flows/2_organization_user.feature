@@ -418,3 +418,10 @@ Feature: Flow 2: A member spends what their organisation has allocated to them
       And the organisation has 9,985 credits, of which 9,985 are unallocated
       And one charge of 15 credits is on the member's account
       And no credits are reserved for the member
+
+  Rule: Whatever organisations and their members do, every answer and every charge is as agreed
+
+    @normal
+    Scenario: Histories that nobody wrote leave organisations and their members with what they should have
+      When 4 random histories of organisations and their members happen, made of the seed 1
+      Then every answer and every charge of them is as agreed

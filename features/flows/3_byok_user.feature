@@ -288,3 +288,10 @@ Feature: Flow 3: A user with their own provider key pays the provider and not us
       And OpenRouter was called once, with the key that they stored for it, and no other provider was called
       And they have 1,000 credits left
       And no charge is on their account
+
+  Rule: Whatever people with keys of their own do, every answer and every charge is as agreed
+
+    @normal
+    Scenario: Histories that nobody wrote leave people with keys of their own with what they should have
+      When 4 random histories of people with keys of their own happen, made of the seed 1
+      Then every answer and every charge of them is as agreed

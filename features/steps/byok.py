@@ -13,6 +13,7 @@ def stores_key(context: CreditContext, who: str) -> None:
 
 
 @given("{who} has/have stored an OpenAI key")
+@when("{who} store(s) an OpenAI key")
 def stores_openai_key(context: CreditContext, who: str) -> None:
     _store(context, who, "openai", context.cast.provider_key("openai"))
 

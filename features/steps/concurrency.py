@@ -14,6 +14,16 @@ def sends_at_once(context: CreditContext, who: str, count: int, model: str, toke
     _at_once(context, [who], count, model, tokens)
 
 
+@when("{who} send(s) {number} streamed {model} requests that each use {number} tokens, all at the same time")
+def sends_streamed_at_once(context: CreditContext, who: str, count: int, model: str, tokens: int) -> None:
+    _at_once(context, [who], count, model, tokens, stream=True)
+
+
+@when("{who} send(s) {number} {model} requests that each use {number} tokens with their own key, all at the same time")
+def sends_with_own_key_at_once(context: CreditContext, who: str, count: int, model: str, tokens: int) -> None:
+    _at_once(context, [who], count, model, tokens, own_key=True)
+
+
 @when(
     "{who} send(s) {number} {model} requests that each use {number} tokens and cost {number} credits, "
     "all at the same time"
@@ -65,9 +75,19 @@ def some_succeed(context: CreditContext, succeeded: int, refused: int, refusal: 
     )
 
 
-def _at_once(context: CreditContext, who: list[str], count: int, model: str, tokens: int) -> None:
+def _at_once(
+    context: CreditContext,
+    who: list[str],
+    count: int,
+    model: str,
+    tokens: int,
+    stream: bool = False,
+    own_key: bool = False,
+) -> None:
     people = [context.cast.subject(alias) for alias in who]
-    asked = [(person, LlmRequest(model, tokens)) for _ in range(count) for person in people]
+    asked = [
+        (person, LlmRequest(model, tokens, stream=stream, own_key=own_key)) for _ in range(count) for person in people
+    ]
     context.memory.keep_together(llm_requests.send_simultaneously(context.target.ops_center, asked), ())
 
 

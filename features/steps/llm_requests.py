@@ -5,8 +5,9 @@ from dataclasses import replace
 from behave import given, then, when
 
 from creditflow.actors import MODELS, llm_requests
-from creditflow.actors.attempts import UNKNOWN
+from creditflow.actors.attempts import MALFORMED, UNKNOWN
 from creditflow.actors.llm_requests import LlmRequest
+from creditflow.actors.request_shapes import ADDITIONS
 from creditflow.checks import Finding, agree, diagnosis, holds, refusals
 from creditflow.checks.accounts import HistoryEntry
 from creditflow.checks.refusals import Refusal
@@ -33,6 +34,28 @@ def sends_under_new_key(context: CreditContext, who: str, streamed: bool, model:
 @when("{who} send(s) {kind} {model} request that uses {number} token(s) under the same idempotency key")
 def sends_under_same_key(context: CreditContext, who: str, streamed: bool, model: str, tokens: int) -> None:
     _send(context, who, LlmRequest(model, tokens, stream=streamed, key=context.memory.idempotency_key))
+
+
+@when("{who} send(s) {kind} {model} request that uses {number} token(s) with their own key under an idempotency key")
+def sends_with_own_key_under_new_key(context: CreditContext, who: str, streamed: bool, model: str, tokens: int) -> None:
+    context.memory.idempotency_key = llm_requests.new_key()
+    _send(context, who, LlmRequest(model, tokens, stream=streamed, own_key=True, key=context.memory.idempotency_key))
+
+
+@when("{who} send(s) a {model} request {shape} that uses {number} tokens")
+def sends_shape(context: CreditContext, who: str, model: str, shape: str, tokens: int) -> None:
+    _send(context, who, LlmRequest(model, tokens, shape=shape))
+
+
+@when("{who} send(s) a {model} request that uses {number} token(s) and add(s) {addition}")
+def sends_addition(context: CreditContext, who: str, model: str, tokens: int, addition: str) -> None:
+    _send(context, who, LlmRequest(model, tokens, more=ADDITIONS[addition]))
+
+
+@when("{who} send(s) a request with {mistake}")
+def sends_malformed(context: CreditContext, who: str, mistake: str) -> None:
+    person = context.cast.subject(who)
+    context.memory.reply = context.target.ops_center.chat(person.token, MALFORMED[mistake])
 
 
 @when("{who} send(s) a {model} request that uses {number} token(s) and costs {number} credit(s)")

@@ -815,3 +815,10 @@ def test_an_event_that_may_be_late_is_missed_only_with_time() -> None:
     seen[Account(ANN, ledger.EVENTS)] = {"Lago": (first, second)}
     seen[Account(ANN, ledger.CREDITS)] = {"the API": 491}
     assert judge(kept, seen, hurried=True).agreement is Agreement.NO
+
+
+def test_a_stream_that_broke_off_is_no_first_answer_so_that_its_repetition_counts_again() -> None:
+    """Contract, "The LLM request", step 3: the key is free after a failure; half a stream is none to repeat."""
+    broken = [asked(request, same=("key", "body"), whole=False) for request in ("r1", "r2")]
+    after = of(ANN, books(Granted(ANN, 100), *broken, asked("r3", same=("key", "body"))))
+    assert (after["calls of this month"], after["credits"]) == (3, 91)

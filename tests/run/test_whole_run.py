@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 CASE_1 = ROOT / "features" / "edge_cases" / "1_insufficient_organization_credits.feature"
 FLOW_1 = ROOT / "features" / "flows" / "1_individual_user.feature"
 FLOW_3 = ROOT / "features" / "flows" / "3_byok_user.feature"
+HISTORIES = ROOT / "features" / "qualities" / "5_random_histories.feature"
 SMALL_REQUEST = "A small GPT-3.5 request costs nine credits"
 SECONDS = 60
 
@@ -204,3 +205,61 @@ def test_a_run_that_reaches_its_ceiling_is_red_and_so_is_each_scenario_that_was_
     for result in red:
         assert "The run has reached its ceiling of 3 LLM requests" in result["statusDetails"]["message"]
         assert "or raise MAX_REQUESTS." in result["statusDetails"]["message"]
+
+
+@dataclass
+class Found:
+    """What random histories found: that run, and runs of the pasted scenario before and after the defect is mended."""
+
+    run: RunOutput
+    pasted: RunOutput
+    mended: RunOutput
+
+
+@pytest.fixture(scope="module")
+def found(deployment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """Let histories run on an Ops-Center that charges double, paste what they find, and run it on a right one too."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("found", "pasted", "mended")]
+    chosen = ("-D", "opt_in=yes", "-D", "explore_minutes=3", "-D", "explore_seed=4711", "-D", "explore_tries=12")
+    with ops_center_that_charges_double(deployment, folders[0] / "ops-center.log") as url:
+        broken = {**deployment, "OPS_CENTER_URL": url}
+        run = run_behave(folders[0], broken, *chosen, "--tags=@opt-in", str(HISTORIES))
+        feature = paste(scenario_in(run), folders[1])
+        pasted = run_behave(folders[1], broken, str(feature))
+    return Found(run, pasted, run_behave(folders[2], deployment, str(feature)))
+
+
+def scenario_in(run: RunOutput) -> str:
+    """Return the scenario that a run prints for what it found."""
+    printed = re.search(r"^ +@[^\n]*normal\n +Scenario: .*? Then [^\n]+$", run.console, re.MULTILINE | re.DOTALL)
+    assert printed, run.console
+    return printed.group()
+
+
+def paste(scenario: str, folder: Path) -> Path:
+    """Paste a scenario into a feature of its own, beside the suite's steps."""
+    features = folder / "features"
+    features.mkdir()
+    for name in ("environment.py", "steps"):
+        (features / name).symlink_to(ROOT / "features" / name)
+    path = features / "found.feature"
+    path.write_text(f"Feature: Found\n\n  Rule: Everything is as agreed\n\n{scenario}\n")
+    return path
+
+
+def test_what_a_history_finds_ends_the_run_with_its_scenario_and_the_command_that_repeats_it(found: Found) -> None:
+    assert found.run.status == 1, found.run.console
+    assert "Random histories of the seed 4711" in found.run.console
+    assert re.search(r"Repeat it as it was found with `make explore SEED=4711/\d+`", found.run.console, re.MULTILINE)
+    assert re.search(r"This history is wrong every time \(3 of 3\)", found.run.console)
+    assert len(scenario_in(found.run).splitlines()) <= 14
+    assert found.run.lines[-1] == "0 passed, 1 failed"
+
+
+def test_the_scenario_that_is_pasted_is_red_until_the_defect_is_mended(found: Found) -> None:
+    assert (found.pasted.status, found.pasted.lines[-1]) == (1, "0 passed, 1 failed"), found.pasted.console
+    assert (found.mended.status, found.mended.lines[-1]) == (0, "1 passed, 0 failed"), found.mended.console
+
+
+def test_everybody_of_a_history_is_removed(found: Found, users: KeycloakAdmin) -> None:
+    assert users.get_users({"search": f"{found.run.run}-"}) == []
