@@ -6,7 +6,6 @@ share a person.
 
 from __future__ import annotations
 
-import itertools
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +29,7 @@ from creditflow.cleanup.resources import (
     Trouble,
 )
 from creditflow.core.errors import NotTestableError
-from creditflow.core.naming import PASSWORD, RUN, email_of, new_email_of
+from creditflow.core.naming import PASSWORD, RUN, email_of, new_email_of, numbers
 from creditflow.core.prices import PLAN, PriceList
 from creditflow.target.drivers.http import Reply
 from creditflow.target.drivers.provider import fingerprint
@@ -39,8 +38,6 @@ from creditflow.target.target import Target
 
 SIDE_BY_SIDE = 8
 """How many people are made at the same time."""
-
-_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -159,7 +156,7 @@ class Cast:
 
     def address_of_the_future(self, role: str) -> str:
         """Return the e-mail address of a person who is created later; their account does not exist yet."""
-        return email_of(self._reserved.setdefault(f"the {role}", f"{RUN}-{next(_numbers)}"))
+        return email_of(self._reserved.setdefault(f"the {role}", f"{RUN}-{next(numbers)}"))
 
     def change_address(self, person: Person) -> None:
         """Give a person another, verified e-mail address in Keycloak, and let them sign in again."""
@@ -243,7 +240,7 @@ class Cast:
         """
         keys = self.target.realm_keys
         self.target.outages.require_allowed()
-        self._signing_key = SigningKey(f"{RUN}-{next(_numbers)}")
+        self._signing_key = SigningKey(f"{RUN}-{next(numbers)}")
         self._add_finalizer(self._signing_key, alone=True)
         keys.add(self._signing_key.name)
 
@@ -305,7 +302,7 @@ class Cast:
 
     def _make(self, alias: str, plan: str, credits: int, account: Account) -> Person:
         """Create a person and add their finalizers; several threads may do so."""
-        name = self._reserved.pop(alias, "") or f"{RUN}-{next(_numbers)}"
+        name = self._reserved.pop(alias, "") or f"{RUN}-{next(numbers)}"
         email, password = email_of(name), PASSWORD
         keycloak = self.target.keycloak
         self._add_finalizer(KeycloakUser(name), lane=name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from creditflow.actors.bystanders import Bystanders
 from creditflow.actors.cast import Cast
@@ -13,6 +12,7 @@ from creditflow.audit.ledger import Agreement, Event, Verdict
 from creditflow.audit.parties import Parties, history_of
 from creditflow.audit.systems import Seen
 from creditflow.core.polling import soon
+from creditflow.core.workers import pool
 from creditflow.reporting import evidence
 from creditflow.target.drivers.record import RecordedRequest
 from creditflow.target.target import Target
@@ -23,7 +23,7 @@ TITLE = "The ledger agrees with every system"
 PAUSE = 0.005
 """Seconds between two looks at what differs: most late values arrive within a few of them."""
 
-_hands = ThreadPoolExecutor(6, thread_name_prefix="audit")
+_hands = pool(6, "audit")
 
 
 class LedgerMismatchError(AssertionError):

@@ -11,17 +11,18 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from creditflow.actors.people import Person
 from creditflow.cleanup import journal
 from creditflow.core.expect import counted
 from creditflow.core.interruption import SETTLES_S
-from creditflow.core.naming import RUN, made_by_a_run
+from creditflow.core.naming import OF_A_RUN, RUN, made_by_a_run
 from creditflow.core.redaction import redactor
+from creditflow.core.workers import Shared, pool
 from creditflow.target.target import Target
 
 TITLE = "Nothing else happened"
@@ -35,10 +36,13 @@ _ERROR = re.compile(rf"\b(?:ERROR|CRITICAL|FATAL|PANIC)\b|{re.escape(_TRACE)}")
 _OVERLAP = timedelta(seconds=1)
 """The time of Lago's changes that is read twice, because a row may appear after its date."""
 
+_WORD = re.compile(rf"{OF_A_RUN[1:]}[1-9]\d*|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}|\b[0-9a-f]{{16}}\b")
+"""A name of a run, an id, or a fingerprint."""
+
 _SHOWN = 300
 """The number of characters of a row or a line in a message."""
 
-_hands = ThreadPoolExecutor(5, thread_name_prefix="watch")
+_hands = pool(5, "watch")
 
 
 class UnexpectedChangeError(AssertionError):
@@ -47,11 +51,12 @@ class UnexpectedChangeError(AssertionError):
     title = TITLE
 
 
-class Watch:
+class Watch(Shared):
     """Compares the data and the logs of a target after every scenario.
 
     Args:
         target: the systems to watch.
+        beside: returns the names and ids of what other workers of this run have made; their changes are expected.
 
     Attributes:
         exact: whether all data is compared.
@@ -59,8 +64,8 @@ class Watch:
         beside_others: the number of scenarios during which another run was on the target.
     """
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, target: Target, beside: Callable[[], Collection[str]] = frozenset) -> None:
+        self._target, self._beside = target, beside
         self.unseen = [setting for setting in _KEEPS if not target.has(setting)]
         self.exact = target.settings.watch == "exact" and not self.unseen
         self.beside_others = 0
@@ -68,6 +73,7 @@ class Watch:
         self._kept: Counter[str] = Counter()
         self._read_lago_at: datetime | None = None
         self._judged: set[str] = set()
+        self._new: set[str] = set()
         self._alone = True
         self._visits = 0
         self._others_until = 0.0
@@ -76,6 +82,26 @@ class Watch:
         """Read everything for the first time."""
         if self.exact:
             self._kept, self._alone = self._look(), self._nobody_else()
+
+    def begin_in_worker(self) -> None:
+        """Begin at the present state of the target."""
+        self._logs, self._access = Logs(self._logs.files), Logs(self._access.files)
+        self._new, self.beside_others = set(), 0
+        self.begin()
+
+    def news(self) -> Any:
+        """Return what Lago has shown, and the number of scenarios beside another run, since the last news.
+
+        What a worker has seen, its own scenarios have answered for.
+        """
+        found = self._new, self.beside_others
+        self._new, self.beside_others = set(), 0
+        return found
+
+    def take(self, worker: int, news: Any) -> None:
+        """Add the news of a worker."""
+        self._judged |= news[0]
+        self.beside_others += news[1]
 
     def logs(self, people: Iterable[Person], green: bool) -> None:
         """Require that no service has logged an error, or a provider key of these people, since the last look.
@@ -102,7 +128,9 @@ class Watch:
 
     def judged(self, events: Iterable[str]) -> None:
         """Note the transaction ids of the events that the ledger has judged: Lago never removes them."""
-        self._judged.update(events)
+        new = set(events)
+        self._judged |= new
+        self._new |= new
 
     def everything(self, people: Iterable[Person]) -> None:
         """Require that every system is as it was before a scenario, once its people are removed.
@@ -120,6 +148,8 @@ class Watch:
         alone, self._alone = self._alone, nobody_else.result()
         changed = [f"{what} (gone)" for what in (before - self._kept).elements() if not _passes(what)]
         changed += [f"{what} (new)" for what in (self._kept - before).elements()]
+        if changed and (beside := self._beside()):
+            changed = _without(changed, beside)
         if not changed:
             return
         if not (alone and self._alone):
@@ -175,6 +205,7 @@ class Watch:
         now = self._target.lago_db.now()
         since, self._read_lago_at = (self._read_lago_at or now) - _OVERLAP, now
         rows = self._target.lago_db.changes(since, RUN)
+        self._new.update(row["row"].split()[-1] for row in rows)
         return [f"lago {row['source']}: {row['row']}" for row in rows if row["row"].split()[-1] not in self._judged]
 
     def _provider(self) -> list[str]:
@@ -191,6 +222,11 @@ class Logs:
 
     def __init__(self, files: Iterable[Path]) -> None:
         self._read = {path: _end(path) for path in files}
+
+    @property
+    def files(self) -> list[Path]:
+        """The files."""
+        return list(self._read)
 
     def new_lines(self) -> list[tuple[str, str]]:
         """Return each complete line since the last look, or since a file is new or emptied, with its service's name."""
@@ -226,6 +262,17 @@ def _raised(lines: Iterable[str]) -> str:
     if _TRACE in next(trace, "") or _TRACE in next(trace, ""):
         return next((f" ... {line}" for line in trace if line[:1].strip()), "")
     return ""
+
+
+def _without(changes: Iterable[str], beside: Collection[str]) -> list[str]:
+    """Return the changes without those that name something of `beside`.
+
+    The id of an organisation is known a moment after its rows; its own row has its name, too.
+    """
+    words = {what: set(_WORD.findall(what)) for what in changes}
+    known = set(beside)
+    known.update(*(found for what, found in words.items() if "organizations:" in what and not found.isdisjoint(beside)))
+    return [what for what in changes if words[what].isdisjoint(known)]
 
 
 def _passes(what: str) -> bool:

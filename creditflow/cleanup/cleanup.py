@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,13 +14,14 @@ from creditflow.core.errors import ExpectedError
 from creditflow.core.expect import first_few
 from creditflow.core.interruption import RemovalInterruptedError, interruption
 from creditflow.core.run_limits import TimeLimitError, time_limits
+from creditflow.core.workers import pool
 
 Removal = Callable[[], object]
 
 MOST = 5
 """How many resources with one reason, and how many reasons, a message names; the clean-up journal lists all."""
 
-_pool = ThreadPoolExecutor(4, thread_name_prefix="removal")
+_pool = pool(4, "removal")
 
 
 class LeftBehindError(ExpectedError):

@@ -28,6 +28,7 @@ from creditflow.core.errors import CannotRunError
 from creditflow.core.expect import counted
 from creditflow.core.naming import RUN
 from creditflow.core.redaction import redactor
+from creditflow.core.workers import Shared, worker_of, workers
 
 VERSION = 1
 """The version of the file format. A file of another version is reported, and not changed."""
@@ -37,8 +38,8 @@ _DAY_S = 86_400
 CURE = "`make sweep` removes what is left"
 
 
-class Journal:
-    """The clean-up journal of this process; several threads may use it.
+class Journal(Shared):
+    """The clean-up journal of a run; all its threads and workers use it.
 
     Attributes:
         path: the file.
@@ -51,6 +52,9 @@ class Journal:
         self._lock = threading.Lock()
         self._left: dict[int, Resource] = {}
         self._number = 0
+        self._read_to = 0
+        self._made: dict[int, set[str]] = {}
+        self._dead: set[int] = set()
 
     @classmethod
     def begin(cls, folder: Path, target: str, sandbox: bool) -> Journal:
@@ -89,6 +93,39 @@ class Journal:
     def left(self) -> list[Resource]:
         """The registered resources that are not removed, in the order of their creation."""
         return list(self._left.values())
+
+    def begin_in_worker(self) -> None:
+        """Use numbers that no other process of the run uses."""
+        self._number, self._left = workers.first_number, {}
+
+    def news(self) -> Any:
+        """Return what this worker has registered and not removed."""
+        return dict(self._left)
+
+    def take(self, worker: int, news: Any) -> None:
+        """Add what a worker has left."""
+        with self._lock:
+            self._left = {n: one for n, one in self._left.items() if worker_of(n) != worker} | news
+
+    def take_over(self, worker: int) -> dict[int, Resource]:
+        """Return by number what a worker that died has registered and not removed; it is this process's from now on."""
+        self._dead.add(worker)
+        left = _read(self.path.read_bytes()).left()
+        self.take(worker, {number: resource for number, resource in left.items() if worker_of(number) == worker})
+        return {number: resource for number, resource in self._left.items() if worker_of(number) == worker}
+
+    def made_by_others(self) -> frozenset[str]:
+        """Return the names and ids of what other workers have registered; for the run itself, of those that died."""
+        with self._lock, self.path.open("rb") as file:
+            file.seek(self._read_to)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read_to += len(whole)
+        for number, resource in _read(whole).resources.items():
+            words = {text for name, text in resource.as_dict().items() if name != "kind"}
+            self._made.setdefault(worker_of(number), set()).update(words)
+        others = self._made.keys() - {0, workers.number} if workers.number else self._dead
+        return frozenset().union(*(self._made.get(worker, ()) for worker in others))
 
     def register(self, resource: Resource) -> int:
         """Write a resource before it is created, and return its number for `gone`."""
@@ -171,9 +208,26 @@ class _Reading:
         else:
             raise ValueError("neither a head nor a resource")
 
+    def left(self) -> dict[int, Resource]:
+        """Return the resources that were not removed, in the order of their creation."""
+        return {number: resource for number, resource in self.resources.items() if number not in self.gone}
+
 
 def parse(path: Path, text: bytes) -> JournalContent:
     """Read a clean-up journal; incomplete, repeated or unknown lines do not affect the others."""
+    reading = _read(text)
+    head, left = reading.head, tuple(reading.left().values())
+    return JournalContent(
+        path,
+        run=head.get("run", ""),
+        target=head.get("target", ""),
+        sandbox=head.get("sandbox") is True,
+        left=left if head else (),
+        unread=reading.unread,
+    )
+
+
+def _read(text: bytes) -> _Reading:
     reading = _Reading()
     *whole, cut = text.split(b"\n")
     for line in whole:
@@ -184,16 +238,7 @@ def parse(path: Path, text: bytes) -> JournalContent:
                 reading.unread += 1
     with suppress(ValueError, TypeError, RecursionError):
         reading.take(json.loads(cut))
-    head = reading.head
-    left = tuple(resource for number, resource in reading.resources.items() if number not in reading.gone)
-    return JournalContent(
-        path,
-        run=head.get("run", ""),
-        target=head.get("target", ""),
-        sandbox=head.get("sandbox") is True,
-        left=left if head else (),
-        unread=reading.unread,
-    )
+    return reading
 
 
 def finished(folder: Path) -> Iterator[JournalContent]:

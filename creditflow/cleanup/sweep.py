@@ -34,8 +34,10 @@ from creditflow.cleanup.resources import (
 )
 from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.expect import counted
-from creditflow.core.interruption import SETTLES_S
+from creditflow.core.interruption import SETTLES_S, RemovalInterruptedError, interruption
 from creditflow.core.naming import PASSWORD, RUN, email_of, name_of, run_of, run_of_mark
+from creditflow.core.run_limits import TimeLimitError, time_limits
+from creditflow.core.workers import Shared
 from creditflow.target.drivers.provider import fingerprint
 from creditflow.target.target import Target
 
@@ -146,6 +148,30 @@ def sweep(target: Target, dry_run: bool = False, report: Callable[[str], None] =
     return Swept(tuple(resource for resource in removed if resource not in found), tuple(left))
 
 
+class LostWorkers(Shared):
+    """Removes what a worker that died has made, while the run goes on."""
+
+    def __init__(self, target: Target, own: journal.Journal) -> None:
+        self._target, self._journal = target, own
+
+    def worker_died(self, worker: int) -> str:
+        """Remove it, once requests under way have ended; return what can't be removed."""
+        left = self._journal.take_over(worker)
+        if not left:
+            return ""
+        threading.Event().wait(SETTLES_S)
+        try:
+            with interruption.removing(), time_limits.afterwards("The removal"):
+                failed = _remove_all(self._target, _in_order(left.values()), {})
+        except (RemovalInterruptedError, TimeLimitError) as why:
+            failed = dict.fromkeys(left.values(), str(why) or "the removal was interrupted")
+        for number, resource in left.items():
+            if resource not in failed:
+                self._journal.gone(number)
+        named = "; ".join(f"{resource} ({why})" for resource, why in failed.items())
+        return f"This could not be removed and is still on the target: {named}." if failed else ""
+
+
 def find(target: Target, known: Known) -> list[Resource]:
     """Return the leftovers of finished runs in the order of their removal, and add the people found to `known`.
 
@@ -158,8 +184,13 @@ def find(target: Target, known: Known) -> list[Resource]:
             break
         known.live |= live
         known.people = {user: name for user, name in known.people.items() if known.is_of_finished_run(name)}
+    return _in_order(found)
+
+
+def _in_order(resources: Iterable[Resource]) -> list[Resource]:
+    """Return resources in the order of their removal."""
     ranks = {kind: rank for rank, kind in enumerate(KINDS)}
-    return sorted(found, key=lambda resource: ranks[type(resource)])
+    return sorted(resources, key=lambda resource: ranks[type(resource)])
 
 
 def _found(target: Target, known: Known) -> list[Resource]:

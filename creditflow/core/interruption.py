@@ -28,15 +28,16 @@ class Interruption:
     Attributes:
         signal: the number of the first signal; 0 if there was none.
         given_up: whether another signal came during the clean-up.
+        came: how many signals came.
     """
 
     def __init__(self) -> None:
-        self.signal = 0
+        self.signal = self.came = 0
         self.given_up = False
         self._interruptible = False
         self._removing = False
         self._settled = 0.0
-        self._came = itertools.count()
+        self._numbers = itertools.count(1)
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -83,7 +84,8 @@ class Interruption:
             threading.Event().wait(self._settled - time.monotonic())
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if next(self._came) == 0:  # atomic, because a signal may come while another is handled
+        self.came = next(self._numbers)  # atomic, because a signal may come while another is handled
+        if self.came == 1:
             self.signal, self._settled = number, time.monotonic() + SETTLES_S
             if self._interruptible:
                 raise KeyboardInterrupt

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 import string
+
+from creditflow.core.workers import Shared, workers
 
 RUN = "cf-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))
 """The name of this run, part of the name of everything that it makes."""
@@ -27,6 +30,25 @@ EMAIL_OF_A_RUN = r"^cf-[a-z0-9]{6}-[1-9][0-9]*([+]new)?@example[.]com$"
 
 MARK_OF_A_RUN = "by the acceptance suite, run cf-[a-z0-9]{6}$"
 """The mark of any run, as a regular expression of Python and PostgreSQL."""
+
+
+class _Numbers(Shared):
+    """The numbers of the people of this process; each worker has numbers of its own."""
+
+    def __init__(self) -> None:
+        self.begin_in_worker()
+
+    def begin_in_worker(self) -> None:
+        self._count = itertools.count(workers.first_number)
+
+    def __next__(self) -> int:
+        return next(self._count)
+
+
+numbers = _Numbers()
+"""The numbers in the names of people: `next(numbers)` returns one that no other person of this run has."""
+
+workers.join(numbers)
 
 _NAME = re.compile(r"(cf-[a-z0-9]{6})-(?:0|[1-9][0-9]*)")
 

@@ -16,8 +16,10 @@ import secrets
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+from creditflow.core.workers import Shared, workers
 
 SHORTEST_SECRET = 6
 """Characters. A shorter value, such as "admin", would hide ordinary words and is not learned."""
@@ -101,13 +103,14 @@ class _Form(NamedTuple):
         return max(_EDGE, min(len(self.text) // 2, 4 * _EDGE)) if self.partly else len(self.text)
 
 
-class Redactor:
+class Redactor(Shared):
     """Replaces secrets in text by a mark such as ``‹secret 3fa2c1›``, from any thread."""  # noqa: RUF002
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._known: set[str] = set()
+        self._told: set[str] = set()
         self._heads: dict[str, list[_Form]] = {}
         self._tails: dict[str, list[_Form]] = {}
         self._in_words: dict[str, list[str]] = {}
@@ -128,6 +131,20 @@ class Redactor:
                     mark = self.mark(secret)
                     for text in _forms(secret):
                         self._add(_Form(text, mark))
+
+    def begin_in_worker(self) -> None:
+        """Tell the run only what this worker learns itself."""
+        self._told = set(self._known)
+
+    def news(self) -> Any:
+        """Return what was learned since the last news."""
+        with self._lock:
+            new, self._told = self._known - self._told, set(self._known)
+        return new
+
+    def take(self, worker: int, news: Any) -> None:
+        """Learn what a worker has learned."""
+        self.learn(*news)
 
     def mark(self, secret: str) -> str:
         """Return the mark of a secret: six hex digits of a hash, whose key is new in every run."""
@@ -319,3 +336,5 @@ def _in_base64(raw: bytes) -> Iterator[str]:
 
 redactor = Redactor()
 """The redactor of this process. Code that reads a secret calls `learn`; code that writes calls `clean`."""
+
+workers.join(redactor)

@@ -30,14 +30,18 @@ class NoTurnError(ExpectedError):
 
 
 class Turns:
-    """The turns of the scenarios of this run; before `begin` nobody waits."""
+    """The turns of the scenarios of this run; before `begin` nobody waits.
+
+    Attributes:
+        folder: the folder of the locks; None before `begin`.
+    """
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
+        self.folder: Path | None = None
 
     def begin(self, folder: Path) -> None:
         """Take turns with all runs that use this folder."""
-        self._folder = folder
+        self.folder = folder
 
     @contextmanager
     def taken(self, exclusive: bool) -> Iterator[None]:
@@ -46,11 +50,11 @@ class Turns:
         Raises:
             NoTurnError: the target was not free within `LONGEST_S`.
         """
-        if self._folder is None:
+        if self.folder is None:
             yield
             return
-        with _opened(self._folder / "turn.lock") as turn:
-            with _opened(self._folder / "queue.lock") as queue:
+        with _opened(self.folder / "turn.lock") as turn:
+            with _opened(self.folder / "queue.lock") as queue:
                 until = time.monotonic() + LONGEST_S
                 _lock(queue, fcntl.LOCK_EX, until)
                 _lock(turn, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH, until)

@@ -7,9 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from creditflow.core.workers import Shared, workers
 
 
-class WaitStatistics:
+class WaitStatistics(Shared):
     """Seconds and calls by system. Threads that wait at the same time each add their own seconds."""
 
     def __init__(self) -> None:
@@ -39,6 +42,24 @@ class WaitStatistics:
             since[service] = min(began, since.get(service, began))
         return sorted(((service, time.monotonic() - began) for service, began in since.items()), key=lambda w: -w[1])
 
+    def begin_in_worker(self) -> None:
+        """Forget the waits of the process of the run."""
+        self.news()
+
+    def news(self) -> Any:
+        """Return the seconds and calls since the last news, and forget them."""
+        with self._lock:
+            found = self._seconds.copy(), self._calls.copy()
+            self._seconds.clear()
+            self._calls.clear()
+        return found
+
+    def take(self, worker: int, news: Any) -> None:
+        """Add the seconds and calls of a worker."""
+        with self._lock:
+            self._seconds.update(news[0])
+            self._calls.update(news[1])
+
     def longest_first(self) -> list[tuple[str, float, int]]:
         """Return each system with its seconds and its number of calls, longest first."""
         with self._lock:
@@ -47,3 +68,5 @@ class WaitStatistics:
 
 waits = WaitStatistics()
 """The waits of this run; every driver adds to them."""
+
+workers.join(waits)

@@ -36,6 +36,7 @@ from behave.model import Feature, Rule, Scenario, Step
 from behave.model_type import Status
 
 from creditflow.core.redaction import redactor
+from creditflow.core.workers import workers
 from creditflow.reporting import scenario_page
 from creditflow.reporting.characters import writable
 from creditflow.reporting.environment import environment
@@ -111,8 +112,21 @@ class Formatter(AllureFormatter):  # type: ignore[misc]  # the library is not ty
         if not any(feature is expected for expected in self._run.features):
             self._run.expect(feature, self.config)
         for scenario in feature.walk_scenarios():
-            scenario.run = allure_commons.test(scenario.run, context={"scenario": scenario})
+            scenario.run = self.reported(scenario)
             is_planned_scenario(scenario, self.testplan)
+
+    def reported(self, scenario: Scenario) -> Any:
+        """Return the `run` of a scenario that also begins and ends its result."""
+        return allure_commons.test(scenario.run, context={"scenario": scenario})
+
+    def collected(self) -> TestResult | None:
+        """Return what the last scenario of this worker adds to its result; the process of the run writes it."""
+        found, self.listener.collected = self.listener.collected, None
+        return found
+
+    def adopt(self, result: TestResult) -> None:
+        """Use what a worker has collected for the current scenario."""
+        self.listener.adopt(result)
 
     def scenario(self, scenario: Scenario) -> None:
         """Record beside the results which scenario runs, in case the process dies in it."""
@@ -203,6 +217,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         self.current_scenario_uuid: str | None = None
         self.current_step_uuid: str | None = None
         self._result: TestResult | None = None
+        self.collected: TestResult | None = None
         self._written: set[int] = set()
         self._same: Counter[tuple[str, str]] = Counter()
 
@@ -226,7 +241,9 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
     def stop_scenario(self, scenario: Scenario) -> None:
         """End a result with the outcome of the scenario; scenarios that were not selected are not written."""
         self._written.add(id(scenario))
-        if not any(scenario is selected for selected in self.run.selected):
+        if workers.number:
+            self._collect()
+        elif not any(scenario is selected for selected in self.run.selected):
             self.steps.clear()
             self.logger.drop_test(self.current_scenario_uuid)
             self.group_context.exit()
@@ -237,6 +254,21 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
             self.group_context.append_test(self.current_scenario_uuid)
             self.group_context.exit()
         self.current_step_uuid = self.current_scenario_uuid = self._result = None
+
+    def _collect(self) -> None:
+        """Keep the result, in a worker, in place of writing it."""
+        self.flush_steps()
+        self.collected = self._result
+        if self.collected:
+            self.collected.stop = now()
+        self.logger.drop_test(self.current_scenario_uuid)
+        self.group_context.exit()
+
+    def adopt(self, result: TestResult) -> None:
+        """Take times, steps, labels and attachments of the current result from one of a worker."""
+        if self._result is not None:
+            for field in attr.fields(TestResult):
+                setattr(self._result, field.name, getattr(result, field.name))
 
     def write_unstarted(self, feature: Feature) -> None:
         """Write the selected scenarios of a feature that did not start."""
@@ -280,7 +312,7 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         outcome = self.run.outcome(scenario)
         result = self.logger.get_test(self.current_scenario_uuid)
         self.run.results[id(scenario)] = result
-        result.stop = now()
+        result.stop = result.stop or now()
         result.status = _STATUS.get(outcome.kind, AllureStatus.BROKEN)
         result.labels = [label for label in result.labels if label.name not in _OF_TESTOPS]
         result.labels += [Label(OUTCOME_LABEL, outcome.kind.value), Label(PLACE_LABEL, place(scenario))]
@@ -451,7 +483,7 @@ def _of_this_process() -> list[Label]:
     """Return host, thread, framework and language; without host and thread the report's timeline is empty."""
     return [
         Label(LabelType.HOST, host_tag()),
-        Label(LabelType.THREAD, thread_tag()),
+        Label(LabelType.THREAD, f"worker {workers.number}" if workers.number else thread_tag()),
         Label(LabelType.FRAMEWORK, "behave"),
         Label(LabelType.LANGUAGE, platform_label()),
     ]

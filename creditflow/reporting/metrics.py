@@ -11,13 +11,14 @@ from typing import Any
 
 from creditflow.core.naming import RUN
 from creditflow.core.redaction import redactor
+from creditflow.core.workers import Shared, workers
 from creditflow.reporting.characters import writable
 
 PATTERN = "*-perf.json"
 """The files beside the results from which Allure 3 reads figures."""
 
 
-class Metrics:
+class Metrics(Shared):
     """Collects figures while the run measures; the Allure formatter writes them at the end."""
 
     def __init__(self) -> None:
@@ -41,6 +42,15 @@ class Metrics:
             "groupTitle": "Median times",
         }
 
+    def news(self) -> Any:
+        """Return the figures since the last news, and forget them."""
+        found, self._samples = self._samples, {}
+        return found
+
+    def take(self, worker: int, news: Any) -> None:
+        """Add the figures of a worker."""
+        self._samples |= news
+
     def write(self, folder: Path) -> None:
         """Write the figures beside the results, if there are any."""
         if self._samples:
@@ -50,3 +60,5 @@ class Metrics:
 
 metrics = Metrics()
 """The figures of this run."""
+
+workers.join(metrics)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,20 @@ class Kind(StrEnum):
         return self not in (Kind.PASSED, Kind.WAIVED, Kind.SKIPPED, Kind.UNTESTED)
 
 
+class CarriedError(Exception):
+    """Stands for an error of another process: its message, its traceback, and the last frames before it.
+
+    An error itself can't be sent to another process, because anything may be part of it.
+    """
+
+    def __init__(self, message: str, trace: str, route: str) -> None:
+        self.trace, self.route = trace, route
+        super().__init__(message, trace, route)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 @dataclass(frozen=True)
 class Problem:
     """One error or failed check.
@@ -127,6 +141,13 @@ class Problem:
             title = getattr(error, "title", None)
             return cls.of(error, title if isinstance(title, str) and title else hook)
         return cls.of(error, hook, Kind.HOOK_ERROR)
+
+    def carried(self) -> Problem:
+        """Return the problem in a form that can be sent to another process."""
+        if self.error is None:
+            return self
+        route = "" if isinstance(self.error, AssertionError) else self.route()
+        return replace(self, error=CarriedError(self.message, self.trace(), route))
 
     def trace(self) -> str:
         """Return the traceback without behave's frames, innermost last."""
@@ -245,6 +266,8 @@ def of_scenario(scenario: Scenario, run_problems: Iterable[Problem] = ()) -> Out
 
 def of_step(step: Step) -> list[Problem]:
     """Return the problems of a step and its hooks, in their order."""
+    if "carried" in vars(step):
+        return list(vars(step)["carried"])
     sentence_of_step = f"{step.keyword} {step.name}"
     hooks = noted(step)
     before = [p for p in hooks if p.where.startswith("before_")]
@@ -325,6 +348,8 @@ def _bare_assertion(error: BaseException) -> str:
 
 def trace(error: BaseException) -> str:
     """Return the traceback of an error and its causes, without behave's frames and with relative paths."""
+    if isinstance(error, CarriedError):
+        return error.trace
     formatted = traceback.TracebackException.from_exception(error)
     _trim(formatted)
     return relative("".join(formatted.format())).strip()
@@ -332,6 +357,8 @@ def trace(error: BaseException) -> str:
 
 def route(error: BaseException, steps: int) -> str:
     """Return the last frames before an error: file, line, function and the text of the line."""
+    if isinstance(error, CarriedError):
+        return error.route
     formatted = traceback.TracebackException.from_exception(error)
     _trim(formatted)
     return relative("\n".join(f"at {f.filename}:{f.lineno} in {f.name}: {f.line}" for f in formatted.stack[-steps:]))

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from creditflow.core.expect import counted
 from creditflow.core.redaction import redactor
-from creditflow.reporting import plan_files
+from creditflow.reporting import plan_files, shards
 from creditflow.reporting.characters import writable
 from creditflow.reporting.outcome import OUTCOME_LABEL, Kind
 from creditflow.reporting.results import unfinished
@@ -275,10 +275,15 @@ def save(record: RunRecord, folder: Path) -> None:
     Raises:
         OSError: it can't be written.
     """
-    text = json.dumps(_cleaned(record.model_dump(mode="json")), ensure_ascii=False, indent=1)
     part = folder / f".{FILE}.part"
-    part.write_text(f"{text}\n", encoding="utf-8")
-    part.replace(folder / FILE)
+    part.write_text(f"{as_json(record)}\n", encoding="utf-8")
+    shard = shards.shard_of(record)
+    part.replace(folder / (shards.file_of(shard) if shard else FILE))
+
+
+def as_json(record: RunRecord) -> str:
+    """Return the record as cleaned JSON."""
+    return json.dumps(_cleaned(record.model_dump(mode="json")), ensure_ascii=False, indent=1)
 
 
 def schema() -> str:
@@ -293,12 +298,21 @@ def schema() -> str:
 def _loaded(folder: Path) -> RunRecord:
     path = folder / FILE
     if not path.exists():
+        if parts := [_parsed(one) for one in shards.files_in(folder)]:
+            try:
+                return shards.joined(parts, folder)
+            except shards.ShardsError as error:
+                raise RecordError(str(error)) from None
         if any(folder.glob("*-result.json")):
             raise RecordError(
                 f"The results in {folder} have no record of their run ({FILE}), so they may be incomplete: an older "
                 f"version of the suite or another runner wrote them; run behave again."
             )
         raise RecordError(f"There are no results in {folder}: run behave first.")
+    return _parsed(path)
+
+
+def _parsed(path: Path) -> RunRecord:
     text = path.read_bytes()
     try:
         version = json.loads(text)["version"]

@@ -20,7 +20,7 @@ from behave.model import Scenario as BehaveScenario
 
 from creditflow.core.naming import RUN
 from creditflow.core.wait_statistics import waits
-from creditflow.reporting import plan_files
+from creditflow.reporting import plan_files, shards
 from creditflow.reporting.outcome import Kind, Run, full_name, full_title, rule_of, tags_of
 from creditflow.reporting.record import (
     Account,
@@ -73,6 +73,10 @@ class Recorder:
     def begin_scenario(self, scenario: BehaveScenario) -> None:
         """Assign what is added from now on to this scenario."""
         self._of_scenarios[id(scenario)] = self.current = Findings()
+
+    def keep(self, scenario: BehaveScenario, found: Findings) -> None:
+        """Assign to a scenario what a worker found out in it."""
+        self._of_scenarios[id(scenario)] = found
 
     def record(self, run: Run, selection: Selection, verdict: str, exit_status: int) -> RunRecord:
         """Return the record of the run.
@@ -189,6 +193,8 @@ class Selection:
         for option in ("include", "exclude"):
             if pattern := getattr(config, f"{option}_re", None):
                 yield f"--{option}={pattern.pattern}"
+        if shard := config.userdata.get("shard"):
+            yield f"{shards.WORD}{shard}"
         yield from (path for path in config.paths if Path(path).resolve() != self._features)
 
 

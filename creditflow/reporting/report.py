@@ -55,8 +55,7 @@ def json_text(results: Path) -> int:
     Raises:
         RecordError: the folder does not have the complete results of one run.
     """
-    record.read(results)
-    print((results / record.FILE).read_text("utf-8"), end="")
+    print(record.as_json(record.read(results)))
     return 0
 
 

@@ -28,7 +28,7 @@ _WRITTEN = (
     "*-attachment.*",
     "*-perf.json",
     "environment.properties",
-    "credit-flow-run.json",
+    "credit-flow-run*.json",
 )
 _MARK = ".run-without-verdict"
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import random
 import sys
 import threading
 import time
@@ -46,13 +47,15 @@ from creditflow.core.redacted_output import RedactingStream, redact_output
 from creditflow.core.redaction import redactor
 from creditflow.core.run_limits import time_limits
 from creditflow.core.turns import NoTurnError, turns
-from creditflow.reporting import beginning, record, selection, waivers
+from creditflow.core.workers import workers
+from creditflow.reporting import beginning, record, schedule, selection, waivers
 from creditflow.reporting.guarded_outputs import Guarded
 from creditflow.reporting.junit import replace_stock_junit
 from creditflow.reporting.outcome import Kind, Problem, Run, full_name, note, noted, sentence, tags_of, trace
 from creditflow.reporting.record import RunRecord
 from creditflow.reporting.recorder import Selection, recorder
 from creditflow.reporting.results import FORMATTER, folder_of, forget, unfinished
+from creditflow.reporting.side_by_side import SideBySide
 from creditflow.reporting.steps import Steps
 from creditflow.reporting.summary import Summary, Verdict
 
@@ -77,6 +80,7 @@ class Runner(StockRunner):
         self._recorded: RunRecord | None = None
         self._scenario: Scenario | None = None
         self._older_threads: set[threading.Thread] = set()
+        self._workers: SideBySide | None = None
         self.summary = Summary(self.report, config)
         if not config.dry_run:
             replace_stock_junit(config, self.report)
@@ -95,6 +99,7 @@ class Runner(StockRunner):
             failed = self._begun()
             if self.config.dry_run:
                 return failed
+            self._durations().keep(self.report)
             status = self._concluded(failed)
         if status > 1 or time_limits.left_something:
             _end_at_once(status)
@@ -174,6 +179,8 @@ class Runner(StockRunner):
         """Run the features, and notify the suite's formatters of the selection and of each finished scenario."""
         self._require_known_tags()
         beginning.require_scenarios_at(self.feature_locations(), self.features)
+        jobs, seed = schedule.jobs(self.config), schedule.seed(self.config)
+        schedule.leave_out_other_shards(self.features, self.config)
         if self.config.dry_run:
             return super().run_model(features)
         self.report.waivers = waivers.read(self._folder.parent / waivers.FILE)
@@ -187,9 +194,34 @@ class Runner(StockRunner):
             if hasattr(formatter, "begin"):
                 formatter.begin(self.report)
         for scenario in self.report.selected:
-            scenario.run = self._timed(scenario)
+            scenario.run = self.timed(scenario)
+        self._begin_workers(jobs, seed)
         self._running = True
-        return super().run_model(features)
+        try:
+            return super().run_model(features)
+        finally:
+            if self._workers:
+                self._workers.end()
+
+    def _begin_workers(self, jobs: int, seed: int | None) -> None:
+        """Let workers run the scenarios, unless they run one after the other in the order of the features."""
+        alone = [one for one in self.report.selected if EXCLUSIVE in tags_of(one)]
+        first = [one for one in self.report.selected if EXCLUSIVE not in tags_of(one)]
+        if seed is not None:
+            print(f"Random order: `-D order=random:{seed}` gives the same one again.")
+            random.Random(seed).shuffle(first)
+            random.Random(seed).shuffle(alone)
+        elif min(jobs, len(first)) < 2:
+            return
+        self._workers = SideBySide(self, jobs, first, alone, self._durations, sort=seed is None)
+
+    def _durations(self) -> schedule.Durations:
+        return schedule.Durations(turns.folder, self.config.base_dir)
+
+    def should_run_hook(self, hook_name: str) -> bool:
+        """Return whether a hook runs in this process; workers run those of features, rules and scenarios."""
+        elsewhere = self._workers is not None and not workers.number and not hook_name.endswith("_all")
+        return not elsewhere and bool(super().should_run_hook(hook_name))
 
     def _guard_outputs(self) -> None:
         """Guard formatters and reporters; the suite's own come last, so that they report errors of the others."""
@@ -286,7 +318,8 @@ class Runner(StockRunner):
         stale = waivers.out_of_date(report.waivers, names, report.host, tested, waivers.today())
         report.problems += [Problem(Kind.OUT_OF_DATE, waiver.where, why) for waiver, why in stale]
 
-    def _timed(self, scenario: Scenario) -> Callable[[StockRunner], bool]:
+    def timed(self, scenario: Scenario) -> Callable[[StockRunner], bool]:
+        """Return the `run` of a scenario that waits for its turn, limits its time, and ends with its outcome."""
         run = scenario.run
 
         def timed(runner: StockRunner) -> bool:
@@ -303,19 +336,31 @@ class Runner(StockRunner):
             recorder.begin_scenario(scenario)
             if interruption.signal or self._is_late():
                 self.aborted = True
-            self._scenario, self._older_threads = scenario, set(threading.enumerate())
-            try:
+            with self.reporting(scenario, began):
                 failed = self._unless_broken(scenario, lambda: bool(run(runner)))
                 kind = self.report.outcome(scenario).kind
                 return kind.is_red or (failed and kind is not Kind.WAIVED)
-            finally:
-                self._scenario = None
-                self.report.seconds[id(scenario)] = time.monotonic() - began
-                for formatter in self.formatters:
-                    if hasattr(formatter, "scenario_finished"):
-                        formatter.scenario_finished(scenario)
 
         return timed
+
+    @contextmanager
+    def reporting(self, scenario: Scenario, began: float | None = None) -> Iterator[None]:
+        """Assign errors of threads and outputs in this block to a scenario, then tell the formatters of its end.
+
+        Args:
+            scenario: the scenario.
+            began: when it began, as `time.monotonic` counts; None if its duration is known.
+        """
+        self._scenario, self._older_threads = scenario, set(threading.enumerate())
+        try:
+            yield
+        finally:
+            self._scenario = None
+            if began is not None:
+                self.report.seconds[id(scenario)] = time.monotonic() - began
+            for formatter in self.formatters:
+                if hasattr(formatter, "scenario_finished"):
+                    formatter.scenario_finished(scenario)
 
     def _unless_broken(self, scenario: Scenario, run: Callable[[], bool]) -> bool:
         """Run a scenario; after an internal error of behave, record it and do the clean-up."""

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from creditflow.core.redaction import redactor
+from creditflow.core.shared_counts import SharedCounts
 
 MESSAGE = 10_000
 """Characters of a text in a result, such as a message or a traceback."""
@@ -46,20 +47,21 @@ class Attachments:
     """Cleans the attachments of a run, and keeps each of them and their sum within the limits."""
 
     def __init__(self) -> None:
-        self._bytes = 0
+        self._counts = SharedCounts()
 
     def fitting(self, body: str | bytes, file_name: str) -> bytes:
         """Return what to write to the file of an attachment: the cleaned body, a part of it, or a sentence."""
         suffix = Path(file_name).suffix
         content = _cleaned(body, suffix)
-        if self._bytes + len(content) > RUN:
-            return _sentence(
-                f"This attachment is left out, because the attachments of this run have {RUN:,} bytes, the most that "
-                f"a report holds. Run the scenario alone to see it.",
-                suffix,
-            )
-        self._bytes += len(content)
-        return content
+        with self._counts.locked():
+            if self._counts.numbers[0] + len(content) > RUN:
+                return _sentence(
+                    f"This attachment is left out, because the attachments of this run have {RUN:,} bytes, the most "
+                    f"that a report holds. Run the scenario alone to see it.",
+                    suffix,
+                )
+            self._counts.numbers[0] += len(content)
+            return content
 
     def of_file(self, source: Path, file_name: str) -> bytes:
         """Return what to write to the file of an attachment that is a copy of a file."""

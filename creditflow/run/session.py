@@ -13,6 +13,7 @@ from creditflow.checks.accounts import Accounts
 from creditflow.cleanup import journal
 from creditflow.cleanup.cleanup import Cleanup
 from creditflow.cleanup.journal import Journal
+from creditflow.cleanup.sweep import LostWorkers
 from creditflow.core import polling
 from creditflow.core.errors import CannotRunError, NotTestableError, ServiceUnavailableError
 from creditflow.core.expect import holds, verdict
@@ -20,6 +21,7 @@ from creditflow.core.naming import PASSWORD, RUN
 from creditflow.core.redaction import redactor
 from creditflow.core.run_limits import time_limits
 from creditflow.core.turns import turns
+from creditflow.core.workers import workers
 from creditflow.reporting.environment import environment
 from creditflow.reporting.record import Service
 from creditflow.reporting.recorder import recorder
@@ -152,8 +154,9 @@ def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Call
     add_finalizer(lambda: journalled.end(report))
     turns.begin(settings.journal_dir)
     bystanders = survey(target, add_finalizer, journalled, report)
-    watch = Watch(target)
+    watch = Watch(target, journalled.made_by_others)
     watch.begin()
+    workers.join(target, journalled, LostWorkers(target, journalled), watch)
     add_finalizer(lambda: report(watch.said()) if watch.said() else None)
     add_finalizer(lambda: watch.everything([]))
     return Session(settings, target, watch, bystanders, journalled)

@@ -6,11 +6,11 @@ tokens that a request announces, or the tokens that the provider reports if they
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from creditflow.core import tokens
+from creditflow.core.shared_counts import SharedCounts
 from creditflow.target.drivers.http import Reply, whole
 from creditflow.target.settings import Settings
 
@@ -23,7 +23,7 @@ class CeilingReachedError(Exception):
 
 
 class Ceiling:
-    """Counts the LLM requests and tokens of a run; several threads may use it.
+    """Counts the LLM requests and tokens of a run; all its threads and workers use it.
 
     After the ceiling is reached, all further requests are refused, also smaller ones.
 
@@ -36,19 +36,17 @@ class Ceiling:
         self._most = settings.max_requests
         self._price = 0 if settings.provider_url else settings.provider_price
         self._budget = settings.max_provider_cost
-        self._lock = threading.Lock()
-        self._requests = self._tokens = 0
-        self._reached = ""
+        self._counts = SharedCounts()
 
     @property
     def requests(self) -> int:
         """The number of LLM requests so far."""
-        return self._requests
+        return self._counts.numbers[0]
 
     @property
     def cost(self) -> int:
         """The estimated cost at a real provider in US cents, rounded up; 0 with a stand-in."""
-        return -(-self._tokens * self._price // 1000)
+        return -(-self._counts.numbers[1] * self._price // 1000)
 
     def check(self) -> None:
         """Require that the ceiling was not reached.
@@ -56,8 +54,8 @@ class Ceiling:
         Raises:
             CeilingReachedError: it was reached.
         """
-        if self._reached:
-            raise CeilingReachedError(self._reached)
+        if reached := self._counts.text:
+            raise CeilingReachedError(reached)
 
     def send(self, body: Any, send: Callable[[], Reply]) -> Reply:
         """Count a request, send it, and count its reply.
@@ -77,38 +75,39 @@ class Ceiling:
             CeilingReachedError: there would be too many, or they would cost too much.
         """
         more_tokens = (announced(body) or 0) * times
-        with self._lock:
+        counts = self._counts.numbers
+        with self._counts.locked():
             self.check()
-            if self._requests + times > self._most:
+            if counts[0] + times > self._most:
                 more = f", and the next {times:,} would be too many" if times > 1 else ""
                 self._stop(f"its ceiling of {self._most:,} LLM requests{more}", "MAX_REQUESTS")
-            if (self._tokens + more_tokens) * self._price > self._budget * 1000:
+            if (counts[1] + more_tokens) * self._price > self._budget * 1000:
                 self._stop(
-                    f"its ceiling of {self._budget:,} US cents for a real provider ({self._tokens:,} tokens so far, "
+                    f"its ceiling of {self._budget:,} US cents for a real provider ({counts[1]:,} tokens so far, "
                     f"at an assumed {self._price} cents per 1,000; the next request announces {more_tokens:,})",
                     "MAX_PROVIDER_COST",
                 )
-            self._requests += times
-            self._tokens += more_tokens
+            counts[0] += times
+            counts[1] += more_tokens
 
     def count_unsent(self, body: Any, times: int) -> None:
         """Take back requests that were counted and not sent."""
-        with self._lock:
-            self._requests -= times
-            self._tokens -= (announced(body) or 0) * times
+        with self._counts.locked():
+            self._counts.numbers[0] -= times
+            self._counts.numbers[1] -= (announced(body) or 0) * times
 
     def count_reply(self, body: Any, reply: Reply) -> None:
         """Count the reported tokens that are more than the request announced."""
         beyond = (reported(reply) or 0) - (announced(body) or 0)
-        with self._lock:
-            self._tokens += max(0, beyond)
+        with self._counts.locked():
+            self._counts.numbers[1] += max(0, beyond)
 
     def _stop(self, what: str, setting: str) -> None:
-        self._reached = (
-            f"The run has reached {what}, after {self._requests:,} requests, and sends no more: check whether so many "
+        self._counts.text = (
+            f"The run has reached {what}, after {self.requests:,} requests, and sends no more: check whether so many "
             f"are intended, run fewer scenarios, or raise {setting}."
         )
-        raise CeilingReachedError(self._reached)
+        self.check()
 
 
 def announced(body: Any, usual: int | None = None) -> int | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from creditflow.core.errors import NotTestableError
+from creditflow.core.workers import Shared
 from creditflow.target.ceiling import Ceiling
 from creditflow.target.drivers.clock import Clock
 from creditflow.target.drivers.grants import Grants, WritableIds
@@ -41,7 +42,7 @@ _SHOWS = {
 }
 
 
-class Target:
+class Target(Shared):
     """One deployment. Each system is opened at its first use.
 
     Attributes:
@@ -158,6 +159,20 @@ class Target:
                 opened[name].http.close()
         if "counters" in opened:
             opened["counters"].close()
+
+    def begin_in_worker(self) -> None:
+        """Open every connection anew: those of the process of the run can't be shared."""
+        opened = self.__dict__
+        for name in ("unicorn", "grants", "lago_db"):
+            if name in opened:
+                opened[name].database.begin_in_worker()
+        for name in ("ops_center", "lago", "litellm", "provider"):
+            if name in opened:
+                opened[name].http.begin_in_worker()
+        if "keycloak" in opened:
+            self.keycloak.sign_in_again()
+        opened.pop("realm_keys", None)
+        self.record.take()
 
     def _named(self, setting: str, value: str | SecretStr) -> str:
         address = value.get_secret_value() if isinstance(value, SecretStr) else value

@@ -404,3 +404,24 @@ def test_a_log_that_is_no_text_is_read_all_the_same(log: Path) -> None:
         file.write(b"\xff\xfe ERROR\n")
     ((_, line),) = logs.new_lines()
     assert line.endswith(" ERROR")
+
+
+def test_what_another_worker_has_made_is_not_strange_and_everything_else_is(target: Target) -> None:
+    theirs, organization, nobodys = (str(uuid.uuid4()) for _ in range(3))
+    name = f"{RUN}-2000001"
+    watch = Watch(target, lambda: {theirs, name})
+    watch.begin()
+    insert = "INSERT INTO user_credits (user_id, credits_remaining, credits_allocated) VALUES (%s, 7, 7)"
+    founded = "INSERT INTO organizations (id, name, subscription_tier) VALUES (%s, %s, 'platform')"
+    try:
+        carry_out(target, insert, theirs)
+        carry_out(target, founded, organization, f"{name} organisation")
+        carry_out(target, "INSERT INTO organization_credits (org_id, total_credits) VALUES (%s, 5)", organization)
+        assert changed(watch) == ""
+        carry_out(target, insert, nobodys)
+        said = changed(watch)
+    finally:
+        carry_out(target, "DELETE FROM user_credits WHERE user_id = ANY(%s::uuid[])", [theirs, nobodys])
+        carry_out(target, "DELETE FROM organizations WHERE id = %s", organization)
+    assert said.startswith(f"{CHANGED}unicorn_db user_credits: ({nobodys},7,7,")
+    assert theirs not in said

@@ -119,7 +119,7 @@ def behave(opened: Gates, deployment: dict[str, str], folder: Path, cell: Cell) 
     if when == BEFORE:
         opened.turn(service, way)
     try:
-        process = program.Program(["behave"], cwd=folder, env=environment)
+        process = program.Program(["behave", "--jobs=1"], cwd=folder, env=environment)
         too_long = Timer(LONGEST_S, process.kill)
         too_long.start()
         for line in io.TextIOWrapper(process.stdout, "utf-8"):

@@ -36,12 +36,12 @@ class Ran:
         return f"{found[1]}{found[2]}" if found else ""
 
 
-def behave(folder: Path, feature: str, **limits: float) -> Ran:
+def behave(folder: Path, feature: str, jobs: int = 1, **limits: float) -> Ran:
     shutil.copytree(Path(__file__).parent / "time_limits", folder / "features")
     shutil.copy(PROJECT / "behave.ini", folder)
     given = [f"-D{name}={value}" for name, value in limits.items()]
     done = program.run(
-        ["behave", *given, f"features/{feature}.feature"],
+        ["behave", *given, f"--jobs={jobs}", f"features/{feature}.feature"],
         cwd=folder,
         env={"PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"},
         timeout=LONGEST_S,
@@ -109,6 +109,15 @@ def test_a_run_ends_at_its_time_limit_with_what_it_has(tmp_path: Path) -> None:
         "time limit of the run: The run took longer than 2 s, so the rest was not run: raise RUN_TIMEOUT_S."
     )
     assert ran.status == 1
+    assert ran.removed == 1
+
+
+def test_the_time_limit_of_a_run_holds_in_its_workers(tmp_path: Path) -> None:
+    ran = behave(tmp_path, "scenarios", jobs=2, RUN_TIMEOUT_S=SHORT_S)
+    assert ran.line("One that takes long") == "✗  error", ran.output
+    assert re.search(r"The run took longer than 2 s and was ended, waiting for Keycloak \(\d\.", ran.output)
+    assert ran.line("The next one") == ran.line("The last one") == "✓"
+    assert "\n2 passed, 1 failed\n" in ran.output
     assert ran.removed == 1
 
 

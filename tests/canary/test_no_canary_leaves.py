@@ -46,10 +46,10 @@ def test_the_search_finds_a_canary_in_every_spelling(canaries: dict[str, str]) -
         assert f"{name}, as it is over lines" in found
 
 
-@pytest.fixture(scope="module")
-def usual(runs: Runs) -> Ran:
+@pytest.fixture(scope="module", params=[1, 4], ids=["one job", "four jobs"])
+def usual(runs: Runs, request: pytest.FixtureRequest) -> Ran:
     report = ("-D", "report=yes") if ALLURE.is_prepared() else ()
-    return runs.run("usual", "--tags=not @ends", "--junit", *report)
+    return runs.run(f"usual-{request.param}", "--tags=not @ends", "--junit", f"--jobs={request.param}", *report)
 
 
 def test_a_run_of_every_outcome_leaks_nothing(usual: Ran) -> None:
@@ -69,8 +69,9 @@ def test_that_run_had_every_outcome_and_every_service_failed(usual: Ran) -> None
         assert (usual.folder / "reports" / "credit_flow_errors.log").is_file(), output[-2000:]
 
 
-def test_a_verbose_run_leaks_nothing(runs: Runs) -> None:
-    loud = runs.run("loud", "--tags=not @ends", *LOUD, *STOCK)
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_a_verbose_run_leaks_nothing(runs: Runs, jobs: int) -> None:
+    loud = runs.run(f"loud-{jobs}", "--tags=not @ends", f"--jobs={jobs}", *LOUD, *STOCK)
     require_silence(loud, files=60, marks=2000)
     assert {"plain.txt", "run.json", "pretty.txt"} <= set(loud.written())
     assert b"send: b'" in loud.stdout, "the requests were not shown"
@@ -121,7 +122,7 @@ def test_the_doctor_of_a_target_that_fails_everywhere_leaks_nothing(runs: Runs) 
 def test_the_same_secret_has_one_mark_within_a_run_and_another_in_the_next(usual: Ran, runs: Runs) -> None:
     line = re.compile("^.*password: as it is: (‹secret .{6}›)".encode(), re.MULTILINE)  # noqa: RUF001
     first = {found for data in usual.written().values() for found in line.findall(data)}
-    again = runs.run("again", "features/a_outcomes.feature", "--name=failed")
+    again = runs.run(f"again-{usual.folder.name}", "features/a_outcomes.feature", "--name=failed")
     second = {found for data in again.written().values() for found in line.findall(data)}
     assert len(first) == 1
     assert len(second) == 1

@@ -35,6 +35,7 @@ from creditflow.cleanup.resources import (
 )
 from creditflow.core.errors import CannotRunError
 from creditflow.core.naming import RUN
+from creditflow.core.workers import workers
 
 TARGET = "http://ops-center.example"
 EACH = (
@@ -244,3 +245,58 @@ def test_a_resource_costs_two_short_writes_and_no_wait_for_the_disk(
     assert len(written) == 1 + 2 * 1_000
     assert len(written[-2]) <= len(written[1]) + len("000"), "a line grows with what was written before it"
     assert not journal.path.exists()
+
+
+def as_worker(monkeypatch: pytest.MonkeyPatch, journal: Journal, number: int) -> None:
+    monkeypatch.setattr(workers, "number", number)
+    if number:
+        journal.begin_in_worker()
+
+
+def test_a_run_ends_its_journal_when_its_workers_have_left_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal.begin(tmp_path, TARGET, False)
+    own = journal.register(KeycloakUser("cf-abc123-1"))
+    kept = dict(journal._left)
+    as_worker(monkeypatch, journal, 1)
+    of_worker = journal.register(KeycloakUser("cf-abc123-1000001"))
+    assert own != of_worker
+    news = journal.news()
+    journal.gone(of_worker)
+    as_worker(monkeypatch, journal, 0)
+    journal._left = kept
+    journal.take(1, news)
+    assert journal.left == [KeycloakUser("cf-abc123-1"), KeycloakUser("cf-abc123-1000001")]
+    journal.take(1, {})
+    journal.gone(own)
+    journal.end()
+    assert not journal.path.exists()
+
+
+def test_a_worker_knows_what_the_others_have_made_and_not_the_bystanders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal.begin(tmp_path, TARGET, False)
+    journal.register(KeycloakUser("cf-abc123-1"))
+    as_worker(monkeypatch, journal, 1)
+    journal.register(KeycloakUser("cf-abc123-1000001"))
+    as_worker(monkeypatch, journal, 2)
+    journal.register(Rows("an-id", "cf-abc123-2000001"))
+    assert journal.made_by_others() == {"cf-abc123-1000001"}
+    as_worker(monkeypatch, journal, 1)
+    assert journal.made_by_others() == {"an-id", "cf-abc123-2000001"}
+    as_worker(monkeypatch, journal, 0)
+    assert journal.made_by_others() == frozenset()
+
+
+def test_the_run_takes_over_what_a_dead_worker_has_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal.begin(tmp_path, TARGET, False)
+    as_worker(monkeypatch, journal, 1)
+    removed, left = (journal.register(KeycloakUser(f"cf-abc123-100000{n}")) for n in (1, 2))
+    journal.gone(removed)
+    as_worker(monkeypatch, journal, 0)
+    journal._left = {}
+    assert journal.take_over(1) == {left: KeycloakUser("cf-abc123-1000002")}
+    assert journal.left == [KeycloakUser("cf-abc123-1000002")]
+    assert journal.made_by_others() == {"cf-abc123-1000001", "cf-abc123-1000002"}

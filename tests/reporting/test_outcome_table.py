@@ -231,14 +231,21 @@ HEADING = (
 )
 
 
-@pytest.fixture(scope="module")
-def rows(run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Row]]:
-    """Run every case separately, two at a time; print all outputs at the end."""
+@pytest.fixture(
+    scope="module", params=[("--jobs", "1"), ("--jobs", "4", "-D", "order=random:7")], ids=["one job", "four jobs"]
+)
+def rows(
+    request: pytest.FixtureRequest, run_behave: RunBehave, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Row]]:
+    """Run every case separately, two at a time; print all outputs at the end.
+
+    What must come after another scenario is exclusive. In a random order also a single scenario has a worker.
+    """
     folder = tmp_path_factory.mktemp("cases")
     commands = list(dict.fromkeys((case.command, case.waiver) for case in CASES))
 
     def output_of(number: int) -> RunOutput:
-        return _run(run_behave, folder / f"case-{number}", *commands[number])
+        return _run(run_behave, folder / f"case-{number}", *commands[number], request.param)
 
     with ThreadPoolExecutor(2) as pool:
         outputs = dict(zip(commands, pool.map(output_of, range(len(commands))), strict=True))
@@ -253,11 +260,13 @@ def test_console_allure_junit_record_and_exit_status_agree(rows: dict[str, Row],
     assert rows[case.what].agree, f"{HEADING}\n{rows[case.what]}"
 
 
-def _run(run_behave: RunBehave, folder: Path, command: tuple[str, ...], waiver: str) -> RunOutput:
+def _run(
+    run_behave: RunBehave, folder: Path, command: tuple[str, ...], waiver: str, jobs: tuple[str, ...]
+) -> RunOutput:
     if waiver:
         shutil.copytree(FEATURES.parent, folder)
         (folder / "plan" / "waivers.tsv").write_text(f"scenario\ttarget\tuntil\treason\n{waiver}\n", "utf-8")
-    return run_behave(folder, *command, "--junit")
+    return run_behave(folder, *command, "--junit", *jobs)
 
 
 def _row(case: Case, output: RunOutput) -> Row:

@@ -188,7 +188,7 @@ def test_a_run_on_a_target_full_of_others_is_green_and_leaves_them_byte_by_byte(
 @pytest.mark.timeout(600)
 def test_two_runs_at_once_are_both_green_and_leave_nothing(start: Callable[..., Any], crowd: Crowd) -> None:
     before = crowd.snapshot()
-    runs = [start(*BEGINNING), start(*BEGINNING)]
+    runs = [start(*BEGINNING, "--jobs=2"), start(*BEGINNING, "--jobs=2")]
     for run in runs:
         run.until("Services:")
     assert [run.end() for run in runs] == [0, 0], "\n".join(run.output for run in runs)

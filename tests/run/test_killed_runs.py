@@ -48,7 +48,8 @@ def test_after_a_kill_at_any_moment_and_a_sweep_there_is_as_much_of_everything_a
     for number in range(MOMENTS):
         keeps = number % 2 == 0
         lines, moment = chance.randint(1, LINES), chance.uniform(0, 0.4)
-        running = start(FEATURES / chance.choice(WITH_JOURNAL if keeps else WITHOUT))
+        jobs = 4 if number % 4 < 2 else 1
+        running = start(FEATURES / chance.choice(WITH_JOURNAL if keeps else WITHOUT), f"--jobs={jobs}")
         running.until_journal_has(lines)
         running.for_seconds(moment)
         running.kill()
@@ -65,11 +66,11 @@ def test_after_a_kill_at_any_moment_and_a_sweep_there_is_as_much_of_everything_a
         assert not list(running.journals.glob("*/*.jsonl")), "the journal of a run of which nothing is left stays"
         found_by = "journal" if keeps else "name"
         table.append(
-            f"{number + 1:>2}  line {lines:>3} + {moment * 1000:>3.0f} ms  {found_by:<8}  {journalled:>4}  "
+            f"{number + 1:>2}  {jobs:>4}  line {lines:>3} + {moment * 1000:>3.0f} ms  {found_by:<8}  {journalled:>4}  "
             f"{len(swept.removed):>5}  {_listed(_more(before, count())):<7}  {_listed(left)}"
         )
     with capsys.disabled():
-        print("\n #  killed at          found by  owed  swept  after    left beyond what there was before")
+        print("\n #  jobs  killed at          found by  owed  swept  after    left beyond what there was before")
         print("\n".join(table))
     assert target.unicorn.runs() == {RUN}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +21,9 @@ WAITING = Path(__file__).parent / "waiting" / "features"
 LONG, SHORT = "120", "2"
 
 
-def begin(start: Callable[..., Any], tag: str, seconds: str) -> Any:
+def begin(start: Callable[..., Any], tag: str, seconds: str, jobs: int = 1) -> Any:
     """Start a run that waits at the place that its tag names."""
-    paths = (WAITING, f"--tags=@{tag}", "--junit", "--junit-directory=junit")
+    paths = (WAITING, f"--tags=@{tag}", "--junit", "--junit-directory=junit", f"--jobs={jobs}")
     run = start(*paths, settings={"WAITS_S": seconds})
     run.until_it_waits()
     return run
@@ -59,6 +60,41 @@ def test_a_step_is_interrupted_and_everything_is_removed(
     polling.soon(lambda: holds(count() == before, f"there was {before} and is {count()}"), 60)
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_every_worker_is_interrupted_and_everything_is_removed(
+    start: Callable[..., Any], count: Callable[[], dict[str, int]], number: signal.Signals, status: int
+) -> None:
+    before = count()
+    run = begin(start, "side-by-side", LONG, jobs=3)
+    polling.soon(lambda: holds(len(list(run.folder.glob("process-*"))) == 2, "a worker does not wait"), 60)
+    run.process.send_signal(number)
+    assert run.end() == status, run.output
+    found = results(run)
+    assert found["waits in a step"] == found["waits in another step"] == ("broken", "The run was interrupted.")
+    assert cases(run)["waits in a step"] == cases(run)["waits in another step"] == "error"
+    assert not list(run.journals.glob("*/*.jsonl"))
+    polling.soon(lambda: holds(count() == before, f"there was {before} and is {count()}"), 60)
+
+
+def test_what_a_killed_worker_has_made_is_removed_and_the_run_goes_on(
+    start: Callable[..., Any], count: Callable[[], dict[str, int]]
+) -> None:
+    before = count()
+    run = begin(start, "in-a-step", LONG, jobs=2)
+    (worker,) = run.folder.glob("process-*")
+    os.kill(int(worker.name.partition("-")[2]), signal.SIGKILL)
+    assert run.end() == 1, run.output
+    status, message = results(run)["waits in a step"]
+    assert status == "broken"
+    assert message.startswith("The process that ran this scenario was killed by SIGKILL")
+    assert "could not be removed" not in message
+    assert results(run)["comes after"][0] == "passed"
+    assert cases(run) == {"waits in a step": "error", "comes after": "passed"}
+    assert "1 passed, 1 failed" in run.output
+    assert not list(run.journals.glob("*/*.jsonl"))
+    polling.soon(lambda: holds(count() == before, f"there was {before} and is {count()}"), 60)
+
+
 def test_a_removal_is_not_disturbed_by_a_signal(start: Callable[..., Any], count: Callable[[], dict[str, int]]) -> None:
     before = count()
     run = begin(start, "in-the-removal", SHORT)
@@ -71,11 +107,12 @@ def test_a_removal_is_not_disturbed_by_a_signal(start: Callable[..., Any], count
     polling.soon(lambda: holds(count() == before, f"there was {before} and is {count()}"), 60)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_a_second_signal_ends_the_removal_and_reports_what_is_left_and_how_to_remove_it(
-    start: Callable[..., Any], target: Target, count: Callable[[], dict[str, int]]
+    start: Callable[..., Any], target: Target, count: Callable[[], dict[str, int]], jobs: int
 ) -> None:
     before = count()
-    run = begin(start, "in-the-removal", LONG)
+    run = begin(start, "in-the-removal", LONG, jobs)
     while run.process.returncode is None:
         run.process.send_signal(signal.SIGTERM)
         run.for_seconds(0.1)

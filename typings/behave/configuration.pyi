@@ -9,6 +9,7 @@ class Configuration:
     paths: list[str]
     outputs: list[Any]
     dry_run: bool
+    jobs: int
     stop: bool
     junit: bool
     junit_directory: str

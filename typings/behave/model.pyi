@@ -89,6 +89,7 @@ class ScenarioOutline(Scenario):
 
 class _Container(_Tagged):
     description: list[str]
+    run: Any
     run_items: list[Any]
     scenarios: list[Scenario]
     @property

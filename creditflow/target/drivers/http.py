@@ -160,6 +160,10 @@ class Http:
         finally:
             connection.close()
 
+    def begin_in_worker(self) -> None:
+        """Leave the connections to the process of the run, and open others."""
+        self._local, self._sessions = threading.local(), []
+
     def close(self) -> None:
         """Close every connection."""
         for session in self._sessions:

@@ -110,6 +110,10 @@ class Database:
         statement = "SELECT has_table_privilege(%s, 'INSERT') AND has_table_privilege(%s, 'DELETE') AS may"
         return all(self.rows(statement, f"public.{table}", f"public.{table}")[0]["may"] for table in tables)
 
+    def begin_in_worker(self) -> None:
+        """Leave the connection to the process of the run; the next statement opens another one."""
+        self._connection, self._lock = None, threading.RLock()
+
     def close(self) -> None:
         """Close the connection; the next statement opens a new one."""
         if self._connection is not None:

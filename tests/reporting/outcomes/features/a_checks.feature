@@ -15,6 +15,7 @@ Feature: Checks
   Scenario: bare check
     Then a bare check fails
 
+  @exclusive
   Scenario: error
     When the driver breaks
 

@@ -27,6 +27,6 @@ Feature: The run ends early
   Scenario: a thread fails after the run
     When a thread fails after the run
 
-  @end
+  @end @exclusive
   Scenario: after the end
     Given all is well

@@ -1,7 +1,12 @@
 Feature: Scenarios that wait for a signal
 
-  @in-a-step
+  @in-a-step @side-by-side
   Scenario: waits in a step
+    Given somebody with credits, an organisation and a key
+    When a step waits
+
+  @side-by-side
+  Scenario: waits in another step
     Given somebody with credits, an organisation and a key
     When a step waits
 

@@ -28,6 +28,7 @@ def removal_waits(context: Context) -> None:
 
 
 def _wait() -> None:
+    Path(f"process-{os.getpid()}").touch()
     Path("waits").touch()
     until = time.monotonic() + float(os.environ["WAITS_S"])
     while time.monotonic() < until and not Path("go-on").exists():
