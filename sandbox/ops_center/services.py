@@ -39,8 +39,9 @@ class Services:
         self._running: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Connect to the database, and start sending events to Lago."""
+        """Connect to the database, learn the realm's keys, and start sending events to Lago."""
         await self.database.open()
+        await self.keys.open()
         self.outbox.open()
 
     async def close(self) -> None:

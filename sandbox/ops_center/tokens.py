@@ -62,6 +62,10 @@ class KeySet:
         self._fetching = asyncio.Lock()
         self._renewing: asyncio.Task[None] | None = None
 
+    async def open(self) -> None:
+        """Fetch the keys at the start, so that tokens are good also if Keycloak goes away before the first request."""
+        await self._renew()
+
     async def find(self, kid: str) -> jwt.PyJWK | None:
         """Return the key with this id, or None. Raises `UnavailableError` when no key is known at all."""
         if kid in self._keys:
