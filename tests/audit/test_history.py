@@ -442,6 +442,14 @@ def test_a_sign_in_for_another_client_gives_no_good_token() -> None:
     assert acts_of(sign_in(alone), RecordedRequest("read", alone, {}, None, 5, 6))[-1].token == "good"
 
 
+def test_a_token_of_a_withdrawn_signing_key_may_be_refused_and_a_newer_one_not() -> None:
+    old, new = token_for("ann-id"), token_for("bob-id")
+    withdrawn = RecordedRequest("withdraw_signing_key", None, {}, None, 2, 3)
+    reads = [RecordedRequest("read", token, {}, None, at, at + 1) for token, at in ((old, 1), (old, 5), (new, 7))]
+    made = acts_of(sign_in(old), reads[0], withdrawn, reads[1], sign_in(new, began=6), reads[2])
+    assert [act.token for act in made if act.what == "read"] == ["good", "unsure", "good"]
+
+
 def test_where_no_sign_in_is_known_every_token_is_good_but_none() -> None:
     assert acts_of(RecordedRequest("read", ANN, {}, None))[0].token == "good"
     assert acts_of(RecordedRequest("read", None, {}, None))[0].token == "none"

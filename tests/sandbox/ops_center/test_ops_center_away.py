@@ -387,6 +387,16 @@ def test_keycloak_away_tokens_go_on_working(away: Away, user: Person, cut: Calla
     assert away.status()["services"]["keycloak"] == "down"
 
 
+def test_keycloak_away_after_the_start_its_keys_are_known(away: Away, user: Person, cut: Callable[[str], Line]) -> None:
+    away.kill()
+    away.start()
+    user.url = away.url
+
+    cut("keycloak")
+
+    assert user.get("/credits/balance").status_code == 200
+
+
 def test_keycloak_away_before_its_keys_were_known_is_503(
     away: Away, user: Person, cut: Callable[[str], Line], eventually: Eventually, problem: Problem
 ) -> None:
