@@ -43,10 +43,11 @@ class Founded:
 
 @dataclass(frozen=True)
 class Joined:
-    """A person became a member of an organisation."""
+    """An organisation invited a person by an e-mail address in lower case; without one it is not known."""
 
     organization: str
     who: str
+    email: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ class Asked:
         same: equal for repetitions of one request, with the same payer, under one idempotency key; None without a key.
         troubled: whether the provider was set to fail for this person before.
         away: the services that failed, because the scenario wanted it, when the request ended, such as "PostgreSQL".
-        address_verified: whether the token says that the person's e-mail address is verified.
+        address: the e-mail address in the token, in lower case; empty without one.
+        address_verified: whether the token says that this address is verified.
         said: the credits that the answer says it cost; None if it says nothing.
         estimate: the tokens for which credits are reserved; None if the body is no LLM request.
     """
@@ -132,6 +134,7 @@ class Asked:
     same: tuple[str, ...] | None = None
     troubled: bool = False
     away: frozenset[str] = frozenset()
+    address: str = ""
     address_verified: bool = True
     said: int | None = None
     estimate: int | None = None
@@ -289,7 +292,8 @@ def _operation(entry: RecordedRequest, names: Names) -> Operation | None:
         case "create_organization", 201:
             operation = Founded(str(reply.body.get("id", "")) if reply else "", subject(entry.token))
         case "invite", 201:
-            operation = Joined(given["organization"], names.by_email.get(given["email"].lower(), ""))
+            email = given["email"].lower()
+            operation = Joined(given["organization"], names.by_email.get(email, ""), email)
         case "remove_organization", 204:
             operation = Dissolved(given["organization"])
         case "purchase", 201:
@@ -322,6 +326,7 @@ def _asked(entry: RecordedRequest, exact: bool, troubled: set[str], usual: Mappi
         organization=headers.get("X-Organization-Id"),
         same=(key, json.dumps(body, sort_keys=True), *payer) if key else None,
         troubled=who in troubled,
+        address=str(_claims(entry.token).get("email") or "").lower(),
         address_verified=_claims(entry.token).get("email_verified") is not False,
     )
 

@@ -59,7 +59,8 @@ class Call:
 
     def __str__(self) -> str:
         paid = "with the own key" if self.own_key else f"for {self.credits:,}"
-        return f"{self.tokens:,} tokens {paid}{'' if self.answered else ', not answered'}{_of(self.request)}"
+        payer = " for an organisation" if self.organization else ""
+        return f"{self.tokens:,} tokens {paid}{'' if self.answered else ', not answered'}{_of(self.request)}{payer}"
 
 
 @dataclass(frozen=True, order=True)
@@ -158,10 +159,10 @@ class _Person:
 
 @dataclass
 class _Organization:
-    """`invited` are the members whose invitation is not taken up yet."""
+    """`invited` has the address of each member whose invitation is not taken up yet; empty if it is not known."""
 
     credits: int = 0
-    invited: set[str] = field(default_factory=set)
+    invited: dict[str, str] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
     allocated: dict[str, int] = field(default_factory=dict)
     used: dict[str, int] = field(default_factory=dict)
@@ -207,10 +208,11 @@ class _Keeper:
             )
 
     def _take_up_invitations(self, asked: Asked) -> None:
-        """Make a person with a verified address a member wherever they are invited (contract, "Every endpoint")."""
+        """Make a person a member wherever their verified address is invited (contract, "Every endpoint")."""
         if asked.address_verified:
             for organization in self.organizations.values():
-                organization.invited.discard(asked.who)
+                if organization.invited.get(asked.who) in ("", asked.address):
+                    del organization.invited[asked.who]
 
     def _concerns_known(self, operation: Operation) -> bool:
         match operation:
@@ -231,10 +233,10 @@ class _Keeper:
                 self.people[who].placed += count if this_period else 0
             case Founded(organization, who):
                 self.organizations[organization] = _Organization(allocated={who: 0}, used={who: 0})
-            case Joined(organization, who):
+            case Joined(organization, who, email):
                 self.organizations[organization].allocated[who] = 0
                 self.organizations[organization].used[who] = 0
-                self.organizations[organization].invited.add(who)
+                self.organizations[organization].invited[who] = email
             case Dissolved(organization):
                 self.dissolved[organization] = self.organizations.pop(organization)
             case Purchased(organization, who, credits, key):
@@ -376,7 +378,7 @@ class _Keeper:
         of = [
             name
             for name, organization in self.organizations.items()
-            if asked.who in organization.allocated.keys() - organization.invited
+            if asked.who in organization.allocated.keys() - organization.invited.keys()
         ]
         if asked.organization in of:
             return asked.organization

@@ -55,7 +55,7 @@ _NAMES = {
         """,
     _PAGES: """
         member-sees-what-colleagues-spend stranger-sees-the-organization stranger-sees-the-credits
-        strangers-organization-is-denied-to-exist founder-is-listed-as-a-mere-member breakdown-gives-everybody-the-whole
+        founder-is-listed-as-a-mere-member breakdown-gives-everybody-the-whole
         breakdown-shows-tokens-for-credits breakdown-lacks-the-last-member breakdown-counts-what-is-spent-elsewhere
         breakdown-leaves-out-who-spent-nothing breakdown-leaves-the-admin-out breakdown-shows-requests-with-own-keys
         remaining-allocation-ignores-what-was-used used-allocation-is-not-shown page-of-the-organization-is-stale

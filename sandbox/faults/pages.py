@@ -180,13 +180,13 @@ def a_model_is_missing_from_the_list() -> None:
     rewrite(chat.models, "in pricing.RATES.items()", "in list(pricing.RATES.items())[:-1]")
 
 
-@fault("X3", "Ops-Center reports lago as not up")
+@fault("I6", "Ops-Center reports lago as not up")
 def status_calls_a_healthy_service_down() -> None:
     """Report a healthy service as down, so that operators look for a failure that is not there."""
     rewrite(status.status, '/health"),\n    }', '/healthz"),\n    }')
 
 
-@fault("X3", "Ops-Center reports on 2 services, expected at least 5")
+@fault("I6", "Ops-Center reports on 2 services, expected at least 5")
 def status_leaves_services_out() -> None:
     """Leave services out of the status, so that operators don't see when one is down."""
     rewrite(status.status, "zip(checks, states, strict=True)", "list(zip(checks, states, strict=True))[:2]")

@@ -114,7 +114,7 @@ def charge_of_a_failure_left_open() -> None:
     rewrite(litellm.provider_error, 'f"{detail} Nothing was charged."', "detail")
 
 
-@fault("A11", "it reads 'Payment Required'")
+@fault("A11", "it reads 'Bad Request'")
 def detail_says_nothing() -> None:
     """Send only "Forbidden" or "Payment Required", and not what to do."""
     rewrite(problems.ProblemError.body, '"detail": self.detail', '"detail": HTTPStatus(self.status).phrase')
@@ -126,13 +126,13 @@ def title_missing() -> None:
     rewrite(problems.ProblemError.body, '        "title": self.code.replace("_", " ").capitalize(),\n', "")
 
 
-@fault("A11", "got the code none, expected insufficient_credits")
+@fault("A11", "got the code none, expected byok_key_missing")
 def code_missing() -> None:
     """Leave out the `code`, so that a client can't tell one refusal from another."""
     rewrite(problems.ProblemError.body, '        "code": self.code,\n', "")
 
 
-@fault("A11", "the problem's own status is 400, expected 402")
+@fault("A11", "the problem's own status is 400, expected 502")
 def wrong_status_in_the_problem() -> None:
     """Write another status into the problem, so that a client that reads it takes each refusal for its own mistake."""
     rewrite(problems.ProblemError.body, '"status": self.status', '"status": 400')
@@ -156,7 +156,7 @@ def trace_in_the_refusal() -> None:
     )
 
 
-@fault("A11", "the refusal gives internals away", "UPDATE user_credits SET")
+@fault("A11", "does not say that the credits are too few", "UPDATE user_credits SET")
 def sql_in_the_refusal() -> None:
     """Show the SQL statement in the refusal, so that any user can read the names of the tables."""
     rewrite(

@@ -89,19 +89,19 @@ def test_nothing_done_is_no_operation() -> None:
             RecordedRequest(
                 "invite", ANN, {"organization": "club", "email": "ann@example.com"}, Reply(201, {}, "{}", 1)
             ),
-            Joined("club", "ann-id"),
+            Joined("club", "ann-id", "ann@example.com"),
         ),
         (
             RecordedRequest(
                 "invite", ANN, {"organization": "club", "email": "else@example.com"}, Reply(201, {}, "{}", 1)
             ),
-            Joined("club", ""),
+            Joined("club", "", "else@example.com"),
         ),
         (
             RecordedRequest(
                 "invite", ANN, {"organization": "club", "email": "ANN@Example.com"}, Reply(201, {}, "{}", 1)
             ),
-            Joined("club", "ann-id"),
+            Joined("club", "ann-id", "ann@example.com"),
         ),
         (RecordedRequest("end_subscription", None, {"user_id": "ann-id"}, None), Unsubscribed("ann-id")),
         (

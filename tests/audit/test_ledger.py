@@ -714,6 +714,15 @@ def test_an_invitation_is_taken_up_with_a_verified_address_and_then_for_good() -
     assert of(BEN, after, CLUB) == {ledger.LEFT: 282, ledger.USED: 18}
 
 
+def test_an_invitation_is_for_its_address_and_not_for_a_later_one_of_the_same_person() -> None:
+    founded = Founded(CLUB, ANN), Joined(CLUB, BEN, "ben@example.com"), Purchased(CLUB, ANN, 1_000, None)
+    club = *founded, Allocated(CLUB, BEN, 300)
+    after = books(Granted(BEN, 500), *club, asked(who=BEN, address="new@example.com"))
+    assert after.figures[Account(BEN, ledger.CREDITS)] == 491
+    after = books(Granted(BEN, 500), *club, asked(who=BEN, address="ben@example.com"))
+    assert after.figures[Account(BEN, ledger.CREDITS)] == 500
+
+
 def test_a_founder_needs_no_verified_address() -> None:
     founded = Founded(CLUB, ANN), Purchased(CLUB, ANN, 1_000, None), Allocated(CLUB, ANN, 300)
     assert of(ANN, books(*founded, asked(address_verified=False)), CLUB)[ledger.LEFT] == 291

@@ -17,6 +17,9 @@ WRITERS = {
     "core/redacted_output.py": "cleans what it is given before it writes it",
     "cleanup/journal.py": "each line passes the redactor",
     "reporting/allure.py": "its logger passes results, attachments and files through the redactor",
+    "reporting/progress.py": "writes figures only",
+    "reporting/schedule.py": "writes the seconds of scenarios, by the titles of the features; knows no secret",
+    "run/exploration/run.py": "its stream passes the redactor",
     "reporting/console.py": "each line passes the redactor; the stream does so too",
     "reporting/environment.py": "each fact passes the redactor",
     "reporting/junit.py": "each element and each file pass the redactor",
@@ -43,6 +46,7 @@ GUARDED = {
     "reporting/record.py",
     "reporting/report.py",
     "reporting/runner.py",
+    "reporting/side_by_side.py",
     "reporting/summary.py",
     "reporting/traceability.py",
     "run/command_line.py",
@@ -105,7 +109,10 @@ def test_the_writers_of_the_list_name_the_redactor() -> None:
         "checks/change_points.py",
         "core/redacted_output.py",
         "reporting/html.py",
+        "reporting/progress.py",
+        "reporting/schedule.py",
         "run/contents.py",
+        "run/exploration/run.py",
         "reporting/npm_tool.py",
     }
     for module in WRITERS.keys() - without:

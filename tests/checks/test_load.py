@@ -43,7 +43,9 @@ def answer(milliseconds: float = 100) -> Reply:
 
 
 def refused(status: int = 402, code: str = "insufficient_credits") -> Reply:
-    return written_reply(status, {"status": status, "code": code, "detail": "Buy more."}, PROBLEM)
+    return written_reply(
+        status, {"type": "about:blank", "status": status, "code": code, "detail": "Buy more."}, PROBLEM
+    )
 
 
 def sent(stage: Stage, who: User, reply: Reply | None, milliseconds: float = 100, error: str = "") -> Sent:
@@ -146,7 +148,16 @@ def test_any_other_refusal_is_red(who: User, reply: Reply | None) -> None:
 def test_a_refusal_needs_the_form_of_the_contract() -> None:
     poor = user(3, credits=0)
     with pytest.raises(AssertionError, match="media type"):
-        judge([sent(MANY, poor, written_reply(402, {"status": 402, "code": "insufficient_credits"}))], poor)
+        judge(
+            [
+                sent(
+                    MANY,
+                    poor,
+                    written_reply(402, {"type": "about:blank", "status": 402, "code": "insufficient_credits"}),
+                )
+            ],
+            poor,
+        )
 
 
 def test_who_sent_nothing_to_ops_center_is_named() -> None:

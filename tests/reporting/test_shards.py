@@ -20,7 +20,7 @@ def shard(behave: Behave, number: int, of: int) -> RunOutput:
 
 
 def told(output: RunOutput) -> record.Reading:
-    return record.examine(output.folder / "allure-results", output.folder / "plan" / "items.tsv")
+    return record.examine(output.folder / "allure-results", output.folder / "plan")
 
 
 @pytest.mark.parametrize("of", [2, 3])
