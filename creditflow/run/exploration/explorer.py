@@ -28,6 +28,8 @@ BRIEFLY_S = 1.0
 """How long a smaller history waits for late values: they come within milliseconds."""
 EVERY_S = 10.0
 """How often progress is reported, in seconds."""
+MOST_UNRUN = 5
+"""How many histories in a row may come to no end before the target itself must be the cause."""
 
 
 _WAITS_FOR_THE_PROVIDER = "before the answer"
@@ -35,7 +37,7 @@ _WAITS_FOR_THE_PROVIDER = "before the answer"
 
 
 class NoHistoryError(Exception):
-    """A sentence could not be run: it refers to one that is not there, or waits for what is rightly refused."""
+    """A history came to no end: a sentence has nothing to refer to, waits in vain, or a service does not answer."""
 
 
 @dataclass
@@ -83,15 +85,22 @@ class Explorer:
         first: int = 1,
         allowed: Allowed | None = None,
     ) -> Finding | None:
-        """Run the histories of a seed until one is wrong, or until this is true before the next one."""
-        number, reported = first, time.monotonic()
+        """Run the histories of a seed until one is wrong, or until this is true before the next one.
+
+        Raises:
+            NoHistoryError: :data:`MOST_UNRUN` histories in a row were not run to their end.
+        """
+        number, reported, unrun = first, time.monotonic(), 0
         while not until(self.progress):
             made = history(f"{seed}/{number}", allowed or self.allowed, focus, roles)
             try:
                 found = self.run(made, self._session.settings.poll_timeout_s)
+                unrun = 0
             except NoHistoryError as why:
                 self._report(f"History {number} was not run to its end: {why}")
-                self.progress.histories, found = self.progress.histories + 1, None
+                self.progress.histories, found, unrun = self.progress.histories + 1, None, unrun + 1
+                if unrun == MOST_UNRUN:
+                    raise
             if found:
                 return replace(found, seed=Seed(seed, number))
             number += 1
@@ -135,7 +144,10 @@ class Explorer:
         while runs < 3 or (red < runs < REPEATS):
             if time.monotonic() > until and runs:
                 break
-            again = self.run(found.sentences, BRIEFLY_S)
+            try:
+                again = self.run(found.sentences, BRIEFLY_S)
+            except NoHistoryError:
+                break
             runs += 1
             if found.same(again) and again:
                 red, last = red + 1, again
@@ -242,8 +254,8 @@ def _finding(sentences: Sequence[Sentence], judge: str, error: AssertionError | 
     """Return an error as a finding.
 
     Raises:
-        ServiceUnavailableError: another service than Ops-Center does not answer, so that nothing can be judged.
+        NoHistoryError: another service than Ops-Center does not answer, so that nothing can be judged.
     """
     if isinstance(error, ServiceUnavailableError) and error.service != "Ops-Center":
-        raise error
+        raise NoHistoryError(str(error)) from error
     return Finding(tuple(sentences), judge, kind_of(str(error)), str(error))
