@@ -262,6 +262,8 @@ class World:
     def _happen(self, act: Act) -> None:
         """Enter what the suite did to the people beside Ops-Center."""
         given, began, ended = act.given, act.began, act.ended
+        if given.get("user_id", "") not in self.own:
+            return
         match act.what:
             case "grant":
                 self.own[given["user_id"]].add(act, given["credits"])

@@ -18,7 +18,7 @@ from creditflow.core.workers import pool
 
 Removal = Callable[[], object]
 
-MOST = 5
+MOST = 10
 """How many resources with one reason, and how many reasons, a message names; the clean-up journal lists all."""
 
 _pool = pool(4, "removal")
