@@ -292,7 +292,7 @@ class World:
                     self._lose_counter(act, who)
             case "service_back":
                 self._returning[given["service"]] = act
-            case "trouble" | "end_trouble" | "lengthen":
+            case "trouble" | "end_trouble" | "lengthen" if given.get("kind") != "":
                 self.troubles[act.who].change(began, ended, given.get("kind", ""))
             case "open_account":
                 self.accounts[given["key"]].change(began, ended, given["state"])

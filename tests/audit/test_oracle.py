@@ -310,6 +310,11 @@ def test_a_key_is_used_up_for_another_body_or_payer_but_not_for_another_user() -
     assert wrong(story.ask(ANN, key="k", tokens=50))
 
 
+def test_the_account_of_a_key_that_becomes_empty_ends_no_trouble_of_the_provider() -> None:
+    story = Story().grant(ANN, 100).trouble(ANN, "rate_limited").trouble(ANN, "").ask(ANN, 502, "provider_error")
+    assert story.verdict().wrong == ()
+
+
 def test_a_key_is_free_after_a_server_error_and_after_a_refused_body() -> None:
     story = Story().grant(ANN, 100).trouble(ANN, "server_error").ask(ANN, 502, "provider_error", key="k")
     allowed(story.act("end_trouble", ANN).ask(ANN, key="k"))
