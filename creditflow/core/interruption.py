@@ -75,6 +75,10 @@ class Interruption:
         try:
             self._removing = True
             yield
+        except RuntimeError as error:
+            if not self.given_up:
+                raise
+            raise RemovalInterruptedError from error  # a lock that the signal found half taken
         finally:
             self._removing = False
 

@@ -136,11 +136,11 @@ def test_a_request_without_an_answer_ends_at_the_deadline_and_one_to_nobody_at_o
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        done = generator.run(target_at(address, http_timeout_s=0.5), plan(Stage(1, OPS_CENTER, 0, 0.5)), lambda: 1.0)
+        done = generator.run(target_at(address, http_timeout_s=0.5), plan(Stage(1, OPS_CENTER, 0, 3)), lambda: 1.0)
     assert {(one.reply, one.error) for one in done.sent} == {(None, "did not answer within 0.5 s")}
 
     target = target_at(address)
-    done = generator.run(target, plan(Stage(1, OPS_CENTER, 0, 0.5)), lambda: 1.0)
+    done = generator.run(target, plan(Stage(1, OPS_CENTER, 0, 3)), lambda: 1.0)
     assert all(one.reply is None and "refused" in one.error for one in done.sent)
     assert [entry.reply for entry in target.record.take()] == [None] * len(done.sent)
 
