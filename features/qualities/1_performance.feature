@@ -17,7 +17,7 @@ Feature: Performance: the platform is as fast as the plan says
 
     @B2 @F1.M1 @A9 @normal
     Scenario: A GPT-3.5 request takes 2,000 ms at most
-      Given an individual on the Professional plan with 1,000 credits
+      Given an individual on the Professional plan with 2,000 credits
       And a stand-in that answers the individual takes 1,200 ms
       When the individual's GPT-3.5-turbo request that uses 100 tokens is measured
       Then 95% of the samples take 3,000 ms or less; the plan expects 1,500 ms, and no less than 500 ms
@@ -25,14 +25,14 @@ Feature: Performance: the platform is as fast as the plan says
 
     @A9 @normal
     Scenario: A GPT-4 request takes 3,000 ms at most
-      Given an individual on the Professional plan with 3,000 credits
+      Given an individual on the Professional plan with 7,000 credits
       And a stand-in that answers the individual takes 2,000 ms
       When the individual's GPT-4 request that uses 100 tokens is measured
       Then 95% of the samples take 3,000 ms or less
 
     @B3 @F1.M2 @A9 @normal
     Scenario: The balance shows a charge 100 ms after the answer at the latest
-      Given an individual on the Professional plan with 1,000 credits
+      Given an individual on the Professional plan with 2,000 credits
       When the deduction of 9 credits for the individual's GPT-3.5-turbo request that uses 100 tokens is measured
       Then 95% of the samples take 100 ms or less; the plan expects 50 ms, and no less than 10 ms
 
