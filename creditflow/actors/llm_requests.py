@@ -114,8 +114,7 @@ class Answer:
     @property
     def fields(self) -> dict[str, Any]:
         """The answer's fields: the body, or the last JSON event of a stream."""
-        events = [event for event in self.reply.events if isinstance(event, dict)]
-        return events[-1] if events else self.reply.body
+        return self.reply.fields
 
     @property
     def text(self) -> str:

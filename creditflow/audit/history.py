@@ -12,8 +12,11 @@ import jwt
 
 from creditflow.core import period
 from creditflow.target import ceiling
-from creditflow.target.drivers.http import Reply, whole
+from creditflow.target.drivers.http import whole
 from creditflow.target.drivers.record import RecordedRequest
+
+ON_THE_WAY = frozenset({"LiteLLM", "the provider"})
+"""The services on the way to a model: when one of them fails, the provider may have been asked or not."""
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,12 @@ def _claims(token: str | None) -> Mapping[str, Any]:
     return claims
 
 
+def _address(token: str | None) -> tuple[str, bool]:
+    """Return the e-mail address in a token, in lower case, and whether it is verified; an empty text without one."""
+    claims = _claims(token)
+    return str(claims.get("email") or "").lower(), claims.get("email_verified") is not False
+
+
 def subject(token: str | None) -> str:
     """Return the user id in a token; empty if it has none."""
     return str(_claims(token).get("sub", ""))
@@ -309,6 +318,7 @@ def _asked(entry: RecordedRequest, exact: bool, troubled: set[str], usual: Mappi
     body, headers, reply = entry.values["body"], entry.values["headers"], entry.reply
     streamed = isinstance(body, dict) and body.get("stream")
     who, key = subject(entry.token), headers.get("Idempotency-Key")
+    address, verified = _address(entry.token)
     tokens = ceiling.announced(body, usual.get(who)) if exact or reply is None else ceiling.reported(reply)
     payer = headers.get("X-Use-BYOK", "false"), headers.get("X-Organization-Id", "")
     return Asked(
@@ -317,7 +327,7 @@ def _asked(entry: RecordedRequest, exact: bool, troubled: set[str], usual: Mappi
         model=str(body.get("model", "")) if isinstance(body, dict) else "",
         tokens=tokens,
         estimate=ceiling.estimated(body),
-        said=_cost(reply) if reply else None,
+        said=whole(reply.fields.get("cost_credits")) if reply else None,
         status=reply.status if reply else None,
         code=str(reply.body.get("code", "")) if reply else "",
         whole=reply is not None and (not streamed or reply.events[-1:] == ("[DONE]",)),
@@ -326,15 +336,9 @@ def _asked(entry: RecordedRequest, exact: bool, troubled: set[str], usual: Mappi
         organization=headers.get("X-Organization-Id"),
         same=(key, json.dumps(body, sort_keys=True), *payer) if key else None,
         troubled=who in troubled,
-        address=str(_claims(entry.token).get("email") or "").lower(),
-        address_verified=_claims(entry.token).get("email_verified") is not False,
+        address=address,
+        address_verified=verified,
     )
-
-
-def _cost(reply: Reply) -> int | None:
-    """Return the credits that an answer, or the last event of a stream, says it cost."""
-    last = next((event for event in reversed(reply.events) if isinstance(event, dict)), reply.body)
-    return whole(last.get("cost_credits"))
 
 
 _LEEWAY_S = 2.0
@@ -356,6 +360,7 @@ def acts(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
     found = []
     for entry in entries:
         claims, given = _claims(entry.token), entry.values
+        address, verified = _address(entry.token)
         who = names.by_name.get(given["caller"], "") if "caller" in given else subject(entry.token)
         if entry.operation == "sign_in" and given["audience"] in _listed(claims.get("aud")):
             ends[entry.token or ""] = (entry.began + given["seconds"], entry.ended + given["seconds"])
@@ -373,8 +378,8 @@ def acts(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
                 status=reply.status if reply else None,
                 code=str(reply.body.get("code", "")) if reply else "",
                 token=_goodness(entry, ends, withdrawn) if ends or not entry.token else "good",
-                address=str(claims.get("email") or "").lower(),
-                verified=claims.get("email_verified") is not False,
+                address=address,
+                verified=verified,
                 given=given,
                 made=str(reply.body.get("id", "")) if reply and entry.operation == "create_organization" else "",
                 asked=_asked(entry, exact, set(), usual) if entry.operation == "chat" else None,

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from creditflow.audit.history import (
+    ON_THE_WAY,
     Allocated,
     Asked,
     AskedPastOpsCenter,
@@ -96,11 +97,9 @@ class Account:
 Value = int | None | tuple[Movement | Call | Event, ...]
 """A figure, or rows in their sorting order."""
 
-_ON_THE_WAY = frozenset({"LiteLLM", "the provider"})
-"""The services on the way to a model: when one of them fails, the provider may have been asked or not."""
 _REFUSE = {
-    "provider_error": _ON_THE_WAY,
-    "provider_timeout": _ON_THE_WAY,
+    "provider_error": ON_THE_WAY,
+    "provider_timeout": ON_THE_WAY,
     "service_unavailable": frozenset({"PostgreSQL"}),
 }
 """The services whose failure explains a refusal, by its code."""
@@ -267,7 +266,7 @@ class _Keeper:
         elif asked.status == 200 or asked.code == "invalid_byok_key":
             if asked.status == 200 or not self._replayed(asked):  # half a stream is no answer to repeat
                 self._failed(asked)
-                if asked.away & _ON_THE_WAY:
+                if asked.away & ON_THE_WAY:
                     self.people[asked.who].lost.add(asked.request)
         elif asked.status >= 500:
             self._server_error(asked)

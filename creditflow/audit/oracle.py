@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from creditflow.audit.history import Act, Asked, History
+from creditflow.audit.history import ON_THE_WAY, Act, Asked, History
 from creditflow.audit.ledger import Agreement
 from creditflow.audit.oracle_state import (
     FOREIGN,
-    ON_THE_WAY,
     PROVIDERS,
     QUOTAS,
     UNKNOWN,
@@ -155,7 +154,7 @@ class _Judge:
 
     def judge(self, act: Act) -> None:
         """Add what decided an act, and a sentence if its answer was not allowed or can't be judged."""
-        wanted = f"{_wanted(act)} of {self._who(act)}"
+        wanted = self._request(act)
         if act.status is None:
             if not (act.given.get("left_early") or self.world.is_away(act, "Ops-Center")):
                 self.unknown.append(f"no answer came to {wanted}")
@@ -179,7 +178,7 @@ class _Judge:
 
     def _allowed(self, act: Act) -> Iterator[_Allowed]:
         """Yield every allowed answer, the most probable one first."""
-        wanted = f"{_wanted(act)} of {self._who(act)}"
+        wanted = self._request(act)
         if act.token != "good":  # noqa: S105
             yield _Allowed("token", 401, None, f"{wanted} with a token that is {act.token}")
             if act.token != "unsure":  # noqa: S105
@@ -282,7 +281,7 @@ class _Judge:
         """Yield the refusals of step 6 that are possible, and the provider's answers if the request can pass."""
         who, world, kind = self._who(act), self.world, "organisation" if payer else "own credits"
         if asked.estimate is None:
-            self.unknown.append(f"what {_wanted(act)} of {who} reserves is not known")
+            self.unknown.append(f"what {self._request(act)} reserves is not known")
             yield _Allowed("not known", act.status, act.code, "a request")
             return
         needs, why = charge(world.rates[asked.model], asked.estimate), ""
@@ -333,7 +332,7 @@ class _Judge:
             yield from replays
             if decide:
                 return
-        wanted, passes = f"{_wanted(act)} of {self._who(act)}", True
+        wanted, passes = self._request(act), True
         for clause, status, code, possible, why, margin in [*self._checks(act), *self._checks_of_a_club(act)]:
             if True in possible:
                 passes = passes and False in possible
@@ -419,6 +418,9 @@ class _Judge:
 
     def _who(self, act: Act) -> str:
         return self.world.name(act.who)
+
+    def _request(self, act: Act) -> str:
+        return f"{_wanted(act)} of {self._who(act)}"
 
 
 _Check = tuple[str, int, str | None, Iterable[bool], str, float]

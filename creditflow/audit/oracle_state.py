@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from creditflow.audit.history import Act, Asked, History
+from creditflow.audit.history import ON_THE_WAY, Act, Asked, History
 from creditflow.core import period
 from creditflow.core.prices import MODELS, PLAN, charge
 
@@ -22,9 +22,6 @@ QUOTAS = {"trial": 700, "starter": 1_000, "professional": 10_000, "platform": 10
 
 PROVIDERS = {"openrouter": "sk-or-", "openai": "sk-"}
 """The providers of own keys, and how their keys begin."""
-
-ON_THE_WAY = ("LiteLLM", "the provider")
-"""The services on the way to a model."""
 
 
 class Past:

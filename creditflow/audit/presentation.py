@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 from creditflow.actors.llm_requests import Answer
@@ -11,14 +12,14 @@ from creditflow.audit.ledger import Account, Line, Value, Verdict
 from creditflow.audit.parties import Parties
 from creditflow.checks import diagnosis
 from creditflow.core.errors import ServiceUnavailableError
-from creditflow.core.expect import counted, written
+from creditflow.core.expect import counted, first_few, written
 from creditflow.reporting import evidence, record
 from creditflow.reporting.recorder import recorder
 from creditflow.target.drivers.provider import ProviderCall
 from creditflow.target.target import Target
 
 MOST = 10
-"""How many differences a sentence contains; the table has all."""
+"""How many sentences a message contains; the table has all."""
 
 MOST_COSTS = 40
 """How many answers the table of costs has."""
@@ -28,8 +29,13 @@ def sentence(parties: Parties, verdict: Verdict) -> str:
     """Return what is wrong, the first difference first, without a full stop."""
     differences = [_difference(parties, line) for line in verdict.lines if line.differs]
     wrong = [*verdict.wrong, *differences, *verdict.unknown]
-    more = [f"and {len(wrong) - MOST:,} more, which the table shows"] if len(wrong) > MOST else []
-    return "The ledger disagrees: " + "; ".join([*wrong[:MOST], *more])
+    return f"The ledger disagrees: {in_short(wrong)}"
+
+
+def in_short(sentences: Sequence[str]) -> str:
+    """Return the first sentences, and how many more the table has."""
+    table = ", which the table shows" if len(sentences) > MOST else ""
+    return "; ".join(first_few(sentences, MOST)) + table
 
 
 def recorded(target: Target, parties: Parties, verdict: Verdict) -> list[str]:

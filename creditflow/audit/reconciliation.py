@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from creditflow.actors.bystanders import Bystanders
-from creditflow.actors.cast import Cast
 from creditflow.audit import ledger, presentation, systems
 from creditflow.audit.history import History
 from creditflow.audit.ledger import Agreement, Event, Verdict
-from creditflow.audit.parties import Parties, history_of
+from creditflow.audit.parties import Parties
 from creditflow.audit.systems import Seen
 from creditflow.core.polling import soon
 from creditflow.core.workers import pool
 from creditflow.reporting import evidence
-from creditflow.target.drivers.record import RecordedRequest
 from creditflow.target.target import Target
 
 TITLE = "The ledger agrees with every system"
@@ -34,9 +31,8 @@ class LedgerMismatchError(AssertionError):
 
 def audit(
     target: Target,
-    cast: Cast,
-    entries: Iterable[RecordedRequest],
-    bystanders: Bystanders | None,
+    parties: Parties,
+    history: History,
     seconds: float,
     judged: Callable[[set[str]], object] = lambda events: None,
     hurried: bool = False,
@@ -48,9 +44,8 @@ def audit(
 
     Args:
         target: the systems to read.
-        cast: the people and organisations of the scenario.
-        entries: the record of what was done.
-        bystanders: people and organisations that must not have changed.
+        parties: the people and organisations of the scenario, and the bystanders, who must not have changed.
+        history: what was done to them.
         seconds: the deadline for late values.
         judged: receives the transaction ids of all events in Lago, right or wrong, and of those that are expected.
         hurried: whether the deadline is too short for late values, so that an event that Lago lacks is no difference.
@@ -58,10 +53,9 @@ def audit(
     Raises:
         LedgerMismatchError: a system disagrees, or it can't be known whether one does.
     """
-    if not cast.people:
+    if not parties.cast.people:
         return
-    parties = Parties.of(cast, bystanders)
-    comparison = Comparison(target, parties, history_of(target, parties, entries), hurried)
+    comparison = Comparison(target, parties, history, hurried)
     with evidence.section(TITLE):
         try:
             soon(comparison.require_agreement, seconds, PAUSE)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from creditflow.audit import ledger
 from creditflow.audit.history import Allocated, Asked, Founded, History, Purchased, subject
@@ -174,7 +173,7 @@ def _figures(history: History, answered: _Answered, tiers: Mapping[str, str]) ->
         if isinstance(counted, tuple)
         else None
     )
-    fields = _last(reply)
+    fields = reply.fields
     if call and asked.whole and reply.status == 200 and not asked.left_early:
         findings.append(
             Finding(f"{who} reads in the answer that it cost", fields.get("cost_credits"), call.credits, "credits")
@@ -265,8 +264,3 @@ def _ids(entries: Sequence[RecordedRequest]) -> Iterator[str]:
         elif request in seen:
             yield f"two answers have the X-Request-Id {request[:8]}"
         seen.add(request)
-
-
-def _last(reply: Reply) -> dict[str, Any]:
-    events = [event for event in reply.events if isinstance(event, dict)]
-    return events[-1] if events else reply.body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from itertools import groupby
@@ -22,6 +22,21 @@ MOST = 10
 """How many resources with one reason, and how many reasons, a message names; the clean-up journal lists all."""
 
 _pool = pool(4, "removal")
+
+
+INTERRUPTED = "the removal was interrupted"
+"""Why something is left after a second signal."""
+
+
+def left_behind(errors: Iterable[tuple[str | Resource, str]]) -> str:
+    """Return a sentence with what could not be removed, by the reason; empty if nothing has one."""
+    failed: dict[str, list[str]] = {}
+    for resource, why in errors:
+        if why:
+            failed.setdefault(why, []).append(str(resource))
+    left = [f"{', '.join(first_few(names, MOST))} ({why})" for why, names in failed.items()]
+    what = "; ".join(first_few(left, MOST))
+    return f"This could not be removed and is still on the target: {what}." if left else ""
 
 
 class LeftBehindError(ExpectedError):
@@ -86,16 +101,9 @@ class Cleanup:
                 interruption.settle()
                 self._run(finalizers, errors)
         except (RemovalInterruptedError, TimeLimitError) as why:
-            reason = str(why) if isinstance(why, TimeLimitError) else "the removal was interrupted"
-            errors = dict.fromkeys(finalizers, reason) | errors
-        failed: dict[str, list[str]] = {}
-        for finalizer in finalizers:
-            if errors[finalizer]:
-                failed.setdefault(errors[finalizer], []).append(str(finalizer.resource))
-        if failed:
-            left = [f"{', '.join(first_few(names, MOST))} ({reason})" for reason, names in failed.items()]
-            what = "; ".join(first_few(left, MOST))
-            raise LeftBehindError(f"This could not be removed and is still on the target: {what}.{self._cure()}")
+            errors = dict.fromkeys(finalizers, str(why) or INTERRUPTED) | errors
+        if left := left_behind((finalizer.resource, errors[finalizer]) for finalizer in finalizers):
+            raise LeftBehindError(f"{left}{self._cure()}")
 
     def _run(self, finalizers: list[_Finalizer], errors: dict[_Finalizer, str]) -> None:
         for _, group in groupby(enumerate(finalizers), key=lambda item: item[0] if item[1].alone else -1):

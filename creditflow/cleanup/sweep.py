@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from creditflow.cleanup import journal
+from creditflow.cleanup.cleanup import INTERRUPTED, left_behind
 from creditflow.cleanup.journal import JournalContent
 from creditflow.cleanup.resources import (
     KINDS,
@@ -164,12 +165,11 @@ class LostWorkers(Shared):
             with interruption.removing(), time_limits.afterwards("The removal"):
                 failed = _remove_all(self._target, _in_order(left.values()), {})
         except (RemovalInterruptedError, TimeLimitError) as why:
-            failed = dict.fromkeys(left.values(), str(why) or "the removal was interrupted")
+            failed = dict.fromkeys(left.values(), str(why) or INTERRUPTED)
         for number, resource in left.items():
             if resource not in failed:
                 self._journal.gone(number)
-        named = "; ".join(f"{resource} ({why})" for resource, why in failed.items())
-        return f"This could not be removed and is still on the target: {named}." if failed else ""
+        return left_behind(failed.items())
 
 
 def find(target: Target, known: Known) -> list[Resource]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from creditflow.actors.bystanders import Bystanders
 from creditflow.actors.cast import Cast
 from creditflow.audit import answers, reconciliation, requests_table
+from creditflow.audit.parties import Parties, history_of
 from creditflow.audit.watch import Watch
 from creditflow.checks.accounts import Accounts
 from creditflow.cleanup import journal
@@ -104,10 +105,12 @@ class Session:
         may_wait = green or any(entry.values.get("left_early") for entry in entries)
         seconds = self.settings.poll_timeout_s if may_wait else BRIEFLY_S
         with requests_table.shown_if_red(cast, entries, green):
+            parties = Parties.of(cast, self.bystanders)
+            history = history_of(self.target, parties, entries)
             try:
-                answers.require_allowed(self.target, cast, entries, self.bystanders)
+                answers.require_allowed(history)
             finally:
-                reconciliation.audit(self.target, cast, entries, self.bystanders, seconds, self.watch.judged, not green)
+                reconciliation.audit(self.target, parties, history, seconds, self.watch.judged, not green)
             self.watch.logs(cast.people, green and not self.target.outages.happened)
 
 

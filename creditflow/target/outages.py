@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from urllib.parse import urlsplit
 
 from creditflow.core.errors import ExpectedError, NotTestableError
 from creditflow.core.redaction import redactor
@@ -131,7 +130,7 @@ class Outages:
             sandbox_launcher.heal()
 
     def _require_host(self) -> None:
-        host = urlsplit(self._settings.ops_center_url).hostname or ""
+        host = self._settings.host
         if host not in listed(self._settings.allow_chaos):
             raise NotTestableError(
                 f"a run may not take services of {host} away", f"set ALLOW_CHAOS={host} if nobody else needs it"
@@ -142,7 +141,7 @@ class Outages:
         return running is not None and running.get("OPS_CENTER_URL") == self._settings.ops_center_url
 
     def _command(self, what: str, service: str, way: str) -> str:
-        host = urlsplit(self._settings.ops_center_url).hostname or ""
+        host = self._settings.host
         setting = _setting(what, service)
         command: str | None = getattr(self._settings, setting.lower(), None)
         if command is None:

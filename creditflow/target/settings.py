@@ -242,6 +242,11 @@ class Settings(BaseSettings):
         return bool(self.ops_center_url)
 
     @property
+    def host(self) -> str:
+        """The host of Ops-Center; empty if the settings name none."""
+        return urlsplit(self.ops_center_url).hostname or ""
+
+    @property
     def load_seconds(self) -> int:
         """How long the load test takes that is started by hand."""
         number, unit = _TIME.fullmatch(self.load_time).groups()  # type: ignore[union-attr] # it was validated

@@ -464,6 +464,16 @@ def _own_credits_if(table: str, condition: str) -> str:
     )
 
 
+def _keep_letters(request: type[Invitation] | type[NewAllocation], field: str) -> None:
+    """Keep an address in capital letters as it was typed."""
+    rules = request.model_fields[field].metadata
+    request.model_fields[field].metadata = [
+        StringConstraints(strip_whitespace=True, max_length=255) if isinstance(rule, StringConstraints) else rule
+        for rule in rules
+    ]
+    request.model_rebuild(force=True)
+
+
 def _unlimit(request: type[Purchase] | type[NewAllocation], field: str) -> None:
     """Remove the lower limit of a field of a request."""
     of_field = request.model_fields[field]
@@ -514,12 +524,7 @@ def only_the_founder_may_decide() -> None:
 @fault("EP13", "the colleague got no answer: status 402", "insufficient_credits")
 def invitation_in_capital_letters_is_for_nobody() -> None:
     """Store the address of an invitation as it was typed, so that its owner is never found."""
-    field = Invitation.model_fields["email"]
-    field.metadata = [
-        StringConstraints(strip_whitespace=True, max_length=255) if isinstance(rule, StringConstraints) else rule
-        for rule in field.metadata
-    ]
-    Invitation.model_rebuild(force=True)
+    _keep_letters(Invitation, "email")
 
 
 @fault("F2.P1", "the admin has 0 credits in the API, expected 5,000")
@@ -609,12 +614,7 @@ def invitation_before_the_account_is_forgotten() -> None:
 @fault("EP13", "the colleague got no answer: status 403", "no_credit_allocation")
 def allocation_in_capital_letters_is_for_nobody() -> None:
     """Look for the address of an allocation as it was typed, so that the admin reads that a member is none."""
-    field = NewAllocation.model_fields["user_email"]
-    field.metadata = [
-        StringConstraints(strip_whitespace=True, max_length=255) if isinstance(rule, StringConstraints) else rule
-        for rule in field.metadata
-    ]
-    NewAllocation.model_rebuild(force=True)
+    _keep_letters(NewAllocation, "user_email")
 
 
 @fault("EP13", "the organisation is still there after its removal")

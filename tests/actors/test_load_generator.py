@@ -28,6 +28,7 @@ from creditflow.actors.load.generator import LoadFailedError, Workers
 from creditflow.actors.load.plan import LITELLM, OPS_CENTER, Plan, Stage, User, stages
 from creditflow.actors.people import Person
 from creditflow.audit import reconciliation
+from creditflow.audit.parties import Parties, history_of
 from creditflow.checks import load
 from creditflow.checks.refusals import Refusal
 from creditflow.core.errors import NotTestableError
@@ -215,4 +216,5 @@ def test_a_few_users_of_each_kind_are_answered_and_every_system_agrees(target: T
     load.answered_or_refused(done, Refusal.of('402 "insufficient credits"'), cast.prices)
     assert any(one.reply and one.reply.status == 402 for one in done.sent)
     assert {user.stream for user in users} == {True, False}
-    reconciliation.audit(target, cast, target.record.take(), None, 10)
+    parties = Parties.of(cast, None)
+    reconciliation.audit(target, parties, history_of(target, parties, target.record.take()), 10)

@@ -10,6 +10,7 @@ import pytest
 
 from creditflow.audit import answers
 from creditflow.audit.answers import AnswerNotAllowedError
+from creditflow.audit.parties import Parties, history_of
 from creditflow.core.prices import PLAN, PriceList
 from creditflow.reporting.outcome import Kind, Problem
 from creditflow.target.drivers.http import Reply
@@ -35,14 +36,14 @@ def told(credits: int, status: int | None, times: int = 1) -> list[RecordedReque
 
 
 def test_allowed_answers_are_green() -> None:
-    verdict = answers.require_allowed(TARGET, cast(ANN), told(9, 200), None)
+    verdict = answers.require_allowed(history_of(TARGET, Parties.of(cast(ANN), None), told(9, 200)))
     assert [decision.clause for decision in verdict.decided] == ["answered"]
-    assert answers.require_allowed(TARGET, cast(), [], None).decided == ()
+    assert answers.require_allowed(history_of(TARGET, Parties.of(cast(), None), [])).decided == ()
 
 
 def test_an_answer_that_was_not_allowed_is_a_failed_check_under_its_own_title() -> None:
     with pytest.raises(AnswerNotAllowedError) as red:
-        answers.require_allowed(TARGET, cast(ANN), told(8, 200), None)
+        answers.require_allowed(history_of(TARGET, Parties.of(cast(ANN), None), told(8, 200)))
     assert str(red.value) == (
         "An answer was not allowed: Ann has 8 credits and a request that reserves 9 was answered 200; expected "
         "402 insufficient_credits (a request to openai/gpt-3.5-turbo, request r1)."
@@ -53,10 +54,10 @@ def test_an_answer_that_was_not_allowed_is_a_failed_check_under_its_own_title() 
 
 def test_unknown_is_red() -> None:
     with pytest.raises(AnswerNotAllowedError, match="Whether an answer was allowed can't be told: no answer came to"):
-        answers.require_allowed(TARGET, cast(ANN), told(8, None), None)
+        answers.require_allowed(history_of(TARGET, Parties.of(cast(ANN), None), told(8, None)))
 
 
 def test_a_message_has_the_first_sentences_and_the_number_of_the_others() -> None:
     with pytest.raises(AnswerNotAllowedError, match="and 2 more, which the table shows") as red:
-        answers.require_allowed(TARGET, cast(ANN), told(8, 500, times=12), None)
+        answers.require_allowed(history_of(TARGET, Parties.of(cast(ANN), None), told(8, 500, times=12)))
     assert str(red.value).count("was answered 500") == 10

@@ -20,6 +20,7 @@ from creditflow.actors.cast import Cast
 from creditflow.actors.llm_requests import LlmRequest, new_key, send
 from creditflow.actors.people import Person
 from creditflow.audit import reconciliation
+from creditflow.audit.parties import Parties, history_of
 from creditflow.audit.reconciliation import LedgerMismatchError
 from creditflow.cleanup.cleanup import Cleanup
 from creditflow.core import period
@@ -43,7 +44,9 @@ class Scenario:
     def audited(self, *more: RecordedRequest, seconds: float = 0) -> str:
         """Return the message of the audit; empty if every system agrees."""
         try:
-            reconciliation.audit(self.target, self.cast, [*self.entries, *more], self.bystanders, seconds)
+            parties = Parties.of(self.cast, self.bystanders)
+            history = history_of(self.target, parties, [*self.entries, *more])
+            reconciliation.audit(self.target, parties, history, seconds)
         except LedgerMismatchError as red:
             return str(red)
         return ""
@@ -302,8 +305,10 @@ def test_an_event_that_no_request_made_is_red(target: Target, cast: Cast) -> Non
     token = target.settings.lago_api_key.get_secret_value()
     sent = target.lago.http.send("POST", "/api/v1/events", token=token, body={"event": event})
     assert sent.status == 200, sent.text
+    parties = Parties.of(cast, None)
+    history = history_of(target, parties, target.record.take())
     with pytest.raises(LedgerMismatchError) as red:
-        reconciliation.audit(target, cast, target.record.take(), None, 0.5)
+        reconciliation.audit(target, parties, history, 0.5)
     assert str(red.value).startswith(
         f"within 0.5 s: {PREFIX}the individual: events in Lago: Lago has event of request "
     )
@@ -369,4 +374,5 @@ def test_a_bystander_who_changed_has_a_row_of_their_own(scenario: Scenario, page
 def test_of_a_scenario_without_people_nothing_is_asked(target: Target, cleanup: Cleanup) -> None:
     nobody = Cast(target, cleanup, lambda secret: None)
     foreign = RecordedRequest("chat", None, {"body": {}, "headers": {}}, None)
-    reconciliation.audit(target, nobody, [foreign], None, 0)
+    parties = Parties.of(nobody, None)
+    reconciliation.audit(target, parties, history_of(target, parties, [foreign]), 0)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from creditflow.actors.cast import SIDE_BY_SIDE
 from creditflow.actors.llm_requests import Answer
@@ -74,7 +73,7 @@ def require_allowed(settings: Settings, users: int) -> None:
     Raises:
         NotTestableError: `ALLOW_LOAD` does not name the host of Ops-Center.
     """
-    host = urlsplit(settings.ops_center_url).hostname or ""
+    host = settings.host
     if host not in listed(settings.allow_load):
         raise NotTestableError(f"a load of {users:,} users on {host} was not asked for", f"set ALLOW_LOAD={host}")
 

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from behave.parser import parse_steps
 
@@ -95,7 +94,7 @@ def require_allowed(settings: Settings) -> None:
     Raises:
         NotTestableError: `ALLOW_EXPLORING` does not name the host of Ops-Center.
     """
-    host = urlsplit(settings.ops_center_url).hostname or ""
+    host = settings.host
     if not settings.ops_center_clock and host not in listed(settings.allow_exploring):
         raise NotTestableError(f"random histories on {host} were not asked for", f"set ALLOW_EXPLORING={host}")
 

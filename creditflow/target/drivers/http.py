@@ -47,6 +47,11 @@ class Reply:
         return an_object(self._value)
 
     @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of the answer: the body, or the last JSON event of a stream."""
+        return next((event for event in reversed(self.events) if isinstance(event, dict)), self.body)
+
+    @property
     def items(self) -> list[Any]:
         """The body as a JSON list; empty if it is anything else."""
         return self._value if isinstance(self._value, list) else []
