@@ -29,8 +29,8 @@ SAMPLES = 40
 NOISE = 0.2
 """The share of a limit that the probe alone may use up."""
 
-QUIET_MS = 5.0
-"""What the probe takes at most on a machine that has room, in milliseconds (95 of 100)."""
+DOUBT = 0.1
+"""The share of a limit that the probe may use up where the limit is not kept; more may be why it is not kept."""
 
 REPETITIONS = 2
 """How often a measurement is repeated while the machine is too busy."""
@@ -136,8 +136,8 @@ class Measurement:
 def too_busy(benchmark: Benchmark, measurement: Measurement) -> str:
     """Return why the machine is too busy to judge a limit, or an empty text.
 
-    It is too busy if the probe alone uses up too much of the limit; or if the limit is not kept, and the probe is slow
-    or other programs leave the machine no room.
+    It is too busy if the probe alone uses up too much of the limit; or if the limit is not kept, and the probe uses up
+    enough to be the reason or other programs leave the machine no room.
     """
     limit, probe = benchmark.limit, f"a request that needs no product takes {measurement.probe.p95:,.1f} ms"
     if measurement.noisy(limit):
@@ -149,8 +149,8 @@ def too_busy(benchmark: Benchmark, measurement: Measurement) -> str:
         f"only {decides.share(limit):.0%} of {len(decides.milliseconds)} samples of {decides.name} take {limit:,} ms "
         f"or less, while"
     )
-    if measurement.probe.p95 > QUIET_MS:
-        return f"{missed} {probe} on this machine (95 of 100), more than {QUIET_MS:g} ms"
+    if measurement.probe.p95 > limit * DOUBT:
+        return f"{missed} {probe} on this machine (95 of 100), more than a tenth of the limit"
     if (idle := machine.idle_cores()) < machine.ROOM:
         return f"{missed} other programs leave {idle:.1f} cores of this machine, fewer than {machine.ROOM}"
     return ""

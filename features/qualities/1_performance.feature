@@ -2,7 +2,7 @@
 Feature: Performance: the platform is as fast as the plan says
   Users wait for an answer, not for the accounting. Each operation is measured 40 times from outside. Beside each sample
   an echo on the suite's own machine is measured. The machine is too busy to judge a limit, and the scenario says so, if
-  the echo alone uses up a fifth of it. It is also too busy if the limit is not kept while the echo takes more than 5 ms
+  the echo alone uses up a fifth of it. It is also too busy if the limit is not kept while the echo uses up a tenth of it
   or other programs leave less than half a core. Faster than the plan's range is no fault.
 
   A neighbour is another user, whose quota is used up.

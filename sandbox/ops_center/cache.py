@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-TIMEOUT_SECONDS = 0.5
+TIMEOUT_SECONDS = 2.0
 REST_SECONDS = 1.0
 """How long Redis is not asked after it did not answer, so that not every request waits for it."""
 
