@@ -272,11 +272,12 @@ class _Keeper:
             self._server_error(asked)
 
     def _without_answer(self, asked: Asked) -> None:
-        """Enter a request whose client left before the answer, or whose answer was lost in a crash of Ops-Center."""
+        """Enter a request whose client left before the answer, or whose answer was lost or came too late."""
         if "Ops-Center" in asked.away:
             self._cut_off(asked)
         elif not asked.left_early:
             self.books.unknown.append(f"{self._name(asked.who)} asked and no answer came: it may have been charged")
+            self._cut_off(asked)
         elif not self._replayed(named := replace(asked, request=self._unnamed(asked))):
             self._answered(named)
 
@@ -309,7 +310,7 @@ class _Keeper:
             self.people[asked.who].movements.append(movement)
 
     def _cut_off(self, asked: Asked) -> None:
-        """Enter a request whose answer was lost in a crash of Ops-Center.
+        """Enter a request whose answer was lost in a crash of Ops-Center, or was not awaited.
 
         It counts if it was sent to the provider, and is charged if the provider's answer had arrived (contract, "After
         a crash"). All systems have to agree on it.

@@ -68,7 +68,7 @@ def audit(
                 presentation.attach_costs(target, parties)
                 judged(events(comparison.verdict))
         if comparison.verdict.agreement is Agreement.UNKNOWN:
-            raise LedgerMismatchError(f"The ledger can't tell: {'; '.join(comparison.verdict.unknown)}.")
+            raise LedgerMismatchError(f"The ledger can't tell: {presentation.in_short(comparison.verdict.unknown)}.")
 
 
 class Comparison:

@@ -28,6 +28,7 @@ from creditflow.reporting.record import Service
 from creditflow.reporting.recorder import recorder
 from creditflow.run import endpoints
 from creditflow.target import guard, health, sandbox_launcher
+from creditflow.target.drivers.record import RecordedRequest
 from creditflow.target.settings import Settings, load, readable_by_others
 from creditflow.target.target import Target
 
@@ -98,11 +99,11 @@ class Session:
         Args:
             cast: the cast of the scenario.
             green: whether the scenario passed so far. If not, the audit polls only for :data:`BRIEFLY_S`, unless a
-                client left early, and does not miss an event that Lago may receive later.
+                client left early or got no answer, and does not miss an event that Lago may receive later.
         """
         recorder.current.prices = dict(cast.prices.credits)
         entries = self.target.record.take()
-        may_wait = green or any(entry.values.get("left_early") for entry in entries)
+        may_wait = green or any(_unanswered(entry) for entry in entries)
         seconds = self.settings.poll_timeout_s if may_wait else BRIEFLY_S
         with requests_table.shown_if_red(cast, entries, green):
             parties = Parties.of(cast, self.bystanders)
@@ -112,6 +113,11 @@ class Session:
             finally:
                 reconciliation.audit(self.target, parties, history, seconds, self.watch.judged, not green)
             self.watch.logs(cast.people, green and not self.target.outages.happened)
+
+
+def _unanswered(entry: RecordedRequest) -> bool:
+    """Return whether somebody sent an LLM request whose end they did not wait for, so that it may still be charged."""
+    return entry.operation == "chat" and (entry.reply is None or bool(entry.values.get("left_early")))
 
 
 def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Callable[[str], None] = print) -> Session:

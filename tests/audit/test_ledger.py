@@ -698,9 +698,15 @@ def test_a_crash_explains_one_call_for_each_request_that_it_cut_off() -> None:
         assert judge(history(asked("", **CUT_OFF, **other)), seen).agreement is Agreement.NO
 
 
-def test_without_a_crash_a_missing_answer_is_unknown() -> None:
-    _, unknown = problems(asked("", status=None))
-    assert len(unknown) == 1
+def test_a_call_without_an_answer_that_all_systems_have_is_unknown_and_no_difference() -> None:
+    call = Call("r9", SMALL, 100, 9, own_key=False, answered=True)
+    late = history(Granted(ANN, 500), asked("", status=None))
+    kept = expected(late, {"r9": Counted(ANN, call)})
+    assert (kept.figures[Account(ANN, "counted calls")], kept.figures[Account(ANN, "credits")]) == ((call,), 491)
+    assert len(kept.unknown) == 1
+    seen: dict[Account, dict[str, Value]] = {Account(ANN, "counted calls"): {"usage_tracking": (call,)}}
+    assert judge(late, seen).agreement is Agreement.UNKNOWN
+    assert judge(late, seen | {Account(ANN, "credits"): {"user_credits": 500}}).agreement is Agreement.NO
 
 
 def test_an_invitation_is_taken_up_with_a_verified_address_and_then_for_good() -> None:
