@@ -19,6 +19,11 @@ ON_THE_WAY = frozenset({"LiteLLM", "the provider"})
 """The services on the way to a model: when one of them fails, the provider may have been asked or not."""
 
 
+def finds_memberships(status: int | None) -> bool:
+    """Return whether an answer shows that Ops-Center looked for the memberships of its caller."""
+    return status not in (None, 401, 422, 429, 503)
+
+
 @dataclass(frozen=True)
 class Granted:
     """A person was granted credits of their own."""
@@ -58,6 +63,14 @@ class Dissolved:
     """An organisation was removed."""
 
     organization: str
+
+
+@dataclass(frozen=True)
+class Visited:
+    """A person with a verified address used an endpoint of some organisation."""
+
+    who: str
+    address: str
 
 
 @dataclass(frozen=True)
@@ -192,6 +205,7 @@ Operation = (
     | Founded
     | Joined
     | Dissolved
+    | Visited
     | Purchased
     | Allocated
     | Unsubscribed
@@ -267,6 +281,10 @@ def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
     away: set[str] = set()
     usual: dict[str, int] = {}
     for entry in entries:
+        address, verified = _address(entry.token)
+        used = "organization" in entry.values and entry.reply and finds_memberships(entry.reply.status)
+        if address and verified and used:
+            operations.append(Visited(subject(entry.token), address))
         if entry.operation == "trouble":
             troubled.add(names.by_name.get(entry.values["caller"], ""))
         elif entry.operation == "lengthen":

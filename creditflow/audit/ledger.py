@@ -29,6 +29,7 @@ from creditflow.audit.history import (
     Placed,
     Purchased,
     Unsubscribed,
+    Visited,
 )
 from creditflow.core.prices import charge
 
@@ -197,8 +198,11 @@ class _Keeper:
     def enter(self, operation: Operation) -> None:
         """Enter one operation; if it concerns an unknown person or organisation, the result is unknown."""
         if isinstance(operation, Asked):
-            self._take_up_invitations(operation)
+            if operation.address_verified and not operation.own_key and operation.status not in (401, 422, 429):
+                self._take_up_invitations(operation.who, operation.address)
             self._ask(operation)
+        elif isinstance(operation, Visited):
+            self._take_up_invitations(operation.who, operation.address)
         elif self._concerns_known(operation):
             self._move(operation)
         else:
@@ -206,12 +210,11 @@ class _Keeper:
                 f"{type(operation).__name__} concerns a person or an organisation that is not in this scenario"
             )
 
-    def _take_up_invitations(self, asked: Asked) -> None:
+    def _take_up_invitations(self, who: str, address: str) -> None:
         """Make a person a member wherever their verified address is invited (contract, "Every endpoint")."""
-        if asked.address_verified:
-            for organization in self.organizations.values():
-                if organization.invited.get(asked.who) in ("", asked.address):
-                    del organization.invited[asked.who]
+        for organization in self.organizations.values():
+            if organization.invited.get(who) in ("", address):
+                del organization.invited[who]
 
     def _concerns_known(self, operation: Operation) -> bool:
         match operation:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from creditflow.audit.history import ON_THE_WAY, Act, Asked, History
+from creditflow.audit.history import ON_THE_WAY, Act, Asked, History, finds_memberships
 from creditflow.core import period
 from creditflow.core.prices import MODELS, PLAN, charge
 
@@ -243,17 +243,17 @@ class World:
         return found
 
     def _take_up(self, act: Act) -> None:
-        """Give the invitations of a verified address to the user who uses Ops-Center with it."""
+        """Give the invitations of a verified address to its user (contract, "Every endpoint")."""
         if not act.email or act.token != "good":  # noqa: S105
             return
         self._users_of[act.email].add(act.who)
-        uses = act.status not in (None, 401, 422, 429) and not (act.asked and act.asked.own_key)
-        uses = uses and (act.what != "read" or (act.status == 200 and "organization" in act.given))
+        if act.asked.own_key if act.asked else "organization" not in act.given:
+            return
         for club in self.clubs.values():
             row = club.rows.get(act.email)
             if row is not None and not row.user:
                 row.perhaps.add(act.who)
-                if uses:
+                if finds_memberships(act.status):
                     row.user, row.taken_up = act.who, act.ended
 
     def _happen(self, act: Act) -> None:

@@ -151,6 +151,19 @@ Feature: Risk 4: The wrong user or organisation is never charged
       And the colleague has 691 credits left
       And the organisation has 1,000 credits, of which 900 are unallocated
 
+    @R4 @normal
+    Scenario: Storing a key of their own takes nobody's invitation up
+      Given an organisation with 1,000 credits
+      And a colleague on the Platform plan with 700 credits
+      When the admin adds the colleague by e-mail
+      And the admin allocates 100 credits to the colleague
+      And the colleague stores an OpenRouter key
+      And the colleague changes their e-mail address
+      And the colleague sends a GPT-3.5-turbo request that uses 100 tokens
+      Then the answer arrives
+      And the colleague has 691 credits left
+      And the organisation has 1,000 credits, of which 900 are unallocated
+
     @R4 @critical
     Scenario: Somebody who gets a member's former address does not become a member
       Given an organisation with 10,000 credits

@@ -1,7 +1,7 @@
 """Faults of sign-in, and of permissions in an organisation."""
 
 from sandbox.faults import fault, rewrite
-from sandbox.ops_center import app, chat, credits, organizations, payers, problems, tokens
+from sandbox.ops_center import app, byok, chat, credits, organizations, payers, problems, tokens
 from sandbox.ops_center.tokens import Person
 
 _UNKNOWN_OR_FOREIGN = "not_a_member() if await found.fetchone() is not None else unknown()"
@@ -212,6 +212,18 @@ def verified_address_is_noticed_never() -> None:
 def former_address_gives_a_membership() -> None:
     """Find members by their address only, so that its next owner spends the allocation."""
     rewrite(organizations._memberships, "OR (user_id IS NULL AND user_email = %s)", "OR user_email = %s")
+
+
+@fault("R4", "the colleague has 700 credits in the API, expected 691")
+def own_key_takes_an_invitation_up() -> None:
+    """Make somebody a member who only stores a key of their own, before they ask for anything on the platform's."""
+    vars(byok)["organizations"] = organizations
+    rewrite(
+        byok.store,
+        "    async with services.database.connection() as db:\n",
+        "    await organizations.memberships(services.database, caller)\n"
+        "    async with services.database.connection() as db:\n",
+    )
 
 
 @fault("R4", "the member got no answer: status 402", "insufficient_credits")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ from creditflow.audit.history import (
     Placed,
     Purchased,
     Unsubscribed,
+    Visited,
     acts,
     read,
 )
@@ -351,6 +352,27 @@ def test_a_request_knows_whether_its_token_says_that_the_address_is_verified(
 ) -> None:
     token = jwt.encode({"sub": "ann-id", **claim}, "a secret of nobody, long enough for HS256")
     assert only(chat(Reply(402, {}, "{}", 1), token=token)).address_verified is verified
+
+
+@pytest.mark.parametrize(
+    ("status", "claims", "visited"),
+    [
+        (200, {}, True),
+        (403, {}, True),
+        (401, {}, False),
+        (503, {}, False),
+        (200, {"email": ""}, False),
+        (200, {"email_verified": False}, False),
+    ],
+)
+def test_who_uses_an_endpoint_of_an_organisation_with_a_verified_address_has_visited_one(
+    status: int, claims: dict[str, Any], visited: bool
+) -> None:
+    address = {"sub": "ann-id", "email": "Ann@example.com", "email_verified": True}
+    token = jwt.encode(address | claims, "a secret of nobody, long enough for HS256")
+    entry = RecordedRequest("read", token, {"organization": "club"}, Reply(status, {}, "{}", 1))
+    assert operations(entry) == ((Visited("ann-id", "ann@example.com"),) if visited else ())
+    assert operations(replace(entry, values={})) == ()
 
 
 def test_the_payer_is_a_part_of_what_is_repeated(reply: MakeReply) -> None:

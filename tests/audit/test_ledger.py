@@ -23,6 +23,7 @@ from creditflow.audit.history import (
     Placed,
     Purchased,
     Unsubscribed,
+    Visited,
 )
 from creditflow.audit.ledger import (
     Account,
@@ -727,6 +728,20 @@ def test_an_invitation_is_for_its_address_and_not_for_a_later_one_of_the_same_pe
     assert after.figures[Account(BEN, ledger.CREDITS)] == 491
     after = books(Granted(BEN, 500), *club, asked(who=BEN, address="ben@example.com"))
     assert after.figures[Account(BEN, ledger.CREDITS)] == 500
+
+
+def test_an_invitation_is_taken_up_by_a_visit_and_not_by_an_own_key() -> None:
+    founded = Founded(CLUB, ANN), Joined(CLUB, BEN, "ben@example.com"), Purchased(CLUB, ANN, 1_000, None)
+    club, old, new = (Granted(BEN, 500), *founded, Allocated(CLUB, BEN, 300)), "ben@example.com", "new@example.com"
+    later = asked("r2", who=BEN, address=new)
+    for first, own_credits in (
+        (Visited(BEN, old), 500),
+        (Visited(BEN, new), 491),
+        (asked(who=BEN, address=old, own_key=True), 491),
+        (asked(who=BEN, address=old, status=429, code="quota_exceeded"), 491),
+        (asked(who=BEN, address=old, status=402, code="allocation_exhausted"), 500),
+    ):
+        assert books(*club, first, later).figures[Account(BEN, ledger.CREDITS)] == own_credits
 
 
 def test_a_founder_needs_no_verified_address() -> None:

@@ -443,11 +443,36 @@ def test_a_member_stays_one_with_a_new_address_and_the_next_owner_of_the_old_is_
     assert wrong(Story().club_of_two().ask(BEN).ask(BEN, 402, "insufficient_credits", address="new@example.com"))
 
 
-def test_who_may_have_taken_up_an_invitation_elsewhere_may_be_a_member() -> None:
-    story = Story().grant(BEN, 9).act("sign_in", BEN).club_of_two()
-    allowed(story.ask(BEN, address="new@example.com"))
-    story = Story().act("sign_in", BEN).club_of_two()
-    allowed(story.ask(BEN, 402, "insufficient_credits", address="new@example.com"))
+@pytest.mark.parametrize("how", ["an own key", "storing a key", "a page about an organisation", "a request"])
+def test_an_invitation_is_taken_up_by_a_request_on_credits_or_about_an_organisation(how: str) -> None:
+    def used() -> Story:
+        story = Story().club_of_two()
+        match how:
+            case "an own key":
+                return story.store(BEN).ask(BEN, own=True)
+            case "storing a key":
+                return story.store(BEN)
+            case "a page about an organisation":
+                return story.act("read", BEN, 200, endpoint="EP5", organization=CLUB)
+        return story.ask(BEN)
+
+    def answered() -> Story:
+        return used().ask(BEN, address="new@example.com")
+
+    def refused() -> Story:
+        return used().ask(BEN, 402, "insufficient_credits", address="new@example.com")
+
+    member = how in ("a page about an organisation", "a request")
+    allowed(answered() if member else refused())
+    assert wrong(refused() if member else answered())
+
+
+def test_whose_request_may_have_ended_too_early_may_be_a_member() -> None:
+    for status, code in ((200, ""), (402, "insufficient_credits")):
+        story = Story().club_of_two().act("service_away", service="PostgreSQL")
+        story.act("read", BEN, 503, "service_unavailable", endpoint="EP5", organization=CLUB)
+        story.act("service_back", service="PostgreSQL")
+        allowed(story.ask(BEN, status, code, address="new@example.com"))
 
 
 @pytest.mark.parametrize(
