@@ -19,9 +19,8 @@ ON_THE_WAY = frozenset({"LiteLLM", "the provider"})
 """The services on the way to a model: when one of them fails, the provider may have been asked or not."""
 
 
-def finds_memberships(status: int | None) -> bool:
-    """Return whether an answer shows that Ops-Center looked for the memberships of its caller."""
-    return status not in (None, 401, 422, 429, 503)
+DONE = frozenset({200, 201, 204})
+"""The statuses of a request that succeeded."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Dissolved:
 
 @dataclass(frozen=True)
 class Visited:
-    """A person with a verified address used an endpoint of some organisation."""
+    """A person with a verified address used an endpoint of some organisation with success."""
 
     who: str
     address: str
@@ -282,7 +281,7 @@ def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
     usual: dict[str, int] = {}
     for entry in entries:
         address, verified = _address(entry.token)
-        used = "organization" in entry.values and entry.reply and finds_memberships(entry.reply.status)
+        used = "organization" in entry.values and entry.reply and entry.reply.status in DONE
         if address and verified and used:
             operations.append(Visited(subject(entry.token), address))
         if entry.operation == "trouble":

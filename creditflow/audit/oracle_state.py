@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from creditflow.audit.history import ON_THE_WAY, Act, Asked, History, finds_memberships
+from creditflow.audit.history import DONE, ON_THE_WAY, Act, Asked, History
 from creditflow.core import period
 from creditflow.core.prices import MODELS, PLAN, charge
 
@@ -249,11 +249,14 @@ class World:
         self._users_of[act.email].add(act.who)
         if act.asked.own_key if act.asked else "organization" not in act.given:
             return
+        done = act.status not in (None, 401, 422, 429, 503) if act.asked else act.status in DONE
+        if not (done or act.asked or act.status is None or act.status >= 500):
+            return
         for club in self.clubs.values():
             row = club.rows.get(act.email)
             if row is not None and not row.user:
                 row.perhaps.add(act.who)
-                if finds_memberships(act.status):
+                if done:
                     row.user, row.taken_up = act.who, act.ended
 
     def _happen(self, act: Act) -> None:

@@ -57,7 +57,7 @@ async def remaining(services: Services, user_id: UUID) -> int:
 @router.get("/organization/{org_id}")
 async def organization_balance(org_id: UUID, caller: Caller, services: Used) -> dict[str, Any]:
     """Return an organisation's credits, and how many are not allocated (EP2)."""
-    async with services.database.connection() as db:
+    async with services.database.transaction() as db:
         await organizations.require_member(db, org_id, caller)
         found = await db.execute("SELECT * FROM organization_credits WHERE org_id = %s", (org_id,))
         row = await found.fetchone()
@@ -173,7 +173,7 @@ def refuse_more_than_unallocated(row: Row, credits: int) -> None:
 @router.get("/organization/{org_id}/my-allocation")
 async def my_allocation(org_id: UUID, caller: Caller, services: Used) -> dict[str, Any]:
     """Return the caller's own allocation (EP5)."""
-    async with services.database.connection() as db:
+    async with services.database.transaction() as db:
         membership = await organizations.require_member(db, org_id, caller)
         found = await db.execute("SELECT * FROM organization_members WHERE id = %s", (membership.member_id,))
         member = await found.fetchone()
@@ -190,7 +190,7 @@ def _shown(member: Row) -> dict[str, int]:
 @router.get("/organization/{org_id}/usage-attribution")
 async def usage_attribution(org_id: UUID, caller: Caller, services: Used) -> list[dict[str, Any]]:
     """Return each member's used credits and calls (EP6)."""
-    async with services.database.connection() as db:
+    async with services.database.transaction() as db:
         await organizations.require_admin(db, org_id, caller)
         return await attribution(db, org_id)
 

@@ -82,7 +82,7 @@ async def create(new: NewOrganization, caller: Caller, services: Used) -> dict[s
 @router.get("/{org_id}")
 async def show(org_id: UUID, caller: Caller, services: Used) -> dict[str, Any]:
     """Show an organisation and its members (EP12)."""
-    async with services.database.connection() as db:
+    async with services.database.transaction() as db:
         await require_member(db, org_id, caller)
         found = await db.execute("SELECT * FROM organizations WHERE id = %s", (org_id,))
         organization = await found.fetchone()
@@ -151,7 +151,10 @@ async def _memberships(db: Connection, caller: Person) -> list[Membership]:
 
 
 async def require_member(db: Connection, org_id: UUID, caller: Person) -> Membership:
-    """Return the caller's membership. Raises 404 for an unknown organisation, 403 for a non-member."""
+    """Return the caller's membership. Raises 404 for an unknown organisation, 403 for a non-member.
+
+    The caller opens a transaction, so that a refused request takes no invitation up.
+    """
     for membership in await _memberships(db, caller):
         if membership.org_id == org_id:
             return membership

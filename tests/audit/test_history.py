@@ -358,7 +358,8 @@ def test_a_request_knows_whether_its_token_says_that_the_address_is_verified(
     ("status", "claims", "visited"),
     [
         (200, {}, True),
-        (403, {}, True),
+        (201, {}, True),
+        (403, {}, False),
         (401, {}, False),
         (503, {}, False),
         (200, {"email": ""}, False),
