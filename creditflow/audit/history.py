@@ -100,9 +100,16 @@ class Unsubscribed:
 
 @dataclass(frozen=True)
 class CounterLost:
-    """Redis lost a person's counter."""
+    """Redis lost a person's counter.
+
+    Attributes:
+        who: the user id.
+        unsure: whether it may be missing from then on, because Redis or Ops-Center failed: Ops-Center then uses none of
+            the counters, and does without Redis until it trusts it again (contract, "When a service is away").
+    """
 
     who: str
+    unsure: bool = False
 
 
 @dataclass(frozen=True)
@@ -291,8 +298,8 @@ def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
         elif entry.operation in ("service_away", "service_back"):
             service = entry.values["service"]
             (away.add if entry.operation == "service_away" else away.discard)(service)
-            if service == "Redis":
-                operations += [CounterLost(who) for who in sorted(names.by_name.values())]
+            if service in ("Redis", "Ops-Center"):
+                operations += [CounterLost(who, unsure=True) for who in sorted(names.by_name.values())]
         elif entry.operation == "chat":
             operations.append(replace(_asked(entry, exact, troubled, usual), away=frozenset(away)))
         elif operation := _operation(entry, names):

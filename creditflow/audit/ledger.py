@@ -155,6 +155,7 @@ class _Person:
     unsubscribed_calls: set[str] = field(default_factory=set)
     subscribed: bool = True
     counter_lost: bool = True
+    counter_unsure: bool = False
 
 
 @dataclass
@@ -218,7 +219,7 @@ class _Keeper:
 
     def _concerns_known(self, operation: Operation) -> bool:
         match operation:
-            case Granted(who) | Placed(who) | Unsubscribed(who) | CounterLost(who) | AskedPastOpsCenter(who):
+            case Granted(who) | Placed(who) | Unsubscribed(who) | CounterLost(who, _) | AskedPastOpsCenter(who):
                 return who in self.people
             case Joined(organization) | Dissolved(organization) | Purchased(organization):
                 return organization in self.organizations
@@ -249,8 +250,9 @@ class _Keeper:
                 self.organizations[organization].allocated[who] += credits
             case Unsubscribed(who):
                 self.people[who].subscribed = False
-            case CounterLost(who):
+            case CounterLost(who, unsure):
                 self.people[who].counter_lost = True
+                self.people[who].counter_unsure |= unsure
             case AskedPastOpsCenter(who):
                 self.people[who].asked_past += 1
 
@@ -370,7 +372,7 @@ class _Keeper:
     def _count(self, asked: Asked, call: Call) -> None:
         person = self.people[asked.who]
         person.calls.append(call)
-        person.counter_lost = False
+        person.counter_lost = person.counter_unsure
         if not person.subscribed:
             person.unsubscribed_calls.add(call.request)
 

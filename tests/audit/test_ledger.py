@@ -393,6 +393,7 @@ def test_the_counter_may_be_absent_only_until_a_request_is_counted_and_after_it_
     assert absent(asked(), CounterLost(ANN), asked("r2", status=402))
     assert not absent(asked(), CounterLost(BEN))
     assert not absent(asked(), CounterLost(ANN), asked("r2"))
+    assert absent(asked(), CounterLost(ANN, unsure=True), asked("r2"), CounterLost(ANN), asked("r3"))
 
 
 def test_a_lost_counter_begins_where_it_was() -> None:
