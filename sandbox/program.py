@@ -26,7 +26,7 @@ from typing import NoReturn
 LIBRARIES = (
     "allure_behave.formatter", "behave.formatter._builtins", "behave.parser", "behave.runner",
     "cryptography.hazmat.primitives.asymmetric.rsa", "hamcrest", "httpx", "jwt", "keycloak",
-    "lago_python_client.client", "psutil", "psycopg2.extras", "pydantic_settings", "redis", "requests", "rich.console",
+    "psutil", "psycopg2.extras", "pydantic_settings", "redis", "requests", "rich.console",
     "tenacity", "typer",
 )  # fmt: skip
 """The libraries that a run of the features imports."""

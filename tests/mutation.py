@@ -31,9 +31,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 LONGEST = 20
 """Seconds for one test of a mutant; an endless one is noticed by that."""
 
-LIBRARIES = (
-    "allure behave hypothesis jwt keycloak lago_python_client psycopg2 pydantic_settings redis requests tenacity"
-)
+LIBRARIES = "allure behave hypothesis jwt keycloak psycopg2 pydantic_settings redis requests tenacity"
 """What the tests import besides the project's own modules: loaded once, and every mutant is tested in a fork."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import requests
+from httpx._transports import default as httpx_transport
 from keycloak import KeycloakAdmin, KeycloakOpenID
 from keycloak.exceptions import KeycloakConnectionError, KeycloakError
 
@@ -20,6 +22,10 @@ from creditflow.target.drivers import proxies
 from creditflow.target.drivers.http import an_object
 from creditflow.target.drivers.record import Recorder, record_nothing
 from creditflow.target.drivers.request_timeout import RequestTimeout
+
+# python-keycloak opens an httpx client for each object, which reads the whole certificate bundle (35 ms) and is never
+# used. This cache reads it once.
+setattr(httpx_transport, "create_ssl_context", functools.lru_cache(httpx_transport.__dict__["create_ssl_context"]))  # noqa: B010
 
 Client = TypeVar("Client", KeycloakAdmin, KeycloakOpenID)
 

@@ -1,8 +1,9 @@
 """The proxy for an address: none for this machine, else the proxy that the environment names.
 
 `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count, in capital or small letters, as requests reads them.
-httpx reads them differently, and neither library knows all addresses of this machine. Importing this module makes both
-libraries use the rules of this module, because the clients of Keycloak and Lago accept no other configuration.
+requests does not know all addresses of this machine. Importing this module makes it use the rules of this module,
+because the client of Keycloak accepts no other configuration. That client opens httpx clients too and never uses them,
+so httpx gets no proxy.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ SCHEMES = ("http", "https", "socks5", "socks5h")
 _NAMES = ("http_proxy", "https_proxy", "all_proxy")
 
 _by_requests = requests.utils.get_environ_proxies
-_for_httpx: dict[str, str] = {}
 
 
 def of(url: str) -> str:
@@ -54,14 +54,6 @@ def of(url: str) -> str:
 def for_requests(url: str, no_proxy: str | None = None) -> dict[str, str]:
     """Return the proxies for a URL, in the form of a session of requests; none if the connection is direct."""
     return {} if is_this_machine(urlsplit(url).hostname or "") else _by_requests(url, no_proxy=no_proxy)
-
-
-def use_in_httpx(url: str) -> None:
-    """Make all httpx clients opened from now on use the proxy for a URL."""
-    pattern = urlsplit(url)._replace(path="", query="", fragment="").geturl()
-    _for_httpx.pop(pattern, None)
-    if proxy := of(url):
-        _for_httpx[pattern] = proxy
 
 
 def is_this_machine(host: str) -> bool:
@@ -136,4 +128,4 @@ def _set() -> list[str]:
 
 setattr(requests.sessions, "get_environ_proxies", for_requests)  # noqa: B010
 setattr(requests.utils, "get_environ_proxies", for_requests)  # noqa: B010
-setattr(httpx._client, "get_environment_proxies", lambda: dict(_for_httpx))  # noqa: B010
+setattr(httpx._client, "get_environment_proxies", dict)  # noqa: B010
