@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from creditflow.actors.bystanders import Bystanders
@@ -10,6 +11,7 @@ from creditflow.actors.cast import Cast
 from creditflow.audit import answers, reconciliation, requests_table
 from creditflow.audit.parties import Parties, history_of
 from creditflow.audit.watch import Watch
+from creditflow.checks import platform
 from creditflow.checks.accounts import Accounts
 from creditflow.cleanup import journal
 from creditflow.cleanup.cleanup import Cleanup
@@ -77,10 +79,17 @@ class Session:
         cleanup = Cleanup(self.journal)
         cast = Cast(self.target, cleanup, redactor.learn)
         add_finalizer(lambda: self.watch.everything(cast.people))
+        add_finalizer(self._settle)
         add_finalizer(cleanup.carry_out)
         self.target.record.take()
         self.target.outages.happened = False
         return cast, Accounts(self.target, cast)
+
+    def _settle(self) -> None:
+        """Wait until Ops-Center uses every service again that failed, so that the next scenario finds it so."""
+        if self.target.outages.happened:
+            with suppress(AssertionError, ServiceUnavailableError):
+                self.soon(lambda: platform.require_status(self.target.ops_center.status()))
 
     def require_no_key_in_logs(self, cast: Cast) -> None:
         """Require that no log of the services shows a provider key of a scenario's people.

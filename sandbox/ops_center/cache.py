@@ -1,5 +1,6 @@
 """Redis, which may be away at any time: every caller handles `CacheError`."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -36,6 +37,7 @@ class Cache:
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
         self._rest_until = 0.0
+        self._renewing = asyncio.Lock()
         self._failures = 0
         self._failures_cured: int | None = None
 
@@ -49,10 +51,12 @@ class Cache:
         self._failures += 1
 
     async def renew(self, pattern: str) -> None:
-        """Remove every counter that matches, so that none is wrong. Raises `CacheError`."""
-        failures = self._failures
-        await self._asked(lambda: self._remove(pattern))
-        self._failures_cured = failures
+        """Remove every counter that matches while one may be wrong. Raises `CacheError`."""
+        async with self._renewing:
+            if self.in_doubt:
+                failures = self._failures
+                await self._asked(lambda: self._remove(pattern))
+                self._failures_cured = failures
 
     async def close(self) -> None:
         """Disconnect."""

@@ -116,8 +116,7 @@ async def count_calls(db: Connection, user_id: UUID, period: Period) -> int:
 async def restore(cache: Cache) -> None:
     """Ping Redis, and remove counters that may be wrong. Raises `CacheError`."""
     await cache.ping()
-    if cache.in_doubt:
-        await cache.renew(COUNTERS)
+    await cache.renew(COUNTERS)
 
 
 async def lock(db: Connection, user_id: UUID) -> None:
@@ -137,8 +136,7 @@ async def take(services: Services, db: Connection, user_id: UUID, standing: Stan
 
 
 async def _take_in_cache(cache: Cache, db: Connection, user_id: UUID, standing: Standing) -> int:
-    if cache.in_doubt:
-        await cache.renew(COUNTERS)
+    await cache.renew(COUNTERS)
     key = counter(user_id, standing.period)
     limit = NO_LIMIT if standing.limit is None else standing.limit
     expiry = standing.period.reset_epoch + KEPT_SECONDS
