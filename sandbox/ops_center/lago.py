@@ -31,8 +31,13 @@ class Lago:
 
     def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
         self._http = http
-        self._url = f"{settings.lago_url}/api/v1"
+        self._health_url, self._url = f"{settings.lago_url}/health", f"{settings.lago_url}/api/v1"
         self._headers = {"Authorization": f"Bearer {settings.lago_key.get_secret_value()}"}
+        self._rest_until = 0.0
+
+    async def ping(self) -> None:
+        """Ask Lago how it is, and use it again if it is well. Raises httpx.HTTPError."""
+        (await self._http.get(self._health_url, timeout=DEADLINE_SECONDS)).raise_for_status()
         self._rest_until = 0.0
 
     async def active_subscriptions(self, user_id: UUID) -> list[Subscription]:

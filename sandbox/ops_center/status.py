@@ -25,7 +25,7 @@ async def status(services: Used) -> dict[str, Any]:
         "redis": lambda: quota.restore(services.cache),
         "keycloak": lambda: _answers(services, settings.realm_url),
         "litellm": lambda: _answers(services, f"{settings.litellm_url}/health/liveliness"),
-        "lago": lambda: _answers(services, f"{settings.lago_url}/health"),
+        "lago": services.lago.ping,
     }
     states = await asyncio.gather(*(_state(check) for check in checks.values()))
     found = dict(zip(checks, states, strict=True))
