@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sandbox.faults import fault, replace, rewrite
 from sandbox.ops_center import chat, credits, reservations, status, usage
+from sandbox.ops_center.lago import Lago
 from sandbox.ops_center.services import Services
 
 
@@ -183,7 +184,7 @@ def a_model_is_missing_from_the_list() -> None:
 @fault("I6", "Ops-Center reports lago as not up")
 def status_calls_a_healthy_service_down() -> None:
     """Report a healthy service as down, so that operators look for a failure that is not there."""
-    rewrite(status.status, '/health"),\n    }', '/healthz"),\n    }')
+    rewrite(Lago.ping, "self._health_url,", 'f"{self._health_url}z",')
 
 
 @fault("I6", "Ops-Center reports on 2 services, expected at least 5")
