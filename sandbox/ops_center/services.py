@@ -60,7 +60,7 @@ class Services:
         task.add_done_callback(self._running.discard)
 
 
-def _of_request(request: Request) -> Services:
+async def _of_request(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 

@@ -48,7 +48,7 @@ Mark = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 def control_api(token: str, accounts: Accounts, journal: Journal, troubles: Troubles) -> APIRouter:
     """Return the routes under ``/control``."""
 
-    def admit(request: Request) -> None:
+    async def admit(request: Request) -> None:
         if not secrets.compare_digest((bearer(request) or "").encode(), token.encode()):
             raise HTTPException(
                 401,
