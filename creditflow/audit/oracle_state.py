@@ -189,7 +189,6 @@ class World:
         self.under: dict[tuple[str, str, str], list[Act]] = defaultdict(list)
         self._away: dict[str, Past] = defaultdict(lambda: Past(False))
         self._month = Past(period.name())
-        self._users_of: dict[str, set[str]] = defaultdict(set)
         self._counted: set[str] = set()
         self._unseen: dict[str, int] = defaultdict(int)
         self._returning: dict[str, Act] = {}
@@ -246,7 +245,6 @@ class World:
         """Give the invitations of a verified address to its user (contract, "Every endpoint")."""
         if not act.email or act.token != "good":  # noqa: S105
             return
-        self._users_of[act.email].add(act.who)
         if act.asked.own_key if act.asked else "organization" not in act.given:
             return
         done = act.status not in (None, 401, 422, 429, 503) if act.asked else act.status in DONE
@@ -310,7 +308,7 @@ class World:
                 made.exists.change(act.began, act.ended, True)
                 made.rows[act.address or act.who] = Row("admin", act.address, act, act.who, act.began)
             case "invite", 201 if club:
-                club.rows.setdefault(email, Row(given["role"], email, act, perhaps=set(self._users_of[email])))
+                club.rows.setdefault(email, Row(given["role"], email, act))
             case "remove_organization", 204 if club:
                 club.exists.change(act.began, act.ended, False)
             case "purchase", 201 if club and not self.repeats(act):

@@ -469,6 +469,12 @@ def test_an_invitation_is_taken_up_by_a_request_on_credits_or_about_an_organisat
     assert wrong(refused() if member else answered())
 
 
+def test_who_used_an_address_before_it_was_invited_is_no_member() -> None:
+    story = Story().grant(BEN, 18).act("sign_in", BEN).ask(BEN).club_of_two()
+    allowed(story.ask(BEN, address="new@example.com"))
+    allowed(story.ask(BEN, 402, "insufficient_credits", address="new@example.com"))
+
+
 def test_whose_request_may_have_ended_too_early_may_be_a_member() -> None:
     for status, code in ((200, ""), (402, "insufficient_credits")):
         story = Story().club_of_two().act("service_away", service="PostgreSQL")
