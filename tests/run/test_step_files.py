@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STEPS = sorted((ROOT / "features" / "steps").glob("*.py"))
-OF_THE_SYSTEMS = {"requests", "httpx", "urllib", "psycopg2", "redis", "keycloak", "subprocess"}
+OF_THE_SYSTEMS = {"requests", "httpx", "urllib", "urllib3", "psycopg2", "redis", "keycloak", "subprocess"}
 """Packages that only a driver may import."""
 SQL = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ")
 

@@ -1,20 +1,23 @@
-"""HTTP for the drivers: one session for each thread, a deadline for each request, replies as plain values."""
+"""HTTP for the drivers: a deadline for each request, connections that threads share, replies as plain values."""
 
 from __future__ import annotations
 
 import http.client
 import itertools
 import json
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote, urlencode
 
+import certifi
 import httpx
-import requests
 import urllib3
 from httpx_sse import EventSource
+from urllib3 import BaseHTTPResponse
+from urllib3.contrib.socks import SOCKSProxyManager
 
 from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.wait_statistics import waits
@@ -28,7 +31,10 @@ BROKEN = "sent only a part of its answer"
 
 EVENT_STREAM = "text/event-stream"
 
-_CUT_SHORT = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+CONNECTIONS = 64
+"""The most idle connections to one system that are kept for later requests."""
+
+_CUT_SHORT = (urllib3.exceptions.HTTPError, OSError)
 
 
 @dataclass(frozen=True)
@@ -92,8 +98,7 @@ class Http:
     def __init__(self, service: str, url: str, timeout_s: float) -> None:
         self.service, self.url = service, url
         self._timeout = RequestTimeout(timeout_s)
-        self._local = threading.local()
-        self._sessions: list[requests.Session] = []
+        self._connections: urllib3.PoolManager | None = None
 
     def send(
         self,
@@ -122,7 +127,7 @@ class Http:
         self._timeout.met()
         milliseconds = (time.monotonic() - started) * 1000
         events = tuple(_events([content])) if _is_stream(response) else ()
-        return Reply(response.status_code, response.headers, _text(content), milliseconds, events)
+        return Reply(response.status, response.headers, _text(content), milliseconds, events)
 
     def leave_early(self, path: str, *, token: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
         """Send a request for a stream, read the first event, and close the connection; the reply has only that event.
@@ -143,7 +148,7 @@ class Http:
             else:
                 content, events = self._read(limit, "POST", path, response), ()
         milliseconds = (time.monotonic() - started) * 1000
-        return Reply(response.status_code, response.headers, _text(content), milliseconds, events)
+        return Reply(response.status, response.headers, _text(content), milliseconds, events)
 
     def leave_unanswered(
         self, path: str, *, token: str, body: Any, headers: Mapping[str, str], under_way: Callable[[], object]
@@ -167,18 +172,18 @@ class Http:
 
     def begin_in_worker(self) -> None:
         """Leave the connections to the process of the run, and open others."""
-        self._local, self._sessions = threading.local(), []
+        self._connections = None
 
     def close(self) -> None:
         """Close every connection."""
-        for session in self._sessions:
-            session.close()
+        if self._connections is not None:
+            self._connections.clear()
 
-    def _first_event(self, limit: Limit, path: str, response: requests.Response) -> tuple[bytes, tuple[Any, ...]]:
+    def _first_event(self, limit: Limit, path: str, response: BaseHTTPResponse) -> tuple[bytes, tuple[Any, ...]]:
         content = bytearray()
 
         def parts() -> Iterator[bytes]:
-            for part in response.iter_content(1):
+            for part in response.stream(1):
                 content.extend(part)
                 yield part
 
@@ -188,17 +193,19 @@ class Http:
             raise self._unavailable("POST", path, limit.message or BROKEN) from None
         return bytes(content), events
 
-    def _read(self, limit: Limit, method: str, path: str, response: requests.Response) -> bytes:
+    def _read(self, limit: Limit, method: str, path: str, response: BaseHTTPResponse) -> bytes:
         content = bytearray()
         try:
-            for part in response.iter_content(65_536):
+            for part in response.stream(65_536):
                 content += part
                 if len(content) > LARGEST:
                     limit.read(len(content))
         except _CUT_SHORT:
             raise self._unavailable(method, path, limit.message or BROKEN) from None
+        response.release_conn()
         return bytes(content)
 
+    @contextmanager
     def _open(
         self,
         limit: Limit,
@@ -208,54 +215,72 @@ class Http:
         body: Any,
         headers: Mapping[str, str] | None,
         params: Mapping[str, str | int] | None,
-    ) -> requests.Response:
-        sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token is not None else {})
+    ) -> Iterator[BaseHTTPResponse]:
+        """Send a request, and close its connection unless the whole reply was read."""
+        sent = {"Accept-Encoding": "gzip, deflate"} | dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        if body is not None:
+            sent["Content-Type"] = "application/json"
         try:
-            return self._session().request(
+            response = self._pool().request(
                 method,
-                self.url + path,
-                json=body,
+                f"{self.url}{path}?{urlencode(params)}" if params else self.url + path,
+                body=None if body is None else json.dumps(body).encode(),
                 headers=sent,
-                params=params,
                 timeout=limit.seconds,
-                stream=True,
-                allow_redirects=False,
+                retries=False,
+                preload_content=False,
             )
-        except requests.Timeout:
+        except urllib3.exceptions.NewConnectionError:
+            raise self._unavailable(method, path, limit.message or self._unreached()) from None
+        except urllib3.exceptions.TimeoutError:
             limit.late()
             raise self._unavailable(method, path, f"did not answer within {limit.seconds:g} s") from None
-        except requests.RequestException as error:
-            raise self._unavailable(method, path, limit.message or _why(error) + proxies.through(self.url)) from None
+        except urllib3.exceptions.ProtocolError:
+            what = "closed the connection, or does not answer in HTTP"
+            raise self._unavailable(method, path, limit.message or what + proxies.through(self.url)) from None
+        except (urllib3.exceptions.LocationParseError, UnicodeError, ValueError) as error:
+            raise self._unavailable(method, path, f"can't be sent this request: {error}") from None
+        except _CUT_SHORT:
+            raise self._unavailable(method, path, limit.message or self._unreached()) from None
+        try:
+            yield response
+        finally:
+            response.close()
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            session.trust_env = False  # do not take passwords from a .netrc
-            session.proxies.update(proxies.for_requests(self.url))
-            self._sessions.append(session)
-        return session
+    def _unreached(self) -> str:
+        return f"can't be reached{proxies.through(self.url)}"
+
+    def _pool(self) -> urllib3.PoolManager:
+        if self._connections is None:
+            proxy = proxies.of(self.url)
+            options: dict[str, Any] = {"maxsize": CONNECTIONS, "ca_certs": certifi.where()}
+            if proxy.startswith("socks"):
+                self._connections = SOCKSProxyManager(proxy, **options)
+            elif proxy:
+                self._connections = urllib3.ProxyManager(proxy, proxy_headers=_login(proxy), **options)
+            else:
+                self._connections = urllib3.PoolManager(**options)
+        return self._connections
 
     def _unavailable(self, method: str, path: str, what: str) -> ServiceUnavailableError:
         return ServiceUnavailableError(self.service, self.url, f"{what} ({method} {path})")
 
 
-def _why(error: requests.RequestException) -> str:
-    """Return the reason why no reply came, in words that follow the system's name."""
-    if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
-        return f"can't be sent this request: {error}"
-    cause = getattr(error.args[0] if error.args else None, "reason", None) or (error.args[0] if error.args else None)
-    broken = isinstance(cause, urllib3.exceptions.ProtocolError)
-    return "closed the connection, or does not answer in HTTP" if broken else "can't be reached"
+def _login(proxy: str) -> dict[str, str]:
+    """Return the header that signs in to a proxy, if its address has a user."""
+    user = urllib3.util.parse_url(proxy).auth
+    return urllib3.util.make_headers(proxy_basic_auth=unquote(user)) if user else {}
 
 
-def _is_stream(response: requests.Response) -> bool:
+def _is_stream(response: BaseHTTPResponse) -> bool:
     return response.headers.get("Content-Type", "").startswith(EVENT_STREAM)
 
 
 def reply_of(status: int, headers: Mapping[str, str], text: str, milliseconds: float) -> Reply:
     """Return the reply that another client received."""
-    named = requests.structures.CaseInsensitiveDict(headers)
+    named = urllib3.HTTPHeaderDict(headers)
     streamed = named.get("Content-Type", "").startswith(EVENT_STREAM)
     return Reply(status, named, text, milliseconds, tuple(_events([text.encode()])) if streamed else ())
 
