@@ -67,7 +67,7 @@ class Counters:
     def forget(self, user_id: str) -> int:
         """Remove all keys of a person, as a flush would, and return their number."""
         self._record("forget_counter", None, None, user_id=user_id)
-        keys = [*self._scan(f"usage:{user_id}:*"), *self._scan(f"tier:{user_id}")]
+        keys = [key for key in self._scan(f"*:{user_id}*") if key.split(":")[0] in ("usage", "tier")]
         return int(self._command("delete", *keys)) if keys else 0
 
     def people(self) -> set[str]:
