@@ -44,6 +44,8 @@ EARLIER_RUNS = 3
 """How many runs without a fault a fault of that item is compared with."""
 MEASURED = ("sandbox.faults.speed", "sandbox.faults.load")
 """The modules of faults that a measured time shows; they run after the others, with one sandbox at a time."""
+KILLERS = "killed-by.json"
+"""The file with the title of the scenario that each fault turned red last; it is tried first the next time."""
 _ALLURE = "creditflow.reporting.allure:Formatter"
 _RED = ("failed", "broken")
 
@@ -125,12 +127,15 @@ class FaultRunner:
         wanted = sorted({plan_id for fault in faults for plan_id in fault.breaks})
         return self._behave(None, _selecting(wanted), time.monotonic())
 
-    def trial(self, fault: Fault, places: Sequence[str] = (), *, whole: bool = False, report: bool = False) -> Trial:
+    def trial(
+        self, fault: Fault, places: Sequence[str] = (), *, first: str = "", whole: bool = False, report: bool = False
+    ) -> Trial:
         """Replace the last fault by this one, and run the scenarios of its plan items up to the first red one.
 
         Args:
             fault: the fault to switch on.
             places: run the scenarios at these places instead, all of them.
+            first: the title of a scenario that this fault turned red before; the others run only if it does not again.
             whole: continue after the first red scenario.
             report: make the report page.
         """
@@ -149,6 +154,11 @@ class FaultRunner:
             return Trial(fault, 2, (), round(time.monotonic() - began, 1), str(error))
         self._empty()
         chosen = [*places] or [*_selecting(fault.breaks), *([] if whole else ["--stop"])]
+        if first:
+            again = self._behave(fault, [*chosen, f"--name=^{re.escape(first)}"], began)
+            if again.killed:
+                return again
+            self._empty()
         return self._behave(fault, [*chosen, *(["-D", "report=yes"] if report else [])], began)
 
     def close(self) -> None:
@@ -282,6 +292,8 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
     folder = sandbox_settings().home / "faults"
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
+    killers = folder / KILLERS
+    killed_by: dict[str, str] = json.loads(killers.read_text()) if killers.exists() else {}
     selected = [] if everything or len(faults) == len(catalogue()) else faults
     alone = [fault for fault in faults if fault.switch_on.__module__ in MEASURED]
     beside = [fault for fault in faults if fault not in alone]
@@ -301,7 +313,8 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
 
     def try_fault(fault: Fault) -> Job:
         def job(runner: FaultRunner) -> Trial:
-            trial = runner.trial(fault, whole=everything, report=shown)
+            first = "" if everything or shown else killed_by.get(fault.name, "")
+            trial = runner.trial(fault, first=first, whole=everything, report=shown)
             remove_reds(trial)
             say("\n".join([*_summary(trial), *([trial.output] if shown else [])]))
             return trial
@@ -332,6 +345,8 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
         reference, *trials = trials + (Lanes(1, folder, say).run([*map(try_fault, alone)]) if alone else [])
     written = folder / ("matrix-full.json" if everything else "matrix.json")
     written.write_text(json.dumps([_row(trial) for trial in trials], indent=1, ensure_ascii=False))
+    killed_by |= {trial.fault.name: _title(trial.reds[0]) for trial in trials if trial.fault and trial.killed}
+    killers.write_text(json.dumps(killed_by, indent=1, ensure_ascii=False))
     say(f"The matrix is in {written.relative_to(PROJECT) if written.is_relative_to(PROJECT) else written}")
     for scenario in never_red.values():
         say(f"no fault turns it red: {scenario}")
@@ -375,9 +390,13 @@ def _summary(trial: Trial) -> list[str]:
         lines.append(f"          {trial.verdict}")
     if trial.reds:
         message = trial.reds[0].message.splitlines()
-        lines.append(f"          {trial.reds[0].name.rpartition(': ')[2]}")
+        lines.append(f"          {_title(trial.reds[0])}")
         lines.append(f"          {message[0] if message else 'without a message'}")
     return lines
+
+
+def _title(scenario: Ran) -> str:
+    return scenario.name.rpartition(": ")[2].partition(" -- @")[0]
 
 
 def _row(trial: Trial) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -188,9 +189,9 @@ class ShamRunner:
     def clean(self, _faults: object) -> Trial:
         return Trial(None, 0, tuple(Ran(f"scenario {n}", f"f:{n}", False, "") for n in (1, 2, 3)), 1.0)
 
-    def trial(self, fault: Fault, places: Sequence[str] = (), whole: bool = False, report: bool = False) -> Trial:
+    def trial(self, fault: Fault, places: Sequence[str] = (), whole: bool = False, **more: Any) -> Trial:
         assert whole or places
-        assert not report
+        assert not any(more.values())
         self.tried.append((fault.name, tuple(places)))
         turned = self.TURNED[fault.name] if fault.name == "one" or places else "elsewhere:1"
         ran = [Ran("x", place, place == turned, "words that lead") for place in (places or ["elsewhere:1", turned])]
@@ -205,6 +206,24 @@ def test_when_every_fault_is_killed_the_matrix_is_green(monkeypatch: pytest.Monk
     chosen = [Fault(name, "ops-center", "Harm.", ("K1",), ("words",), lambda: None) for name in ("one", "two")]
     assert matrix.run(chosen, said.append) == 0
     assert said[-1] == "2 faults: 2 killed, 0 survived"
+
+
+def test_the_scenario_that_a_fault_turned_red_is_tried_first_the_next_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place, firsts = ShamRunner(), list[str]()
+
+    def trial(fault: Fault, *, first: str, **_: Any) -> Trial:
+        firsts.append(first)
+        return Trial(fault, 1, (Ran("Feature: Rule: A title -- @1.2 ", "f:1", True, "words"),), 1.0)
+
+    monkeypatch.setattr(matrix.Lanes, "run", lambda _, jobs: [t for t in (job(place) for job in jobs) if t])
+    monkeypatch.setattr(place, "trial", trial)
+    monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
+    chosen = [Fault(name, "ops-center", "Harm.", ("K1",), ("words",), lambda: None) for name in ("one", "two")]
+    for one_alone in (False, False, True):
+        assert matrix.run(chosen, lambda _: None, shown=one_alone) == 0
+    assert firsts == ["", "", "A title", "A title", "", ""]
 
 
 def test_faults_that_a_measured_time_shows_run_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
