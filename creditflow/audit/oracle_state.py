@@ -216,9 +216,9 @@ class World:
         return self.calls[act.who, self._month.during(act)[0]]
 
     def repeats(self, act: Act) -> bool:
-        """Return whether an act repeats one that succeeded under its idempotency key."""
+        """Return whether an act repeats one under its idempotency key, and was answered as that."""
         key = key_of(act)
-        if key is None or act.status not in (200, 201):
+        if key is None:
             return False
         earlier = itertools.takewhile(lambda each: each is not act, self.under[key])
         return any(each.status == act.status and same(each) == same(act) and is_kept(each) for each in earlier)

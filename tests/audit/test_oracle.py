@@ -469,6 +469,14 @@ def test_an_invitation_is_taken_up_by_a_request_on_credits_or_about_an_organisat
     assert wrong(refused() if member else answered())
 
 
+def test_a_repetition_of_a_refused_own_key_counts_no_second_call() -> None:
+    story = Story().grant(ANN, 100).store(ANN, state="unknown").calls(ANN, 698)
+    for _ in range(2):
+        story.ask(ANN, 401, "invalid_byok_key", own=True, key="k")
+    allowed(story.ask(ANN))
+    assert wrong(story.ask(ANN))
+
+
 def test_who_used_an_address_before_it_was_invited_is_no_member() -> None:
     story = Story().grant(BEN, 18).act("sign_in", BEN).ask(BEN).club_of_two()
     allowed(story.ask(BEN, address="new@example.com"))
