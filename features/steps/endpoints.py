@@ -22,7 +22,7 @@ def asks_every_endpoint(context: CreditContext, caller: str) -> None:
         "with a changed token": lambda: forged_tokens.changed(person.token),
         "with a token signed by somebody else": lambda: forged_tokens.signed_by_another(person.token),
         "with an unsigned token": lambda: forged_tokens.unsigned(person.token),
-        "with an identity token": lambda: str(person.sign_in()["id_token"]),
+        "with an identity token": lambda: target.keycloak.identity_token(person.name, person.password),
         "with a token of another issuer": lambda: forged_tokens.of_another_issuer(target, person),
         "with a token of another client": lambda: forged_tokens.of_another_client(target, person),
         "with an expired token": lambda: forged_tokens.expired(target, person),
