@@ -617,6 +617,8 @@ def test_a_cheaper_plan_waits_for_the_end_of_the_month_and_an_ended_one_does_not
     allowed(later(story().act("subscribe", user_id=ANN, plan="starter")).ask(ANN))
     assert wrong(later(story().act("end_subscription", user_id=ANN)).ask(ANN))
     allowed(later(story().act("end_subscription", user_id=ANN)).ask(ANN, 429, "quota_exceeded"))
+    for status, code in ((200, ""), (429, "quota_exceeded")):
+        allowed(story().act("end_subscription", user_id=ANN).ask(ANN, status, code))
 
 
 def test_enterprise_has_no_limit() -> None:
@@ -918,6 +920,7 @@ def test_a_burst_passes_if_one_order_explains_it() -> None:
     assert burst(10, (10, 2), (8, 8)) == 0
     assert burst(9, (10, 2), (8, 8)) == 1
     assert burst(10, (8, 8), (10, 3)) == 1
+    assert burst(10, (4, 1), (10, 5)) == 0
     assert burst(12, (4, 9), (4, 9), (4, 9)) == 0
     assert burst(11, (4, 9), (4, 9), (4, 9)) == 1
     assert burst(0, (4, 4), status=502) == 0
