@@ -491,6 +491,17 @@ def test_whose_request_may_have_ended_too_early_may_be_a_member() -> None:
         allowed(story.ask(BEN, status, code, address="new@example.com"))
 
 
+def test_who_has_an_address_after_its_owner_may_be_no_member() -> None:
+    def refused(story: Story) -> Story:
+        page = {"endpoint": "EP5", "organization": CLUB, "address": ADDRESS[BEN]}
+        return story.act("service_back", service="PostgreSQL").act("read", EVE, 403, "not_a_member", **page)
+
+    away = Story().club_of_two().act("service_away", service="PostgreSQL")
+    assert wrong(refused(away))
+    away = Story().club_of_two().act("service_away", service="PostgreSQL")
+    allowed(refused(away.act("read", BEN, 503, "service_unavailable", endpoint="EP5", organization=CLUB)))
+
+
 @pytest.mark.parametrize(
     ("kind", "own", "stream", "status", "code", "whole"),
     [
