@@ -345,8 +345,12 @@ class _Keeper:
         return asked.said if several and asked.said is not None and estimate <= asked.said < most else most
 
     def _unnamed(self, asked: Asked) -> str:
-        """Return the id of a call that may be of a request whose client never learned the id; empty without one."""
-        own = next((request for request in self.unanswered if self.counted[request].is_of(asked)), "")
+        """Return the id of a call that may be of a request whose client never learned the id; empty without one.
+
+        Of several, the one that used the tokens of the request.
+        """
+        may_be = [request for request in self.unanswered if self.counted[request].is_of(asked)]
+        own = min(may_be, key=lambda request: self.counted[request].call.tokens != asked.tokens, default="")
         if own:
             self.unanswered.remove(own)
         return own

@@ -821,6 +821,15 @@ def counted(*requests: str) -> dict[str, Counted]:
     return {r: Counted(ANN, Call(r, SMALL, 100, 9, own_key=False, answered=True)) for r in requests}
 
 
+def test_several_requests_whose_clients_left_are_told_apart_by_their_tokens() -> None:
+    left = [asked("", tokens=tokens, status=None, whole=False, left_early=True) for tokens in (150, 6)]
+    short, long = (
+        Call(name, SMALL, n, c, own_key=False, answered=True) for name, n, c in (("r8", 6, 1), ("r9", 150, 14))
+    )
+    counted = {call.request: Counted(ANN, call) for call in (short, long)}
+    assert of(ANN, expected(history(Granted(ANN, 500), *left), counted))["counted calls"] == (short, long)
+
+
 def test_who_leaves_before_a_whole_answer_is_charged_under_the_id_that_the_systems_know() -> None:
     left = history(Granted(ANN, 500), asked("r1"), asked("", status=None, whole=False, left_early=True))
     after = expected(left, counted=counted("r1", "r2"))
