@@ -469,6 +469,17 @@ def test_an_invitation_is_taken_up_by_a_request_on_credits_or_about_an_organisat
     assert wrong(refused() if member else answered())
 
 
+def test_the_key_of_a_request_that_its_client_left_may_be_in_use() -> None:
+    for status, code in ((409, "idempotency_key_in_progress"), (200, "")):
+        story = Story().grant(ANN, 9).ask(ANN, left=True, stream=True, key="k")
+        allowed(story.ask(ANN, status, code, stream=True, key="k"))
+
+
+def test_the_key_of_a_refused_own_key_is_taken() -> None:
+    story = Story().grant(ANN, 100).store(ANN, state="unknown").ask(ANN, 401, "invalid_byok_key", own=True, key="k")
+    assert wrong(story.ask(ANN, tokens=50, key="k"))
+
+
 def test_a_repetition_of_a_refused_own_key_counts_no_second_call() -> None:
     story = Story().grant(ANN, 100).store(ANN, state="unknown").calls(ANN, 698)
     for _ in range(2):
@@ -652,6 +663,15 @@ def test_calls_that_were_placed_beside_a_counter_may_be_seen_when_the_counter_is
     allowed(story.ask(ANN))
     lost = Story().grant(ANN, 999).ask(ANN).calls(ANN, 699).act("forget_counter", user_id=ANN)
     assert wrong(lost.ask(ANN))
+
+
+@pytest.mark.parametrize("service", ["Redis", "Lago", "the provider"])
+def test_an_outage_of_redis_alone_loses_the_counter(service: str) -> None:
+    story = Story().grant(ANN, 999).ask(ANN).calls(ANN, 699)
+    story.act("service_away", service=service).act("service_back", service=service)
+    story.now += 61
+    told = story.ask(ANN)
+    assert bool(wrong(told)) if service == "Redis" else allowed(told)
 
 
 def test_with_enough_for_two_exactly_two_of_three_at_once_pass() -> None:
@@ -934,7 +954,7 @@ def test_a_burst_passes_if_one_order_explains_it() -> None:
     assert burst(10, (4, 1), (10, 5)) == 0
     assert burst(12, (4, 9), (4, 9), (4, 9)) == 0
     assert burst(11, (4, 9), (4, 9), (4, 9)) == 1
-    assert burst(0, (4, 4), status=502) == 0
+    assert burst(0, (4, 4), status=502) == burst(0, (4, 4)) == 0
     assert burst(0) == 0
 
 
