@@ -135,7 +135,10 @@ class Keycloak:
 
     def identity_token(self, username: str, password: str) -> str:
         """Sign a user in and return the ID token, which says who they are and opens nothing."""
-        return str(self._sign_in(self._client(KeycloakOpenID), username, password, "openid")["id_token"])
+        answer = self._sign_in(self._client(KeycloakOpenID), username, password, "openid")
+        if not isinstance(answer.get("id_token"), str):
+            raise self._unavailable("answered a sign-in with the scope openid without an ID token")
+        return str(answer["id_token"])
 
     def token_elsewhere(self, host: str, username: str, password: str) -> str:
         """Sign a user in under another host name of Keycloak and return the access token.

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from creditflow.core.errors import ServiceUnavailableError
-from creditflow.target.drivers.http import Http, Reply, an_object, objects
+from creditflow.target.drivers.http import Http, Reply, an_object, objects, whole
 from creditflow.target.drivers.record import Recorder, record_nothing
 
 BASE = "/api/v1"
@@ -69,11 +69,12 @@ class Lago:
     def customers(self) -> list[dict[str, Any]]:
         """Return the fields of all customers."""
         found: list[dict[str, Any]] = []
-        page: Any = 1
-        while page:
+        page, following = 0, 1
+        while following > page:
+            page = following
             reply = self._send("GET", "/customers", page=page, per_page=100)
             found += self._list("customers", reply)
-            page = an_object(reply.body.get("meta")).get("next_page")
+            following = whole(an_object(reply.body.get("meta")).get("next_page")) or 0
         return found
 
     def subscription(self, external_id: str) -> dict[str, Any] | None:
