@@ -191,14 +191,8 @@ class FaultRunner:
         results = self.folder / (fault.name if fault else "clean")
         shutil.rmtree(results, ignore_errors=True)
         results.mkdir(parents=True)
-        arguments = [
-            f"--jobs={1 if fault else 0}",
-            "-f",
-            _ALLURE,
-            "-o",
-            str(results),
-            *(chosen or ["--tags=not @qualities"]),
-        ]
+        alone = ["--jobs=1"] if fault else []
+        arguments = [*alone, "-f", _ALLURE, "-o", str(results), *(chosen or ["--tags=not @qualities"])]
         more = {"JOURNAL_DIR": str(journals or self._journal(fault)), "REPORT_DIR": str(self.folder / "reports")}
         if fault:
             more["POLL_TIMEOUT_S"] = str(OUTAGE_POLL_TIMEOUT if OUTAGES in fault.breaks else POLL_TIMEOUT)
