@@ -37,8 +37,8 @@ Feature: Services that fail while a run is under way
 
   Scenario: All is well again
     Given an individual on the Professional plan with 100 credits
+    When they look at the models on offer
+    Then LiteLLM serves each of them
     When they send a GPT-3.5-turbo request that uses 100 tokens
     Then the answer arrives
     And they have 91 credits left
-    When they look at the models on offer
-    Then LiteLLM serves each of them
