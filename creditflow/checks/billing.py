@@ -82,14 +82,21 @@ class Billing:
         subscription = self.target.lago.subscription(person.subscription) or {}
         in_the_api = [i.get("total_amount_cents") for i in self.target.lago.invoices(person.id)]
         rows = [row["total_amount_cents"] for row in self.target.lago_db.invoices(person.id)]
-        price = subscription.get("plan_amount_cents")
+        said = subscription.get("plan_amount_cents")
+        price = None if said is None else _count(str(said))
         cents, what = dollars * 100, f"the invoices of {person.alias} are over"
         agree(
             [
                 Finding(f"the plan of {person.alias} in Lago is", subscription.get("plan_code"), plan),
                 Finding(what, in_the_api, [cents], "cents", "Lago's API"),
                 Finding(what, rows, [cents], "cents", "lago (invoices)"),
-                Finding("the price of the plan is", int(price) if price is not None else None, cents, "cents", "Lago"),
+                Finding(
+                    "the price of the plan is",
+                    _count(str(price)) if price is not None else None,
+                    cents,
+                    "cents",
+                    "Lago",
+                ),
             ],
         )
 

@@ -12,6 +12,9 @@ from creditflow.target.drivers.record import Recorder, record_nothing
 
 BASE = "/api/v1"
 
+NEEDED = {"customer": "external_id", "customers": "external_id", "event": "code"}
+"""The field, a text, without which the suite can do nothing with an object of Lago's answer."""
+
 
 class Lago:
     """One organisation of a Lago server.
@@ -126,13 +129,13 @@ class Lago:
         if reply is None:
             return None
         found = reply.body.get(name)
-        if not isinstance(found, dict):
+        if not _usable(name, found):
             raise self._unreadable("GET", path)
-        return found
+        return an_object(found)
 
     def _list(self, name: str, reply: Reply) -> list[dict[str, Any]]:
         found = reply.body.get(name)
-        if not isinstance(found, list):
+        if not isinstance(found, list) or not all(_usable(name, one) for one in found):
             raise self._unreadable("GET", f"/{name}")
         return objects(found)
 
@@ -159,6 +162,11 @@ class Lago:
 
     def _unavailable(self, what: str, cure: str = "") -> ServiceUnavailableError:
         return ServiceUnavailableError("Lago", self.url, what, cure)
+
+
+def _usable(name: str, found: Any) -> bool:
+    """Return whether a part of Lago's answer is an object with the field that is needed."""
+    return isinstance(found, dict) and (name not in NEEDED or isinstance(found.get(NEEDED[name]), str))
 
 
 def _part(text: str) -> str:
