@@ -18,9 +18,11 @@ from creditflow.target.drivers.record import RecordedRequest
 ON_THE_WAY = frozenset({"LiteLLM", "the provider"})
 """The services on the way to a model: when one of them fails, the provider may have been asked or not."""
 
-
 DONE = frozenset({200, 201, 204})
 """The statuses of a request that succeeded."""
+
+BEFORE_MEMBERSHIPS = frozenset({401, 422, 429})
+"""The statuses of LLM requests that end before Ops-Center looks for the memberships of their sender (EP9)."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from creditflow.audit.history import (
+    BEFORE_MEMBERSHIPS,
     ON_THE_WAY,
     Allocated,
     Asked,
@@ -199,7 +200,7 @@ class _Keeper:
     def enter(self, operation: Operation) -> None:
         """Enter one operation; if it concerns an unknown person or organisation, the result is unknown."""
         if isinstance(operation, Asked):
-            if operation.address_verified and not operation.own_key and operation.status not in (401, 422, 429):
+            if operation.address_verified and not operation.own_key and operation.status not in BEFORE_MEMBERSHIPS:
                 self._take_up_invitations(operation.who, operation.address)
             self._ask(operation)
         elif isinstance(operation, Visited):

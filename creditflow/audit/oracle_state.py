@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from creditflow.audit.history import DONE, ON_THE_WAY, Act, Asked, History
+from creditflow.audit.history import BEFORE_MEMBERSHIPS, DONE, ON_THE_WAY, Act, Asked, History
 from creditflow.core import period
 from creditflow.core.prices import MODELS, PLAN, charge
 
@@ -247,7 +247,7 @@ class World:
             return
         if act.asked.own_key if act.asked else "organization" not in act.given:
             return
-        done = act.status not in (None, 401, 422, 429, 503) if act.asked else act.status in DONE
+        done = act.status not in BEFORE_MEMBERSHIPS | {None, 503} if act.asked else act.status in DONE
         if not (done or act.asked or act.status is None or act.status >= 500):
             return
         for club in self.clubs.values():

@@ -98,7 +98,7 @@ class Http:
     def __init__(self, service: str, url: str, timeout_s: float) -> None:
         self.service, self.url = service, url
         self._timeout = RequestTimeout(timeout_s)
-        self._connections: urllib3.PoolManager | None = None
+        self._connections = _connections(url)
 
     def send(
         self,
@@ -172,12 +172,11 @@ class Http:
 
     def begin_in_worker(self) -> None:
         """Leave the connections to the process of the run, and open others."""
-        self._connections = None
+        self._connections = _connections(self.url)
 
     def close(self) -> None:
         """Close every connection."""
-        if self._connections is not None:
-            self._connections.clear()
+        self._connections.clear()
 
     def _first_event(self, limit: Limit, path: str, response: BaseHTTPResponse) -> tuple[bytes, tuple[Any, ...]]:
         content = bytearray()
@@ -223,7 +222,7 @@ class Http:
         if body is not None:
             sent["Content-Type"] = "application/json"
         try:
-            response = self._pool().request(
+            response = self._connections.request(
                 method,
                 f"{self.url}{path}?{urlencode(params)}" if params else self.url + path,
                 body=None if body is None else json.dumps(body).encode(),
@@ -240,7 +239,7 @@ class Http:
         except urllib3.exceptions.ProtocolError:
             what = "closed the connection, or does not answer in HTTP"
             raise self._unavailable(method, path, limit.message or what + proxies.through(self.url)) from None
-        except (urllib3.exceptions.LocationParseError, UnicodeError, ValueError) as error:
+        except ValueError as error:
             raise self._unavailable(method, path, f"can't be sent this request: {error}") from None
         except _CUT_SHORT:
             raise self._unavailable(method, path, limit.message or self._unreached()) from None
@@ -252,20 +251,19 @@ class Http:
     def _unreached(self) -> str:
         return f"can't be reached{proxies.through(self.url)}"
 
-    def _pool(self) -> urllib3.PoolManager:
-        if self._connections is None:
-            proxy = proxies.of(self.url)
-            options: dict[str, Any] = {"maxsize": CONNECTIONS, "ca_certs": certifi.where()}
-            if proxy.startswith("socks"):
-                self._connections = SOCKSProxyManager(proxy, **options)
-            elif proxy:
-                self._connections = urllib3.ProxyManager(proxy, proxy_headers=_login(proxy), **options)
-            else:
-                self._connections = urllib3.PoolManager(**options)
-        return self._connections
-
     def _unavailable(self, method: str, path: str, what: str) -> ServiceUnavailableError:
         return ServiceUnavailableError(self.service, self.url, f"{what} ({method} {path})")
+
+
+def _connections(url: str) -> urllib3.PoolManager:
+    """Return connections to a system, which several threads may use."""
+    proxy = proxies.of(url)
+    options: dict[str, Any] = {"maxsize": CONNECTIONS, "ca_certs": certifi.where()}
+    if proxy.startswith("socks"):
+        return SOCKSProxyManager(proxy, **options)
+    if proxy:
+        return urllib3.ProxyManager(proxy, proxy_headers=_login(proxy), **options)
+    return urllib3.PoolManager(**options)
 
 
 def _login(proxy: str) -> dict[str, str]:
