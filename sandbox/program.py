@@ -10,12 +10,14 @@ from __future__ import annotations
 import atexit
 import io
 import multiprocessing
+import multiprocessing.connection
 import os
 import runpy
 import signal
 import site
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -33,6 +35,9 @@ LIBRARIES = (
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(list(LIBRARIES))
+
+_one_at_a_time = threading.Lock()
+"""A start also reads the status of each process that has ended; the second thread that reads one would get 255."""
 
 
 class Program:
@@ -63,7 +68,8 @@ class Program:
         self._process = _server.Process(
             target=_become, args=([str(part) for part in arguments], str(cwd), dict(env), writing, errors_write)
         )
-        self._process.start()
+        with _one_at_a_time:
+            self._process.start()
         writing.close()
         self.stdout = _readable(reading)
         self.stderr = None
@@ -76,7 +82,8 @@ class Program:
     @property
     def returncode(self) -> int | None:
         """The exit status; minus the number of the signal that ended it; None while it runs."""
-        return self._process.exitcode
+        with _one_at_a_time:
+            return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end and return the exit status.
@@ -84,10 +91,11 @@ class Program:
         Raises:
             subprocess.TimeoutExpired: it did not end in time.
         """
-        self._process.join(timeout)
-        if self._process.exitcode is None:
+        multiprocessing.connection.wait([self._process.sentinel], timeout)
+        status = self.returncode
+        if status is None:
             raise subprocess.TimeoutExpired(str(self._process), timeout or 0)
-        return self._process.exitcode
+        return status
 
     def send_signal(self, number: int) -> None:
         """Send a signal, unless the program has ended."""
