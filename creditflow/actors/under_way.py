@@ -38,7 +38,8 @@ def send_during(
 
 
 def _require_all_there(target: Target, requests: Sequence[tuple[Person, LlmRequest]]) -> None:
-    there = {(call.caller, call.request) for call in target.provider.all_calls()}
+    calls = target.provider.calls(*{person.name for person, _ in requests})
+    there = {(call.caller, call.request) for call in calls}
     missing = [person.alias for person, request in requests if (person.name, request.mark) not in there]
     holds(not missing, f"the requests of {', '.join(missing)} did not arrive at the provider")
 

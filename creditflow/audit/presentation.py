@@ -95,7 +95,9 @@ def attach_costs(target: Target, parties: Parties) -> None:
     if not answers or not target.has("PROVIDER_URL"):
         return
     with contextlib.suppress(ServiceUnavailableError):
-        calls = [call for call in target.provider.all_calls() if call.request in answers and call.total_tokens]
+        callers = {answer.person.name for answer in answers.values()}
+        found = target.provider.calls(*callers)
+        calls = [call for call in found if call.request in answers and call.total_tokens]
         rows = [_cost(answers[call.request], call) for call in calls[:MOST_COSTS]]
         if rows:
             more = f", the first {MOST_COSTS:,} of {len(calls):,}" if len(calls) > MOST_COSTS else ""

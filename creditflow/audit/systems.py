@@ -181,10 +181,10 @@ def _provider(target: Target, parties: Parties, _history: History) -> Seen:
     people = {person.name: person for person in parties.people}
     kinds = ledger.OWN_KEY, ledger.PLATFORM_KEY
     counts = {Account(person.id, kind): 0 for person in parties.people for kind in kinds}
-    for call in target.provider.all_calls():
-        if person := people.get(call.caller):
-            own = call.key_fingerprint in diagnosis.own_fingerprints(person)
-            counts[Account(person.id, ledger.OWN_KEY if own else ledger.PLATFORM_KEY)] += 1
+    for call in target.provider.calls(*people):
+        person = people[call.caller]
+        own = call.key_fingerprint in diagnosis.own_fingerprints(person)
+        counts[Account(person.id, ledger.OWN_KEY if own else ledger.PLATFORM_KEY)] += 1
     return {account: {"the provider's journal": count} for account, count in counts.items()}
 
 

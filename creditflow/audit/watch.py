@@ -23,6 +23,7 @@ from creditflow.core.interruption import SETTLES_S
 from creditflow.core.naming import OF_A_RUN, RUN, made_by_a_run
 from creditflow.core.redaction import redactor
 from creditflow.core.workers import Shared, pool
+from creditflow.target.drivers.provider import ProviderCall
 from creditflow.target.target import Target
 
 TITLE = "Nothing else happened"
@@ -38,6 +39,9 @@ _OVERLAP = timedelta(seconds=1)
 
 _WORD = re.compile(rf"{OF_A_RUN[1:]}[1-9]\d*|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}|\b[0-9a-f]{{16}}\b")
 """A name of a run, an id, or a fingerprint."""
+
+_CALLED_BY = "the provider's journal: "
+_NEW = " (new)"
 
 _SHOWN = 300
 """The number of characters of a row or a line in a message."""
@@ -147,9 +151,9 @@ class Watch(Shared):
         before, self._kept = self._kept, self._look()
         alone, self._alone = self._alone, nobody_else.result()
         changed = [f"{what} (gone)" for what in (before - self._kept).elements() if not _passes(what)]
-        changed += [f"{what} (new)" for what in (self._kept - before).elements()]
-        if changed and (beside := self._beside()):
-            changed = _without(changed, beside)
+        changed += [what + _NEW for what in (self._kept - before).elements()]
+        beside = self._beside() if changed else ()
+        changed = _without(self._with_keys(_without(changed, beside)), beside)
         if not changed:
             return
         if not (alone and self._alone):
@@ -191,8 +195,11 @@ class Watch(Shared):
         return time.monotonic() > self._others_until
 
     def _look(self) -> Counter[str]:
-        looks: tuple[Callable[[], list[str]], ...] = (self._database, self._redis, self._lago, self._provider)
-        return Counter(what for found in _hands.map(lambda look: look(), looks) for what in found)
+        looks: tuple[Callable[[], Iterable[str]], ...] = (self._database, self._redis, self._lago, self._provider)
+        kept: Counter[str] = Counter()
+        for found in _hands.map(lambda look: look(), looks):
+            kept.update(found)
+        return kept
 
     def _database(self) -> list[str]:
         return [f"unicorn_db {row['source']}: {row['row']}" for row in self._target.unicorn.everything()]
@@ -208,13 +215,33 @@ class Watch(Shared):
         self._new.update(row["row"].split()[-1] for row in rows)
         return [f"lago {row['source']}: {row['row']}" for row in rows if row["row"].split()[-1] not in self._judged]
 
-    def _provider(self) -> list[str]:
-        """Return the calls of nobody in any run, and those of removed people of this run."""
-        return [
-            f"the provider's journal: {call.caller} {call.request} with {call.key_fingerprint}"
-            for call in self._target.provider.all_calls()
-            if call.caller.startswith(RUN) or not made_by_a_run(call.caller)
-        ]
+    def _provider(self) -> Counter[str]:
+        """Count the calls of nobody in any run, and those of removed people of this run."""
+        callers = self._target.provider.callers()
+        return Counter(
+            {
+                _CALLED_BY + caller: calls
+                for caller, calls in callers.items()
+                if caller.startswith(RUN) or not made_by_a_run(caller)
+            }
+        )
+
+    def _with_keys(self, changes: Iterable[str]) -> list[str]:
+        """Add the request and the key to each new call of the provider."""
+        calls: dict[str, list[ProviderCall]] = {}
+
+        def told(what: str) -> str:
+            if not (what.startswith(_CALLED_BY) and what.endswith(_NEW)):
+                return what
+            caller = what[len(_CALLED_BY) : -len(_NEW)]
+            if caller not in calls:
+                calls[caller] = self._target.provider.calls(caller)
+            if not calls[caller]:
+                return what
+            call = calls[caller].pop()
+            return f"{_CALLED_BY}{caller} {call.request} with {call.key_fingerprint}{_NEW}"
+
+        return [told(what) for what in changes]
 
 
 class Logs:
@@ -269,7 +296,9 @@ def _without(changes: Iterable[str], beside: Collection[str]) -> list[str]:
 
     The id of an organisation is known a moment after its rows; its own row has its name, too.
     """
-    words = {what: set(_WORD.findall(what)) for what in changes}
+    ids = [one for one in beside if not made_by_a_run(one)]
+    changes = [what for what in changes if not any(one in what for one in ids)]
+    words = {what: set(_WORD.findall(what)) for what in set(changes)}
     known = set(beside)
     known.update(*(found for what, found in words.items() if "organizations:" in what and not found.isdisjoint(beside)))
     return [what for what in changes if words[what].isdisjoint(known)]

@@ -1,10 +1,11 @@
 """The control API: the journal, the troubles, the keys. It needs its token, and never returns a key."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sandbox.provider.accounts import (
@@ -44,6 +45,9 @@ class KeyBody(BaseModel):
 Mark = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 """A fingerprint."""
 
+Callers = Annotated[Sequence[str], Query()]
+"""The first words of LLM requests."""
+
 
 def control_api(token: str, accounts: Accounts, journal: Journal, troubles: Troubles) -> APIRouter:
     """Return the routes under ``/control``."""
@@ -59,17 +63,22 @@ def control_api(token: str, accounts: Accounts, journal: Journal, troubles: Trou
     routes = APIRouter(prefix="/control", dependencies=[Depends(admit)])
 
     @routes.get("/calls")
-    async def calls(caller: str | None = None, key: str | None = None) -> dict[str, Any]:
-        """List the calls of a caller or a key, oldest first."""
+    async def calls(caller: Callers = (), key: str | None = None) -> dict[str, Any]:
+        """List the calls of these callers, or of a key, oldest first."""
         rows = [asdict(call) for call in journal.calls(caller, key)]
         return {"calls": rows, "total": len(rows)}
 
     @routes.delete("/calls")
-    async def forget(caller: str | None = None, key: str | None = None) -> dict[str, int]:
-        """Remove the calls of a caller or a key; one of the two is required."""
-        if caller is None and key is None:
+    async def forget(caller: Callers = (), key: str | None = None) -> dict[str, int]:
+        """Remove the calls of these callers, or of a key; one of the two is required."""
+        if not caller and key is None:
             raise HTTPException(400, "Name the caller or the key of the calls to forget.")
         return {"forgotten": journal.forget(caller, key)}
+
+    @routes.get("/callers")
+    async def callers() -> dict[str, Any]:
+        """Count the calls of each caller."""
+        return {"callers": journal.callers()}
 
     @routes.get("/troubles")
     async def list_troubles() -> dict[str, Any]:

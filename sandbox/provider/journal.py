@@ -1,5 +1,6 @@
 """The journal: every call that reached the stand-in, with the fingerprint of its key."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,25 +49,33 @@ class Journal:
     """The calls, oldest first."""
 
     def __init__(self) -> None:
-        self._calls: dict[str, Call] = {}
+        self._by_caller: defaultdict[str, dict[str, Call]] = defaultdict(dict)
 
     def enter(self, call: Call) -> None:
         """Add a call, or update it if it is there already."""
         took = datetime.now(UTC) - datetime.fromisoformat(call.at)
         call.milliseconds = took.total_seconds() * 1000
-        self._calls[call.id] = call
+        self._by_caller[call.caller][call.id] = call
 
-    def calls(self, caller: str | None = None, key: str | None = None) -> list[Call]:
-        """Return the calls of a caller, of a key (by fingerprint), of both, or all."""
-        return [
+    def callers(self) -> dict[str, int]:
+        """Return the number of calls of each caller."""
+        return {caller: len(calls) for caller, calls in self._by_caller.items()}
+
+    def calls(self, callers: Sequence[str] = (), key: str | None = None) -> list[Call]:
+        """Return the calls of these callers, of a key (by fingerprint), of both, or all."""
+        found = [
             call
-            for call in self._calls.values()
-            if (caller is None or call.caller == caller) and (key is None or call.key_fingerprint == key)
+            for caller in (callers or self._by_caller)
+            for call in self._by_caller.get(caller, {}).values()
+            if key is None or call.key_fingerprint == key
         ]
+        return sorted(found, key=lambda call: call.at)
 
-    def forget(self, caller: str | None = None, key: str | None = None) -> int:
+    def forget(self, callers: Sequence[str] = (), key: str | None = None) -> int:
         """Remove those calls and return their number."""
-        forgotten = [call.id for call in self.calls(caller, key)]
-        for each in forgotten:
-            del self._calls[each]
+        forgotten = self.calls(callers, key)
+        for call in forgotten:
+            del self._by_caller[call.caller][call.id]
+            if not self._by_caller[call.caller]:
+                del self._by_caller[call.caller]
         return len(forgotten)

@@ -6,7 +6,7 @@ import http.client
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,9 @@ STREAM = 4
 BROKEN = "sent only a part of its answer"
 
 EVENT_STREAM = "text/event-stream"
+
+Params = Mapping[str, str | int | Sequence[str]]
+"""The parameters of an address; each value of a sequence is one."""
 
 CONNECTIONS = 64
 """The most idle connections to one system that are kept for later requests."""
@@ -108,7 +111,7 @@ class Http:
         token: str | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str | int] | None = None,
+        params: Params | None = None,
     ) -> Reply:
         """Send a request and read the whole reply, also if it is a stream.
 
@@ -213,7 +216,7 @@ class Http:
         token: str | None,
         body: Any,
         headers: Mapping[str, str] | None,
-        params: Mapping[str, str | int] | None,
+        params: Params | None,
     ) -> Iterator[BaseHTTPResponse]:
         """Send a request, and close its connection unless the whole reply was read."""
         sent = {"Accept-Encoding": "gzip, deflate"} | dict(headers or {})
@@ -224,7 +227,7 @@ class Http:
         try:
             response = self._connections.request(
                 method,
-                f"{self.url}{path}?{urlencode(params)}" if params else self.url + path,
+                f"{self.url}{path}?{urlencode(params, doseq=True)}" if params else self.url + path,
                 body=None if body is None else json.dumps(body).encode(),
                 headers=sent,
                 timeout=limit.seconds,

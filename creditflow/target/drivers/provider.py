@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from creditflow.core.errors import ServiceUnavailableError
-from creditflow.target.drivers.http import Http, Reply, objects
+from creditflow.target.drivers.http import Http, Params, Reply, objects
 from creditflow.target.drivers.record import Recorder, record_nothing
+
+_MOST_CALLERS = 200
+"""The number of callers whose calls one request asks for: the address of a request is limited."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,18 @@ class Provider:
         self.http = Http("The provider stand-in", url, timeout_s)
         self._token, self._record = token, record
 
-    def calls(self, caller: str) -> list[ProviderCall]:
-        """Return one caller's calls, oldest first."""
-        return self._read(self._control("GET", "/control/calls", params={"caller": caller}))
+    def calls(self, *callers: str) -> list[ProviderCall]:
+        """Return the calls of these callers, oldest first."""
+        found: list[ProviderCall] = []
+        for first in range(0, len(callers), _MOST_CALLERS):
+            some = callers[first : first + _MOST_CALLERS]
+            found += self._read(self._control("GET", "/control/calls", params={"caller": some}))
+        return found
+
+    def callers(self) -> dict[str, int]:
+        """Return the number of calls of each caller."""
+        found = self._control("GET", "/control/callers").body.get("callers")
+        return {str(caller): int(calls) for caller, calls in dict(found or {}).items()}
 
     def all_calls(self) -> list[ProviderCall]:
         """Return the calls of all callers, oldest first."""
@@ -119,7 +131,7 @@ class Provider:
         """
         self._control("GET", "/control/troubles")
 
-    def _control(self, method: str, path: str, body: Any = None, params: dict[str, str | int] | None = None) -> Reply:
+    def _control(self, method: str, path: str, body: Any = None, params: Params | None = None) -> Reply:
         reply = self.http.send(method, path, token=self._token, body=body, params=params)
         if reply.status >= 400 and not (method == "DELETE" and reply.status == 404):
             cure = "correct PROVIDER_CONTROL_TOKEN" if reply.status == 401 else ""
