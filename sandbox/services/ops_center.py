@@ -35,7 +35,7 @@ class OpsCenter(ModuleService):
             "OPS_LAGO_KEY": credentials.lago_api_key,
             "OPS_BYOK_SECRET": credentials.byok_secret,
             "OPS_PUBLIC_URL": self.url,
-            "OPS_TIER_SECONDS": "3",
+            "OPS_TIER_SECONDS": "1",
             "OPS_CLOCK": str(self.clock),
         }
 
