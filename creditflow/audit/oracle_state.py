@@ -99,7 +99,8 @@ class Quantity:
             if len(burst) == 1:
                 continue
             span = Act("burst", "", burst[0].act.began, max(flow.act.ended for flow in burst))
-            others = Quantity(self.name, [flow for flow in self.flows if flow not in burst])
+            own = set(map(id, burst))
+            others = Quantity(self.name, [flow for flow in self.flows if id(flow) not in own])
             there = left = others.during(span)[1] + more(span)
             # The best order: first what needs much more than it takes in the end.
             for flow in sorted(burst, key=lambda flow: flow.needs + flow.high, reverse=True):

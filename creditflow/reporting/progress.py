@@ -20,9 +20,14 @@ class Progress:
         self._shown = time.monotonic()
         self._open = False
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a new version of the line."""
+        return time.monotonic() - self._shown >= (REFRESH_S if self._terminal else LINE_S)
+
     def show(self, done: int, red: int, left: int, seconds: float) -> None:
         """Show the line if it is time; `seconds` is about how long the rest takes."""
-        if time.monotonic() - self._shown < (REFRESH_S if self._terminal else LINE_S):
+        if not self.due:
             return
         self._shown = time.monotonic()
         line = f"{done} done, {red} red, {left} left, about {seconds:.0f} s to go"

@@ -7,6 +7,7 @@ place, whatever the number of workers.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -146,7 +147,8 @@ class SideBySide:
             ready = wait(list(self._hands), _LOOK_S)
             for pipe in [pipe for pipe in self._hands if pipe in ready]:
                 self._receive(pipe)
-            self._progress.show(len(self._reports), self._red, len(self._open), self._seconds_to_go())
+            if self._progress.due:
+                self._progress.show(len(self._reports), self._red, len(self._open), self._seconds_to_go())
 
     def _hand_out(self) -> None:
         """Give each free worker a scenario, and hire workers that are lacking."""
@@ -170,12 +172,16 @@ class SideBySide:
             self._mourn(pipe)
 
     def _hire(self) -> None:
-        """Make a new worker, and give it a scenario."""
+        """Make a new worker, and give it a scenario.
+
+        What exists already is shared with it, and Python's garbage collector leaves that alone.
+        """
         for thread in threading.enumerate():
             if thread.daemon:
                 thread.join(_OTHERS_S)
         sys.stdout.flush()
         sys.stderr.flush()
+        gc.freeze()
         self._hired += 1
         ours, theirs = Pipe()
         parent, process = os.getpid(), os.fork()
