@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -21,6 +22,7 @@ from creditflow.audit.watch import Logs, UnexpectedChangeError, Watch
 from creditflow.cleanup.cleanup import Cleanup
 from creditflow.core.naming import RUN
 from creditflow.core.redaction import redactor
+from creditflow.target.drivers.http import Reply
 from creditflow.target.drivers.postgres import Row
 from creditflow.target.drivers.provider import fingerprint
 from creditflow.target.settings import load
@@ -155,6 +157,22 @@ def test_a_provider_call_that_no_scenario_asked_for_is_red(
         target.provider.forget(caller)
     sentence = f"{CHANGED}the provider's journal: {caller} q1 with {fingerprint(paying_key)} (new)"
     assert said == (sentence if red else "")
+
+
+def test_a_look_asks_for_no_call_of_the_providers_journal(
+    watch: Watch, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many calls the journal has, the watch compares their number by caller."""
+    asked: list[str] = []
+    send = target.provider.http.send
+
+    def noted(method: str, path: str, **more: Any) -> Reply:
+        asked.append(path)
+        return send(method, path, **more)
+
+    monkeypatch.setattr(target.provider.http, "send", noted)
+    assert changed(watch) == ""
+    assert asked == ["/control/callers"]
 
 
 def test_a_lago_customer_a_subscription_and_an_event_of_nobody_are_red(watch: Watch, target: Target) -> None:

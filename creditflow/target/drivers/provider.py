@@ -69,8 +69,11 @@ class Provider:
 
     def callers(self) -> dict[str, int]:
         """Return the number of calls of each caller."""
-        found = self._control("GET", "/control/callers").body.get("callers")
-        return {str(caller): int(calls) for caller, calls in dict(found or {}).items()}
+        reply = self._control("GET", "/control/callers")
+        found = reply.body.get("callers")
+        if not isinstance(found, dict) or not all(isinstance(calls, int) for calls in found.values()):
+            raise self._unreadable(reply)
+        return found
 
     def all_calls(self) -> list[ProviderCall]:
         """Return the calls of all callers, oldest first."""
@@ -143,9 +146,12 @@ class Provider:
     def _read(self, reply: Reply) -> list[ProviderCall]:
         calls, names = reply.body.get("calls"), ProviderCall.__dataclass_fields__
         if not isinstance(calls, list) or not all(names.keys() <= call.keys() for call in objects(calls)):
-            what = f"returned a journal that can't be read: {reply.text[:100]}"
-            raise ServiceUnavailableError(self.http.service, self.http.url, what)
+            raise self._unreadable(reply)
         return [ProviderCall(**{name: call[name] for name in names}) for call in calls]
+
+    def _unreadable(self, reply: Reply) -> ServiceUnavailableError:
+        what = f"returned a journal that can't be read: {reply.text[:100]}"
+        return ServiceUnavailableError(self.http.service, self.http.url, what)
 
 
 def fingerprint(key: str) -> str:

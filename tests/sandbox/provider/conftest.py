@@ -92,7 +92,7 @@ class StandIn:
             timeout=timeout,
         )
 
-    def control(self, method: str, path: str, body: object = None, **query: str) -> requests.Response:
+    def control(self, method: str, path: str, body: object = None, **query: str | list[str]) -> requests.Response:
         return requests.request(
             method,
             f"{self.url}/control/{path}",
@@ -102,7 +102,7 @@ class StandIn:
             timeout=SECONDS,
         )
 
-    def calls(self, **query: str) -> list[dict[str, Any]]:
+    def calls(self, **query: str | list[str]) -> list[dict[str, Any]]:
         answer = self.control("GET", "calls", **query)
         answer.raise_for_status()
         page = answer.json()

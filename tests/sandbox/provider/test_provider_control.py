@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     [
         ("GET", "calls"),
         ("DELETE", "calls?caller=x"),
+        ("GET", "callers"),
         ("GET", "troubles"),
         ("PUT", "troubles/x"),
         ("DELETE", "troubles/x"),

@@ -74,6 +74,19 @@ def test_calls_are_found_by_key_and_forgotten_by_caller(standin: StandIn, caller
     assert standin.control("DELETE", "calls").status_code == 400
 
 
+def test_calls_are_counted_by_caller_and_found_for_several_at_once(standin: StandIn, caller: str) -> None:
+    first, second, third = (f"{caller}-{number}" for number in (1, 2, 3))
+    for who in (second, first, second, third):
+        standin.ask(who)
+
+    counts = standin.control("GET", "callers").json()["callers"]
+    assert [counts.get(who) for who in (first, second, third)] == [1, 2, 1]
+    assert [call["caller"] for call in standin.calls(caller=[first, second])] == [second, first, second]
+    standin.control("DELETE", "calls", caller=second).raise_for_status()
+    counts = standin.control("GET", "callers").json()["callers"]
+    assert [counts.get(who) for who in (first, second, third)] == [1, None, 1]
+
+
 def test_a_body_that_is_no_json_is_journalled_too(standin: StandIn) -> None:
     key = standin.open_key()
     answer = requests.post(
