@@ -1,6 +1,6 @@
 """Turns: a scenario that changes what others see runs alone, also if several runs of this machine use one target.
 
-Runs that share the folder of their journals take turns by two file locks. A scenario holds the second one, shared or
+Runs take turns by two file locks in a folder that they share. A scenario holds the second one, shared or
 exclusively, as long as it runs. The first one is a queue: who waits for the second one holds it, so that the scenarios
 of another run cannot overtake an exclusive one for ever. The locks end with their process.
 """

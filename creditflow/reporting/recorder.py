@@ -58,6 +58,7 @@ class Recorder:
         services: the services of the target.
         not_testable: what the target can't show.
         report_dir: the folder of the text reports; None before the settings are read.
+        journal_dir: the folder of what is kept from run to run; None before the run begins.
         current: what the current scenario found out.
     """
 
@@ -67,6 +68,7 @@ class Recorder:
         self.services: list[Service] = []
         self.not_testable: list[str] = []
         self.report_dir: Path | None = None
+        self.journal_dir: Path | None = None
         self.current = Findings()
         self._of_scenarios: dict[int, Findings] = {}
 

@@ -216,7 +216,7 @@ class Runner(StockRunner):
         self._workers = SideBySide(self, jobs, first, alone, self._durations, sort=seed is None)
 
     def _durations(self) -> schedule.Durations:
-        return schedule.Durations(turns.folder, self.config.base_dir)
+        return schedule.Durations(recorder.journal_dir, self.config.base_dir)
 
     def should_run_hook(self, hook_name: str) -> bool:
         """Return whether a hook runs in this process; workers run those of features, rules and scenarios."""

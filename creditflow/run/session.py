@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from creditflow.actors.bystanders import Bystanders
 from creditflow.actors.cast import Cast
@@ -170,7 +171,8 @@ def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Call
             report(f"Scenarios that need {setting} will be red; --tags='not @{tag}' leaves them out.")
     journalled = Journal.begin(settings.journal_dir, settings.ops_center_url, on_sandbox)
     add_finalizer(lambda: journalled.end(report))
-    turns.begin(settings.journal_dir)
+    recorder.journal_dir = settings.journal_dir
+    turns.begin(_folder_of_turns(settings))
     bystanders = survey(target, add_finalizer, journalled, report)
     watch = Watch(target, journalled.made_by_others)
     watch.begin()
@@ -178,6 +180,11 @@ def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Call
     add_finalizer(lambda: report(watch.said()) if watch.said() else None)
     add_finalizer(lambda: watch.everything([]))
     return Session(settings, target, watch, bystanders, journalled)
+
+
+def _folder_of_turns(settings: Settings) -> Path:
+    """Return the folder of a sandbox's clock, which all runs on it share; of another target, that of the journals."""
+    return Path(settings.ops_center_clock).parent if settings.ops_center_clock else settings.journal_dir
 
 
 def survey(

@@ -25,6 +25,7 @@ from creditflow.cleanup.resources import KeycloakUser, Rows
 from creditflow.cleanup.sweep import sweep
 from creditflow.core import polling
 from creditflow.core.expect import holds
+from creditflow.core.turns import Turns
 from creditflow.target.settings import PROJECT, load
 from creditflow.target.target import Target
 
@@ -216,6 +217,28 @@ def test_a_sweep_beside_a_run_is_no_change_that_the_run_has_to_answer_for(
     assert "Removed on " in swept.stdout
     (run.folder / "go-on").touch()
     assert run.end() == 0, run.output
+
+
+def test_runs_on_one_sandbox_take_turns_also_without_a_common_folder_of_journals(
+    start: Callable[..., Any], deployment: dict[str, str], tmp_path: Path
+) -> None:
+    folder = Path(deployment["OPS_CENTER_CLOCK"]).parent
+    other = Turns()
+    other.begin(folder)
+
+    def somebody_waits() -> bool:
+        with (folder / "queue.lock").open() as queue:
+            try:
+                fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    with other.taken(exclusive=True):
+        run = start("--tags=@F1.S5", settings={"JOURNAL_DIR": str(tmp_path / "others")})
+        polling.soon(lambda: holds(somebody_waits(), "no run waits"), 60)
+    assert run.end() == 0, run.output
+    assert "Other runs" in run.output
 
 
 def test_the_sweep_touches_no_look_alike_byte_by_byte(crowd: Crowd, target: Target) -> None:
