@@ -24,7 +24,7 @@ from psycopg import sql
 from sandbox import program
 from sandbox.errors import SandboxError
 from sandbox.faults import SUITE, VARIABLE, Fault, catalogue
-from sandbox.files import locked
+from sandbox.files import locked, write_private
 from sandbox.handle import Sandbox, start
 from sandbox.settings import PROJECT, sandbox_settings
 
@@ -345,9 +345,9 @@ def run(faults: Sequence[Fault], say: Say, *, everything: bool = False, shown: b
             return 1
         reference, *trials = trials + (Lanes(1, folder, say).run([*map(try_fault, alone)]) if alone else [])
     written = folder / ("matrix-full.json" if everything else "matrix.json")
-    written.write_text(json.dumps([_row(trial) for trial in trials], indent=1, ensure_ascii=False))
+    write_private(written, json.dumps([_row(trial) for trial in trials], indent=1, ensure_ascii=False))
     killed_by |= {trial.fault.name: _title(trial.reds[0]) for trial in trials if trial.fault and trial.killed}
-    killers.write_text(json.dumps(killed_by, indent=1, ensure_ascii=False))
+    write_private(killers, json.dumps(killed_by, indent=1, ensure_ascii=False))
     say(f"The matrix is in {written.relative_to(PROJECT) if written.is_relative_to(PROJECT) else written}")
     for scenario in never_red.values():
         say(f"no fault turns it red: {scenario}")

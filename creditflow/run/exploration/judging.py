@@ -13,7 +13,7 @@ from creditflow.audit.ledger import Agreement
 from creditflow.audit.oracle import Decision
 from creditflow.audit.parties import Parties, history_of
 from creditflow.audit.reconciliation import PAUSE, Comparison, LedgerMismatchError
-from creditflow.core.expect import holds
+from creditflow.core.expect import first_few, holds
 from creditflow.core.polling import soon
 from creditflow.run.session import Session
 from creditflow.target.drivers.record import RecordedRequest
@@ -48,9 +48,9 @@ def answers(
     verdict = oracle.judge(history)
     said = [*verdict.wrong, *verdict.unknown]
     if said:
-        return Wrong("the oracle", kind_of(said[0]), f"{'; '.join(said[:MOST])}."), verdict.decided
+        return Wrong("the oracle", kind_of(said[0]), f"{'; '.join(first_few(said, MOST))}."), verdict.decided
     said = statements.wrong(history, entries, _sure_tiers(entries, verdict.decided), since)
-    wrong = Wrong("the answers", kind_of(said[0]), f"{'; '.join(said[:MOST])}.") if said else None
+    wrong = Wrong("the answers", kind_of(said[0]), f"{'; '.join(first_few(said, MOST))}.") if said else None
     return wrong, verdict.decided
 
 
