@@ -182,9 +182,9 @@ def _provider(target: Target, parties: Parties, _history: History) -> Seen:
     kinds = ledger.OWN_KEY, ledger.PLATFORM_KEY
     counts = {Account(person.id, kind): 0 for person in parties.people for kind in kinds}
     for call in target.provider.calls(*people):
-        person = people[call.caller]
-        own = call.key_fingerprint in diagnosis.own_fingerprints(person)
-        counts[Account(person.id, ledger.OWN_KEY if own else ledger.PLATFORM_KEY)] += 1
+        if person := people.get(call.caller):
+            own = call.key_fingerprint in diagnosis.own_fingerprints(person)
+            counts[Account(person.id, ledger.OWN_KEY if own else ledger.PLATFORM_KEY)] += 1
     return {account: {"the provider's journal": count} for account, count in counts.items()}
 
 

@@ -40,6 +40,9 @@ _OVERLAP = timedelta(seconds=1)
 _WORD = re.compile(rf"{OF_A_RUN[1:]}[1-9]\d*|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}|\b[0-9a-f]{{16}}\b")
 """A name of a run, an id, or a fingerprint."""
 
+_UUID = 36
+"""The number of characters of a UUID, which is never a part of another word."""
+
 _CALLED_BY = "the provider's journal: "
 _NEW = " (new)"
 
@@ -294,9 +297,10 @@ def _raised(lines: Iterable[str]) -> str:
 def _without(changes: Iterable[str], beside: Collection[str]) -> list[str]:
     """Return the changes without those that name something of `beside`.
 
+    Most changes have a UUID of `beside`. Only the others are taken apart into words, which is slow.
     The id of an organisation is known a moment after its rows; its own row has its name, too.
     """
-    ids = [one for one in beside if not made_by_a_run(one)]
+    ids = [one for one in beside if len(one) == _UUID]
     changes = [what for what in changes if not any(one in what for one in ids)]
     words = {what: set(_WORD.findall(what)) for what in set(changes)}
     known = set(beside)
