@@ -338,7 +338,7 @@ def key_repeated_when_it_is_stored() -> None:
     rewrite(byok.store, '"configured": True,', '"configured": True, "stored": key,')
 
 
-@fault("R3", "the organisation's page for the member shows the key of the member")
+@fault("R3", "the organisation's page for the admin shows the key of the member")
 def key_of_a_member_on_the_organizations_page() -> None:
     """Show members' keys on the organisation's page, so that a colleague can spend a member's money."""
 
