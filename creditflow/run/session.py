@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -183,8 +184,9 @@ def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Call
 
 
 def _folder_of_turns(settings: Settings) -> Path:
-    """Return the folder of a sandbox's clock, which all runs on it share; of another target, that of the journals."""
-    return Path(settings.ops_center_clock).parent if settings.ops_center_clock else settings.journal_dir
+    """Return the folder of a sandbox's clock, which all runs on it share; without one, the folder of the journals."""
+    folder = Path(settings.ops_center_clock).parent
+    return folder if settings.ops_center_clock and os.access(folder, os.W_OK) else settings.journal_dir
 
 
 def survey(
