@@ -36,8 +36,8 @@ Feature: Risk 3: A user's provider key is never exposed
       Given an organisation with 10,000 credits
       And a member with an allocation of 2,500 credits
       And a second member with an allocation of 1,000 credits
-      And the member has stored an OpenRouter key
-      When the member looks at the organisation's usage breakdown
+      When the member sends a GPT-3.5-turbo request that uses 100 tokens
+      And the member stores an OpenRouter key
       And the member sends a GPT-3.5-turbo request that uses 100 tokens with their own key
       Then the answer arrives
       And no page of the organisation shows the member's key
