@@ -1,15 +1,16 @@
-"""The end of a scenario that took services away: the next one begins when Ops-Center uses them again."""
+"""Between two scenarios: services that were taken away are used again, and runs take turns where they can meet."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from creditflow.core.errors import ServiceUnavailableError
-from creditflow.run.session import Session
+from creditflow.run.session import Session, _folder_of_turns
 from creditflow.target.drivers.http import Reply
 
 SERVICES = ("ops-center", "keycloak", "postgresql", "redis", "lago", "litellm")
@@ -69,3 +70,13 @@ def test_an_ops_center_that_does_not_come_back_is_not_the_end_of_the_run() -> No
 def test_a_service_that_stays_away_does_not_hold_the_run_for_ever(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("creditflow.core.polling.soon", lambda check, seconds: check())
     assert _asked_until_the_end(True, _status(state)) == 1
+
+
+def test_runs_take_turns_beside_the_clock_and_without_one_beside_their_journals(tmp_path: Path) -> None:
+    journals = tmp_path / "journals"
+
+    def folder(clock: str) -> Path:
+        return _folder_of_turns(cast("Any", SimpleNamespace(ops_center_clock=clock, journal_dir=journals)))
+
+    assert folder(str(tmp_path / "clock")) == tmp_path
+    assert folder("") == folder(str(tmp_path / "removed" / "clock")) == journals
