@@ -105,18 +105,6 @@ Feature: Risk 1: A request is charged once, and only if it is answered
       And they have 108 credits left
       And the provider was not called for them
 
-    @R1 @EP9 @needs.journal @normal
-    Scenario: A stream that breaks off is no first answer, so that its idempotency key is free for a new attempt
-      Given a BYOK user on the Professional plan with 100 credits
-      And they have stored an OpenRouter key
-      And for them the provider breaks streams off
-      When they send a streamed GPT-3.5-turbo request that uses 100 tokens with their own key under an idempotency key
-      And they send the same request again
-      Then the answer breaks off with an error and without an end
-      And they have used 2 of 10,000 calls
-      And they have 100 credits left
-      And the provider was called 2 times for them
-
     @R1 @EP9 @needs.journal @critical
     Scenario: After a failure of the provider the same idempotency key is free for a new attempt
       Given an individual on the Professional plan with 10,000 credits
@@ -128,6 +116,18 @@ Feature: Risk 1: A request is charged once, and only if it is answered
       Then the answer arrives
       And they have 9,991 credits left
       And one charge of 9 credits is on their account
+      And the provider was called 2 times for them
+
+    @R1 @EP9 @needs.journal @normal
+    Scenario: A stream that breaks off is no first answer, so that its idempotency key is free for a new attempt
+      Given a BYOK user on the Professional plan with 100 credits
+      And they have stored an OpenRouter key
+      And for them the provider breaks streams off
+      When they send a streamed GPT-3.5-turbo request that uses 100 tokens with their own key under an idempotency key
+      And they send the same request again
+      Then the answer breaks off with an error and without an end
+      And they have used 2 of 10,000 calls
+      And they have 100 credits left
       And the provider was called 2 times for them
 
     @R1 @EP3 @critical
