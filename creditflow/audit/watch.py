@@ -230,7 +230,7 @@ class Watch(Shared):
         )
 
     def _with_keys(self, changes: Iterable[str]) -> list[str]:
-        """Add the request and the key to each new call of the provider."""
+        """Add to each new call of the provider its request and key, which can show that it is another worker's."""
         calls: dict[str, list[ProviderCall]] = {}
 
         def told(what: str) -> str:

@@ -90,13 +90,7 @@ class Billing:
                 Finding(f"the plan of {person.alias} in Lago is", subscription.get("plan_code"), plan),
                 Finding(what, in_the_api, [cents], "cents", "Lago's API"),
                 Finding(what, rows, [cents], "cents", "lago (invoices)"),
-                Finding(
-                    "the price of the plan is",
-                    _count(str(price)) if price is not None else None,
-                    cents,
-                    "cents",
-                    "Lago",
-                ),
+                Finding("the price of the plan is", price, cents, "cents", "Lago"),
             ],
         )
 

@@ -1,6 +1,6 @@
 """The journal: every call that reached the stand-in, with the fingerprint of its key."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,33 +49,30 @@ class Journal:
     """The calls, oldest first."""
 
     def __init__(self) -> None:
-        self._by_caller: defaultdict[str, dict[str, Call]] = defaultdict(dict)
+        self._calls: dict[str, Call] = {}
 
     def enter(self, call: Call) -> None:
         """Add a call, or update it if it is there already."""
         took = datetime.now(UTC) - datetime.fromisoformat(call.at)
         call.milliseconds = took.total_seconds() * 1000
-        self._by_caller[call.caller][call.id] = call
+        self._calls[call.id] = call
 
     def callers(self) -> dict[str, int]:
         """Return the number of calls of each caller."""
-        return {caller: len(calls) for caller, calls in self._by_caller.items()}
+        return Counter(call.caller for call in self._calls.values())
 
     def calls(self, callers: Sequence[str] = (), key: str | None = None) -> list[Call]:
         """Return the calls of these callers, of a key (by fingerprint), of both, or all."""
-        found = [
+        wanted = frozenset(callers)
+        return [
             call
-            for caller in (callers or self._by_caller)
-            for call in self._by_caller.get(caller, {}).values()
-            if key is None or call.key_fingerprint == key
+            for call in self._calls.values()
+            if (not wanted or call.caller in wanted) and (key is None or call.key_fingerprint == key)
         ]
-        return sorted(found, key=lambda call: call.at)
 
     def forget(self, callers: Sequence[str] = (), key: str | None = None) -> int:
         """Remove those calls and return their number."""
-        forgotten = self.calls(callers, key)
-        for call in forgotten:
-            del self._by_caller[call.caller][call.id]
-            if not self._by_caller[call.caller]:
-                del self._by_caller[call.caller]
+        forgotten = [call.id for call in self.calls(callers, key)]
+        for each in forgotten:
+            del self._calls[each]
         return len(forgotten)
