@@ -19,8 +19,8 @@ from creditflow.core import polling
 from creditflow.core.errors import NotTestableError
 from creditflow.core.expect import holds
 from creditflow.target.drivers.http import Reply
-from creditflow.target.drivers.keycloak import SignInRefusedError
 from creditflow.target.drivers.ops_center import OpsCenter
+from creditflow.target.drivers.realm import SignInRefusedError
 from creditflow.target.target import Target
 
 _ELSEWHERE = "elsewhere.example"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.naming import RUN
-from creditflow.target.drivers.keycloak import Keycloak, SignInRefusedError
+from creditflow.target.drivers.keycloak import Keycloak
+from creditflow.target.drivers.realm import SignInRefusedError
 
 if TYPE_CHECKING:
     from creditflow.actors.llm_requests import Answer

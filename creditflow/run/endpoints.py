@@ -18,8 +18,8 @@ from creditflow.cleanup.journal import Journal
 from creditflow.core.errors import CannotRunError, ServiceUnavailableError
 from creditflow.core.naming import RUN
 from creditflow.target.drivers.http import Reply
-from creditflow.target.drivers.keycloak import SignInRefusedError
 from creditflow.target.drivers.ops_center import BASE, ENDPOINTS
+from creditflow.target.drivers.realm import SignInRefusedError
 from creditflow.target.target import Target
 
 NO_ID = "no-id"

@@ -41,6 +41,8 @@ _SHOWS = {
     "PROVIDER_URL": "the provider's journal (which key paid for which call), and troubles of the provider",
 }
 
+_OVER_HTTP = ("ops_center", "keycloak", "realm_keys", "lago", "litellm", "provider")
+
 
 class Target(Shared):
     """One deployment. Each system is opened at its first use.
@@ -154,7 +156,7 @@ class Target(Shared):
         for name in ("unicorn", "grants", "lago_db"):
             if name in opened:
                 opened[name].database.close()
-        for name in ("ops_center", "lago", "litellm", "provider"):
+        for name in _OVER_HTTP:
             if name in opened:
                 opened[name].http.close()
         if "counters" in opened:
@@ -166,12 +168,9 @@ class Target(Shared):
         for name in ("unicorn", "grants", "lago_db"):
             if name in opened:
                 opened[name].database.begin_in_worker()
-        for name in ("ops_center", "lago", "litellm", "provider"):
+        for name in _OVER_HTTP:
             if name in opened:
                 opened[name].http.begin_in_worker()
-        if "keycloak" in opened:
-            self.keycloak.sign_in_again()
-        opened.pop("realm_keys", None)
         self.record.take()
 
     def _named(self, setting: str, value: str | SecretStr) -> str:

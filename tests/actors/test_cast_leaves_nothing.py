@@ -20,8 +20,8 @@ from creditflow.core import polling
 from creditflow.core.errors import NotTestableError, ServiceUnavailableError
 from creditflow.core.expect import holds
 from creditflow.core.naming import RUN
-from creditflow.target.drivers.keycloak import SignInRefusedError
 from creditflow.target.drivers.provider import fingerprint
+from creditflow.target.drivers.realm import SignInRefusedError
 from creditflow.target.settings import load
 from creditflow.target.target import Target
 

@@ -17,11 +17,12 @@ import pytest
 
 from creditflow.core.errors import ServiceUnavailableError
 from creditflow.target.drivers import request_timeout
-from creditflow.target.drivers.http import STREAM, Http
+from creditflow.target.drivers.http import Http
 from creditflow.target.drivers.keycloak import Keycloak
 from creditflow.target.drivers.lago import Lago
 from creditflow.target.drivers.postgres import Database
 from creditflow.target.drivers.redis import Counters
+from creditflow.target.drivers.transfer import STREAM
 
 TIMEOUT_S = 0.6
 PAUSE_S = 0.05

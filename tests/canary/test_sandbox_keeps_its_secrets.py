@@ -12,7 +12,7 @@ import psutil
 import pytest
 from spellings import traces
 
-from creditflow.target.drivers.keycloak import SignInRefusedError
+from creditflow.target.drivers.realm import SignInRefusedError
 from creditflow.target.settings import load
 from creditflow.target.target import Target
 from sandbox.credentials import Credentials

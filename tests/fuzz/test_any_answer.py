@@ -38,7 +38,7 @@ from creditflow.core import period
 from creditflow.core.errors import ServiceUnavailableError
 from creditflow.target import ceiling, health
 from creditflow.target.drivers.http import Http, Reply
-from creditflow.target.drivers.keycloak import SignInRefusedError
+from creditflow.target.drivers.realm import SignInRefusedError
 from creditflow.target.drivers.record import RecordedRequest as Act
 from creditflow.target.settings import load
 from creditflow.target.target import Target

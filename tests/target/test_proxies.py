@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
-import requests
 from typer.testing import CliRunner
 
 from creditflow.core.errors import CannotRunError, ServiceUnavailableError
@@ -186,10 +185,3 @@ def test_doctor_reports_that_a_proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> 
     assert f"A proxy is set (HTTP_PROXY): {proxy} is used for Ops-Center, Keycloak." in ran.output
     assert "a-pass-word" not in ran.output
     assert any(path.startswith("http://ops.example/api/v1/") for path in asked)
-
-
-def test_a_session_of_requests_connects_directly_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALL_PROXY", DEAD)
-    with counting() as (url, asked):
-        assert requests.get(f"{url}/plain", timeout=60).status_code == 200
-    assert asked == ["/plain"]

@@ -24,8 +24,9 @@ from creditflow.actors.load.plan import LITELLM, OPS_CENTER, Load, Plan, Sent
 from creditflow.core import machine
 from creditflow.core.errors import ExpectedError, NotTestableError
 from creditflow.core.redaction import redactor
-from creditflow.target.drivers.http import STREAM, reply_of
+from creditflow.target.drivers.http import reply_of
 from creditflow.target.drivers.ops_center import BASE, ENDPOINTS
+from creditflow.target.drivers.transfer import STREAM
 from creditflow.target.settings import Settings, listed
 from creditflow.target.target import Target
 

@@ -6,38 +6,25 @@ import http.client
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import quote, urlencode
 
-import certifi
-import httpx
 import urllib3
-from httpx_sse import EventSource
-from urllib3 import BaseHTTPResponse
-from urllib3.contrib.socks import SOCKSProxyManager
 
 from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.wait_statistics import waits
 from creditflow.target.drivers import proxies
-from creditflow.target.drivers.request_timeout import LARGEST, Limit, RequestTimeout
-
-STREAM = 4
-"""A whole stream has this many times the deadline of a request."""
-
-BROKEN = "sent only a part of its answer"
-
-EVENT_STREAM = "text/event-stream"
+from creditflow.target.drivers.request_timeout import RequestTimeout
+from creditflow.target.drivers.transfer import EVENT_STREAM, Answer, Connection, TransferError
 
 Params = Mapping[str, str | int | Sequence[str]]
 """The parameters of an address; each value of a sequence is one."""
 
-CONNECTIONS = 64
-"""The most idle connections to one system that are kept for later requests."""
-
-_CUT_SHORT = (urllib3.exceptions.HTTPError, OSError)
+_AS_IT_IS = "%/?#:@!$&'()*+,;=[]~"
+"""The characters of a path that are sent as they are; all others are encoded (RFC 3986, section 2)."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +88,8 @@ class Http:
     def __init__(self, service: str, url: str, timeout_s: float) -> None:
         self.service, self.url = service, url
         self._timeout = RequestTimeout(timeout_s)
-        self._connections = _connections(url)
+        self._idle: list[Connection] = []
+        self._of_others: list[Connection] = []
 
     def send(
         self,
@@ -113,24 +101,16 @@ class Http:
         headers: Mapping[str, str] | None = None,
         params: Params | None = None,
     ) -> Reply:
-        """Send a request and read the whole reply, also if it is a stream.
+        """Send a request and read the whole reply, also if it is a stream; a body is sent as JSON.
 
         Raises:
             ServiceUnavailableError: no connection, no complete reply within the deadline, or a reply that is too large.
         """
-        started = time.monotonic()
-        with (
-            waits.on(self.service),
-            self._timeout.http() as limit,
-            self._open(limit, method, path, token, body, headers, params) as response,
-        ):
-            if _is_stream(response):
-                limit.lengthen(STREAM)
-            content = self._read(limit, method, path, response)
-        self._timeout.met()
-        milliseconds = (time.monotonic() - started) * 1000
-        events = tuple(_events([content])) if _is_stream(response) else ()
-        return Reply(response.status, response.headers, _text(content), milliseconds, events)
+        query = f"?{urlencode(params, doseq=True)}" if params else ""
+        answer, milliseconds = self._exchange(method, path, query, _headers(token, body, headers), _json(body))
+        content = bytes(answer.content)
+        events = tuple(_events(content)) if answer.is_stream else ()
+        return Reply(answer.status, answer.headers, _text(content), milliseconds, events)
 
     def leave_early(self, path: str, *, token: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
         """Send a request for a stream, read the first event, and close the connection; the reply has only that event.
@@ -140,18 +120,15 @@ class Http:
         Raises:
             ServiceUnavailableError: no connection, or no first event within the deadline.
         """
-        started = time.monotonic()
-        with (
-            waits.on(self.service),
-            self._timeout.http() as limit,
-            self._open(limit, "POST", path, token, body, headers, None) as response,
-        ):
-            if _is_stream(response):
-                content, events = self._first_event(limit, path, response)
-            else:
-                content, events = self._read(limit, "POST", path, response), ()
-        milliseconds = (time.monotonic() - started) * 1000
-        return Reply(response.status, response.headers, _text(content), milliseconds, events)
+
+        def has_event(answer: Answer) -> bool:
+            return answer.is_stream and any(True for _ in _events(bytes(answer.content)))
+
+        sent = _headers(token, body, headers)
+        answer, milliseconds = self._exchange("POST", path, "", sent, _json(body), has_event)
+        content = bytes(answer.content)
+        events = tuple(itertools.islice(_events(content), 1)) if answer.is_stream else ()
+        return Reply(answer.status, answer.headers, _text(content), milliseconds, events)
 
     def leave_unanswered(
         self, path: str, *, token: str, body: Any, headers: Mapping[str, str], under_way: Callable[[], object]
@@ -164,141 +141,111 @@ class Http:
         address = urllib3.util.parse_url(self.url)
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         connection = kind(address.host or "", address.port, timeout=self._timeout.seconds)
-        sent = {**headers, "Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
-            connection.request("POST", (address.path or "") + path, json.dumps(body), sent)
+            connection.request("POST", (address.path or "") + path, _json(body), _headers(token, body, headers))
             under_way()
         except OSError as error:
-            raise self._unavailable("POST", path, f"can't be reached: {error}") from None
+            raise self.unavailable("POST", path, f"can't be reached: {error}") from None
         finally:
             connection.close()
 
+    def submit(self, path: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Reply:
+        """Send a form and read the whole reply.
+
+        Raises:
+            ServiceUnavailableError: as `send`.
+        """
+        sent = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        answer, milliseconds = self._exchange("POST", path, "", sent, urlencode(form).encode())
+        return Reply(answer.status, answer.headers, _text(bytes(answer.content)), milliseconds)
+
     def begin_in_worker(self) -> None:
         """Leave the connections to the process of the run, and open others."""
-        self._connections = _connections(self.url)
+        self._of_others, self._idle = [*self._of_others, *self._idle], []
 
     def close(self) -> None:
         """Close every connection."""
-        self._connections.clear()
+        self._idle.clear()
 
-    def _first_event(self, limit: Limit, path: str, response: BaseHTTPResponse) -> tuple[bytes, tuple[Any, ...]]:
-        content = bytearray()
-
-        def parts() -> Iterator[bytes]:
-            for part in response.stream(1):
-                content.extend(part)
-                yield part
-
-        try:
-            events = tuple(itertools.islice(_events(parts()), 1))
-        except _CUT_SHORT:
-            raise self._unavailable("POST", path, limit.message or BROKEN) from None
-        return bytes(content), events
-
-    def _read(self, limit: Limit, method: str, path: str, response: BaseHTTPResponse) -> bytes:
-        content = bytearray()
-        try:
-            for part in response.stream(65_536):
-                content += part
-                if len(content) > LARGEST:
-                    limit.read(len(content))
-        except _CUT_SHORT:
-            raise self._unavailable(method, path, limit.message or BROKEN) from None
-        response.release_conn()
-        return bytes(content)
-
-    @contextmanager
-    def _open(
+    def _exchange(
         self,
-        limit: Limit,
         method: str,
         path: str,
-        token: str | None,
-        body: Any,
-        headers: Mapping[str, str] | None,
-        params: Params | None,
-    ) -> Iterator[BaseHTTPResponse]:
-        """Send a request, and close its connection unless the whole reply was read."""
-        sent = {"Accept-Encoding": "gzip, deflate"} | dict(headers or {})
-        if token is not None:
-            sent["Authorization"] = f"Bearer {token}"
-        if body is not None:
-            sent["Content-Type"] = "application/json"
-        try:
-            response = self._connections.request(
-                method,
-                f"{self.url}{path}?{urlencode(params, doseq=True)}" if params else self.url + path,
-                body=None if body is None else json.dumps(body).encode(),
-                headers=sent,
-                timeout=limit.seconds,
-                retries=False,
-                preload_content=False,
-            )
-        except urllib3.exceptions.NewConnectionError:
-            raise self._unavailable(method, path, limit.message or self._unreached()) from None
-        except urllib3.exceptions.TimeoutError:
-            limit.late()
-            raise self._unavailable(method, path, f"did not answer within {limit.seconds:g} s") from None
-        except urllib3.exceptions.ProtocolError:
-            what = "closed the connection, or does not answer in HTTP"
-            raise self._unavailable(method, path, limit.message or what + proxies.through(self.url)) from None
-        except ValueError as error:
-            raise self._unavailable(method, path, f"can't be sent this request: {error}") from None
-        except _CUT_SHORT:
-            raise self._unavailable(method, path, limit.message or self._unreached()) from None
-        try:
-            yield response
-        finally:
-            response.close()
+        query: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        enough: Callable[[Answer], bool] | None = None,
+    ) -> tuple[Answer, float]:
+        """Send a request through an idle or a new connection; return the answer and its milliseconds."""
+        started = time.monotonic()
+        with waits.on(self.service), self._timeout.http() as limit:
+            connection = self._connection()
+            try:
+                url = self._base + quote(path, _AS_IT_IS) + query
+                answer = connection.exchange(limit, method, url, headers, body, enough)
+            except TransferError as error:
+                where = "" if error.begun else proxies.through(self.url)
+                raise self.unavailable(method, path, f"{error}{where}") from None
+            except TimeoutError as late:
+                raise self.unavailable(method, path, str(late)) from None
+            except ValueError as error:
+                raise self.unavailable(method, path, f"can't be sent this request: {error}") from None
+        self._idle.append(connection)
+        self._timeout.met()
+        return answer, (time.monotonic() - started) * 1000
 
-    def _unreached(self) -> str:
-        return f"can't be reached{proxies.through(self.url)}"
+    def _connection(self) -> Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Connection(proxies.of(self.url))
 
-    def _unavailable(self, method: str, path: str, what: str) -> ServiceUnavailableError:
+    @cached_property
+    def _base(self) -> str:
+        """The address without a user, in the one form that every reader of addresses understands alike."""
+        address = urllib3.util.parse_url(self.url)
+        return urllib3.util.Url(address.scheme, None, address.host, address.port, address.path).url
+
+    def unavailable(self, method: str, path: str, what: str) -> ServiceUnavailableError:
+        """Return the error that the system did not answer a request; `what` follows the system's name."""
         return ServiceUnavailableError(self.service, self.url, f"{what} ({method} {path})")
 
 
-def _connections(url: str) -> urllib3.PoolManager:
-    """Return connections to a system, which several threads may use."""
-    proxy = proxies.of(url)
-    options: dict[str, Any] = {"maxsize": CONNECTIONS, "ca_certs": certifi.where()}
-    if proxy.startswith("socks"):
-        return SOCKSProxyManager(proxy, **options)
-    if proxy:
-        return urllib3.ProxyManager(proxy, proxy_headers=_login(proxy), **options)
-    return urllib3.PoolManager(**options)
+def _headers(token: str | None, body: Any, headers: Mapping[str, str] | None) -> dict[str, str]:
+    sent = dict(headers or {})
+    if token is not None:
+        sent["Authorization"] = f"Bearer {token}"
+    if body is not None:
+        sent["Content-Type"] = "application/json"
+    return sent
 
 
-def _login(proxy: str) -> dict[str, str]:
-    """Return the header that signs in to a proxy, if its address has a user."""
-    user = urllib3.util.parse_url(proxy).auth
-    return urllib3.util.make_headers(proxy_basic_auth=unquote(user)) if user else {}
-
-
-def _is_stream(response: BaseHTTPResponse) -> bool:
-    return response.headers.get("Content-Type", "").startswith(EVENT_STREAM)
+def _json(body: Any) -> bytes | None:
+    return None if body is None else json.dumps(body).encode()
 
 
 def reply_of(status: int, headers: Mapping[str, str], text: str, milliseconds: float) -> Reply:
     """Return the reply that another client received."""
     named = urllib3.HTTPHeaderDict(headers)
     streamed = named.get("Content-Type", "").startswith(EVENT_STREAM)
-    return Reply(status, named, text, milliseconds, tuple(_events([text.encode()])) if streamed else ())
+    return Reply(status, named, text, milliseconds, tuple(_events(text.encode())) if streamed else ())
 
 
 def _text(content: bytes) -> str:
     return content.decode("utf-8", "replace")
 
 
-def _events(parts: Iterable[bytes]) -> Iterator[Any]:
+def _events(content: bytes) -> Iterator[Any]:
     """Yield the data of each server-sent event, parsed if it is JSON.
 
     A line ends with CR, LF or CRLF, and an event with an empty line (WHATWG HTML, "Server-sent events").
     """
-    # httpx-sse keeps a byte order mark; `utf-8-sig` removes it.
-    stream = httpx.Response(
-        200, headers={"Content-Type": EVENT_STREAM}, content=iter(parts), default_encoding="utf-8-sig"
-    )
+    # Only here, because importing httpx takes as long as all drivers together. httpx-sse keeps a byte order mark;
+    # `utf-8-sig` removes it.
+    import httpx  # noqa: PLC0415
+    from httpx_sse import EventSource  # noqa: PLC0415
+
+    stream = httpx.Response(200, headers={"Content-Type": EVENT_STREAM}, content=content, default_encoding="utf-8-sig")
     for event in EventSource(stream).iter_sse():
         if event.data:
             try:

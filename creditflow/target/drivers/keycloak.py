@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
-
-import requests
-from httpx._transports import default as httpx_transport
-from keycloak import KeycloakAdmin, KeycloakOpenID
-from keycloak.exceptions import KeycloakConnectionError, KeycloakError
+from typing import Any
 
 from creditflow.core.errors import ServiceUnavailableError
-from creditflow.core.redaction import redactor
-from creditflow.core.wait_statistics import waits
-from creditflow.target.drivers import proxies
-from creditflow.target.drivers.http import an_object
+from creditflow.target.drivers.http import Http
+from creditflow.target.drivers.realm import Management, SignInRefusedError, part, sign_in
 from creditflow.target.drivers.record import Recorder, record_nothing
-from creditflow.target.drivers.request_timeout import RequestTimeout
 
-# python-keycloak opens an httpx client for each object, which reads the whole certificate bundle (35 ms) and is never
-# used. This cache reads it once.
-setattr(httpx_transport, "create_ssl_context", functools.lru_cache(httpx_transport.__dict__["create_ssl_context"]))  # noqa: B010
+_PAGE = 100
+"""Users on one page of Keycloak's list."""
 
-Client = TypeVar("Client", KeycloakAdmin, KeycloakOpenID)
-
-
-class SignInRefusedError(Exception):
-    """Keycloak refused a sign-in; `error` is OAuth's error code, such as `invalid_grant`."""
-
-    def __init__(self, error: str, description: str) -> None:
-        self.error = error
-        super().__init__(f"Keycloak refused the sign-in: {description} ({error})")
+_CURE = (
+    "correct KEYCLOAK_CLIENT_ID or KEYCLOAK_CLIENT_SECRET, and give the client a service account that may manage users"
+)
 
 
 class Keycloak:
@@ -51,10 +31,10 @@ class Keycloak:
     ) -> None:
         self._record = record
         self.url, self.realm, self.client = url, realm, client
-        self._secret, self._timeout = secret, max(1, round(timeout_s))
-        self._request_timeout = RequestTimeout(timeout_s)
-        self._local = threading.local()
-        self._sign_ins = 0
+        self.http = Http("Keycloak", url, timeout_s)
+        self._client = {"client_id": client, "client_secret": secret}
+        service = {**self._client, "grant_type": "client_credentials"}
+        self._management = Management(self.http, realm, realm, service, _CURE)
         self._ids: dict[str, str] = {}
 
     def create_user(
@@ -80,7 +60,10 @@ class Keycloak:
             "attributes": {name: [value] for name, value in attributes.items()},
             "credentials": [{"type": "password", "value": password, "temporary": False}],
         }
-        user_id = str(self._as_admin("create a user", "create_user", payload))
+        address = self._management.send("POST", "/users", payload).headers.get("Location", "")
+        user_id = address.rpartition("/")[2]
+        if not user_id:
+            raise self._unavailable("created a user without saying under which id")
         self._ids[username] = user_id
         return user_id
 
@@ -88,41 +71,42 @@ class Keycloak:
         """Remove the user with this name, if there is one."""
         user_id = self._ids.pop(username, None) or self.find_user(username)
         if user_id is not None:
-            with suppress(_UnknownUserError):
-                self._as_admin("remove a user", "delete_user", user_id)
+            self._management.find("DELETE", _user(user_id))
 
     def find_user(self, username: str) -> str | None:
         """Return the id of the user with this name, or None."""
-        found: str | None = self._as_admin("find a user", "get_user_id", username)
-        return found
+        found = self._management.list("/users", username=username.lower(), exact="true", max=1)
+        return str(found[0]["id"]) if found else None
 
     def users(self, part: str) -> list[dict[str, Any]]:
         """Return the users that have a text in their name, with `id`, `username` and `email`."""
-        found: list[dict[str, Any]] = self._as_admin("list users", "get_users", {"username": part})
+        found = self._management.list("/users", username=part, first=0, max=_PAGE)
+        while len(found) % _PAGE == 0 and (
+            more := self._management.list("/users", username=part, first=len(found), max=_PAGE)
+        ):
+            found += more
         return found
 
     def user(self, user_id: str) -> dict[str, Any] | None:
         """Return the user with this id, with `username` and `email`, or None."""
-        try:
-            found: dict[str, Any] = self._as_admin("read a user", "get_user", user_id)
-        except _UnknownUserError:
-            return None
-        return found
+        reply = self._management.find("GET", _user(user_id))
+        return reply.body if reply else None
 
     def set_address(self, user_id: str, email: str) -> None:
         """Give a user another e-mail address, which is then known to be theirs."""
-        self._change("change an address", user_id, email=email, emailVerified=True)
+        self._change(user_id, email=email, emailVerified=True)
 
     def disable(self, user_id: str) -> None:
         """Disable a user, who gets no new token from then on."""
-        self._change("disable a user", user_id, enabled=False)
+        self._change(user_id, enabled=False)
 
     def set_password(self, username: str, password: str) -> bool:
         """Set the password of the user with this name; return whether there is such a user."""
         user_id = self.find_user(username)
         if user_id is None:
             return False
-        self._as_admin("set a password", "set_user_password", user_id, password, False)
+        credential = {"type": "password", "value": password, "temporary": False}
+        self._management.send("PUT", f"{_user(user_id)}/reset-password", credential)
         return True
 
     def token(self, username: str, password: str) -> dict[str, Any]:
@@ -131,11 +115,11 @@ class Keycloak:
         Raises:
             SignInRefusedError: Keycloak refused the sign-in.
         """
-        return self._recorded_sign_in(self._client(KeycloakOpenID), username, password)
+        return self._recorded_sign_in(username, password, self._client)
 
     def identity_token(self, username: str, password: str) -> str:
         """Sign a user in and return the ID token, which says who they are and opens nothing."""
-        answer = self._sign_in(self._client(KeycloakOpenID), username, password, "openid")
+        answer = self._sign_in(username, password, {**self._client, "scope": "openid"})
         if not isinstance(answer.get("id_token"), str):
             raise self._unavailable("answered a sign-in with the scope openid without an ID token")
         return str(answer["id_token"])
@@ -146,16 +130,7 @@ class Keycloak:
         Raises:
             SignInRefusedError: Keycloak refused the sign-in.
         """
-        elsewhere = KeycloakOpenID(
-            server_url=f"{self.url}/",
-            realm_name=self.realm,
-            client_id=self.client,
-            client_secret_key=self._secret,
-            custom_headers={"Host": host},
-            timeout=self._timeout,
-            max_retries=0,
-        )
-        return str(self._sign_in(elsewhere, username, password)["access_token"])
+        return str(self._sign_in(username, password, self._client, host)["access_token"])
 
     def token_of(self, client: str, username: str, password: str) -> str:
         """Sign a user in to another, public client of the realm and return the access token.
@@ -163,31 +138,19 @@ class Keycloak:
         Raises:
             SignInRefusedError: Keycloak refused the sign-in, for example because the client allows none by password.
         """
-        public = KeycloakOpenID(
-            server_url=f"{self.url}/", realm_name=self.realm, client_id=client, timeout=self._timeout, max_retries=0
-        )
-        return str(self._recorded_sign_in(public, username, password)["access_token"])
+        return str(self._recorded_sign_in(username, password, {"client_id": client})["access_token"])
 
-    def _recorded_sign_in(self, client: KeycloakOpenID, username: str, password: str) -> dict[str, Any]:
+    def _recorded_sign_in(self, username: str, password: str, client: dict[str, str]) -> dict[str, Any]:
         began = time.monotonic()
-        answer = self._sign_in(client, username, password)
+        answer = self._sign_in(username, password, client)
         seconds = answer["expires_in"]
         self._record("sign_in", answer["access_token"], None, began=began, audience=self.client, seconds=seconds)
         return answer
 
-    def _sign_in(self, client: KeycloakOpenID, username: str, password: str, scope: Any = None) -> dict[str, Any]:
-        """Sign in without a scope, because Keycloak would sign an ID token too with the default one, `openid`."""
-        try:
-            with self._requesting("sign a user in"):
-                answer: Any = client.token(username, password, scope=scope)
-        except KeycloakError as error:
-            raise _refusal(error) from None
-        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            raise self._unavailable("answered a sign-in without an access token")
-        if not isinstance(answer.get("expires_in"), int):
-            raise self._unavailable("answered a sign-in without the lifetime of the token")
-        redactor.learn(*(value for name, value in answer.items() if name.endswith("_token") and isinstance(value, str)))
-        return answer
+    def _sign_in(self, username: str, password: str, client: dict[str, str], host: str = "") -> dict[str, Any]:
+        """Sign in without a scope, because Keycloak would sign an ID token too with the scope `openid`."""
+        form = {**client, "grant_type": "password", "username": username, "password": password}
+        return sign_in(self.http, self.realm, form, {"Host": host} if host else None)
 
     def check(self) -> None:
         """Require that the realm answers and accepts the client's secret.
@@ -196,98 +159,32 @@ class Keycloak:
             ServiceUnavailableError: with the reason, such as an unknown realm or a wrong client secret.
         """
         try:
-            with self._requesting("sign the client in"):
-                self._client(KeycloakOpenID).token(grant_type="client_credentials")
-        except KeycloakError as error:
-            if error.response_code == 404:
+            sign_in(self.http, self.realm, {**self._client, "grant_type": "client_credentials"})
+        except SignInRefusedError as refused:
+            if refused.status == 404:
                 raise self._unavailable(
                     f"has no realm {self.realm}", "correct KEYCLOAK_REALM, or KEYCLOAK_URL if this is not Keycloak"
                 ) from None
-            raise self._unavailable(
-                f"refuses the client {self.client}",
-                "correct KEYCLOAK_CLIENT_ID or KEYCLOAK_CLIENT_SECRET, and give the client a service account "
-                "that may manage users",
-            ) from None
+            raise self._unavailable(f"refuses the client {self.client}", _CURE) from None
 
     def sign_in_again(self) -> None:
         """Let the client sign in again before its next request, because its tokens may be good no longer."""
-        self._sign_ins += 1
+        self._management.sign_in_again()
 
     def answers(self) -> bool:
         """Return whether the realm's public description can be read."""
         try:
-            with waits.on("Keycloak"), self._request_timeout.http():
-                url = f"{self.url}/realms/{self.realm}/.well-known/openid-configuration"
-                return requests.get(url, timeout=self._timeout).status_code == 200
-        except requests.RequestException:
+            return self.http.send("GET", f"/realms/{self.realm}/.well-known/openid-configuration").status == 200
+        except ServiceUnavailableError:
             return False
 
-    def _change(self, what: str, user_id: str, **fields: Any) -> None:
-        user = self._as_admin(what, "get_user", user_id)
-        self._as_admin(what, "update_user", user_id, user | fields)
-
-    def _as_admin(self, what: str, method: str, *args: Any) -> Any:
-        try:
-            with self._requesting(what):
-                return getattr(self._client(KeycloakAdmin), method)(*args)
-        except KeycloakError as error:
-            self._local.KeycloakAdmin = None
-            code = error.response_code
-            if code == 404 and (method == "get_user" or b"User not found" in (error.response_body or b"")):
-                raise _UnknownUserError from None
-            raise self._unavailable(f"answered {code} when asked to {what}") from None
-        except ServiceUnavailableError:
-            self._local.KeycloakAdmin = None
-            raise
-
-    @contextmanager
-    def _requesting(self, what: str) -> Iterator[None]:
-        """Limit a request to the deadline; raise `ServiceUnavailableError` for all errors except status 4xx."""
-        with waits.on("Keycloak"), self._request_timeout.http() as limit:
-            try:
-                yield
-            except (KeycloakConnectionError, requests.RequestException):
-                problem = limit.message or f"can't be reached{proxies.through(self.url)}"
-                raise self._unavailable(f"{problem} when asked to {what}") from None
-            except KeycloakError as error:
-                if (error.response_code or 500) >= 500:
-                    problem = f"answered {error.response_code or 'something that Keycloak does not'}"
-                    raise self._unavailable(f"{problem} when asked to {what}") from None
-                raise
-            except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):
-                raise self._unavailable(f"gave an answer that can't be read when asked to {what}") from None
-            self._request_timeout.met()
-
-    def _client(self, kind: type[Client]) -> Client:
-        """Return this thread's object of a kind; threads must not share the objects of python-keycloak."""
-        if getattr(self._local, "sign_ins", 0) != self._sign_ins:
-            self._local.__dict__.clear()
-            self._local.sign_ins = self._sign_ins
-        client: Client | None = getattr(self._local, kind.__name__, None)
-        if client is None:
-            client = kind(
-                server_url=f"{self.url}/",
-                realm_name=self.realm,
-                client_id=self.client,
-                client_secret_key=self._secret,
-                timeout=self._timeout,
-                max_retries=0,
-            )
-            setattr(self._local, kind.__name__, client)
-        return client
+    def _change(self, user_id: str, **fields: Any) -> None:
+        user = self._management.send("GET", _user(user_id)).body
+        self._management.send("PUT", _user(user_id), user | fields)
 
     def _unavailable(self, what: str, cure: str = "") -> ServiceUnavailableError:
         return ServiceUnavailableError("Keycloak", self.url, what, cure)
 
 
-def _refusal(error: KeycloakError) -> SignInRefusedError:
-    try:
-        body = an_object(json.loads(error.response_body or b"{}"))
-    except (ValueError, RecursionError):
-        body = {}
-    code, reason = body.get("error", f"status {error.response_code}"), body.get("error_description", "no reason")
-    return SignInRefusedError(str(code), str(reason))
-
-
-class _UnknownUserError(Exception):
-    pass
+def _user(user_id: str) -> str:
+    return f"/users/{part(user_id)}"

@@ -1,9 +1,7 @@
 """The proxy for an address: none for this machine, else the proxy that the environment names.
 
 `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count, in capital or small letters, as requests reads them.
-requests does not know all addresses of this machine. Importing this module makes it use the rules of this module,
-because the client of Keycloak accepts no other configuration. That client opens httpx clients too and never uses them,
-so httpx gets no proxy.
+requests does not know all addresses of this machine.
 """
 
 from __future__ import annotations
@@ -13,10 +11,6 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import unquote, urlsplit
 
-import httpx._client
-import requests.sessions
-import requests.utils
-
 from creditflow.core.errors import CannotRunError
 from creditflow.core.redaction import redactor
 
@@ -25,8 +19,6 @@ SCHEMES = ("http", "https", "socks5", "socks5h")
 
 _NAMES = ("http_proxy", "https_proxy", "all_proxy")
 
-_by_requests = requests.utils.get_environ_proxies
-
 
 def of(url: str) -> str:
     """Return the address of the proxy for a URL; empty if the connection is direct.
@@ -34,7 +26,11 @@ def of(url: str) -> str:
     Raises:
         CannotRunError: the environment names no usable proxy.
     """
-    proxy = requests.utils.select_proxy(url, for_requests(url)) or ""
+    if not _set() or is_this_machine(urlsplit(url).hostname or ""):
+        return ""
+    from requests import utils  # noqa: PLC0415 - only behind a proxy
+
+    proxy = utils.select_proxy(url, utils.get_environ_proxies(url)) or ""
     if not proxy:
         return ""
     whole = proxy if "://" in proxy else f"http://{proxy}"
@@ -49,11 +45,6 @@ def of(url: str) -> str:
             f"address such as http://proxy.example:3128 or socks5://proxy.example:1080, or unset it."
         )
     return whole
-
-
-def for_requests(url: str, no_proxy: str | None = None) -> dict[str, str]:
-    """Return the proxies for a URL, in the form of a session of requests; none if the connection is direct."""
-    return {} if is_this_machine(urlsplit(url).hostname or "") else _by_requests(url, no_proxy=no_proxy)
 
 
 def is_this_machine(host: str) -> bool:
@@ -124,8 +115,3 @@ def summary(services: Mapping[str, str]) -> str:
 def _set() -> list[str]:
     """Return the environment variables that name a proxy."""
     return [name for part in _NAMES for name in (part, part.upper()) if os.environ.get(name)]
-
-
-setattr(requests.sessions, "get_environ_proxies", for_requests)  # noqa: B010
-setattr(requests.utils, "get_environ_proxies", for_requests)  # noqa: B010
-setattr(httpx._client, "get_environment_proxies", dict)  # noqa: B010

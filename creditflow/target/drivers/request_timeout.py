@@ -4,14 +4,12 @@ A library's own timeout limits each read, so a server that sends a byte now and 
 three ways to limit the whole request:
 
 - `RequestTimeout.call` runs the request in a thread, which is abandoned at the deadline.
-- `RequestTimeout.http` limits the HTTP answers of urllib3, which `requests` and `python-keycloak` use.
+- `RequestTimeout.http` gives an HTTP request its limit.
 - `RequestTimeout.postgresql` limits the queries of psycopg2.
 """
 
 from __future__ import annotations
 
-import http.client
-import io
 import select
 import threading
 import time
@@ -21,7 +19,6 @@ from typing import Any, TypeVar
 
 import psycopg2
 from psycopg2 import extensions
-from urllib3.connection import HTTPConnection
 
 T = TypeVar("T")
 
@@ -94,12 +91,11 @@ class RequestTimeout:
 
     @contextmanager
     def http(self) -> Iterator[Limit]:
-        """Limit the HTTP answers of this thread to the deadline and to `LARGEST`; the `Limit` has the error message."""
-        limit = _this_thread.limit = Limit(self.seconds)
+        """Give a request its limit, and shorten the next deadlines if it passes."""
+        limit = Limit(self.seconds)
         try:
             yield limit
         finally:
-            _this_thread.limit = None
             if limit.passed:
                 self.missed()
 
@@ -122,47 +118,34 @@ class Limit:
 
     Attributes:
         seconds: from the start to the deadline.
-        message: the error, in words that follow the system's name; empty if there is none.
         passed: whether the deadline passed.
         until: the deadline, as `time.monotonic` counts.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self.message, self.passed = seconds, "", False
-        self.until = time.monotonic() + seconds
-        self._bytes = 0
+        self.seconds, self.passed = seconds, False
+        self.until = self._next = time.monotonic() + seconds
+        self._begun = False
 
     def lengthen(self, times: int) -> None:
         """Multiply the time of a whole stream; each of its events still has the usual deadline."""
         self.until += self.seconds * (times - 1)
 
+    def received(self) -> None:
+        """Begin the usual deadline anew for the next part of the answer; that of the whole answer stays."""
+        self._begun, self._next = True, time.monotonic() + self.seconds
+
     def left(self) -> float:
-        """Return the seconds that the next read may take.
+        """Return the seconds until the next part of the answer must be there.
 
         Raises:
-            TimeoutError: the deadline has passed.
+            TimeoutError: the deadline has passed; the message follows the system's name.
         """
-        left = min(self.until - time.monotonic(), self.seconds)
+        left = min(self.until, self._next) - time.monotonic()
         if left <= 0:
-            self.late()
-            raise TimeoutError("timed out")
+            self.passed = True
+            raise TimeoutError(f"did not {'end its answer' if self._begun else 'answer'} within {self.seconds:g} s")
         return left
-
-    def late(self) -> None:
-        """Set the message: the deadline passed."""
-        what = "end its answer" if self._bytes else "answer"
-        self.passed, self.message = True, f"did not {what} within {self.seconds:g} s"
-
-    def read(self, count: int) -> None:
-        """Count received bytes.
-
-        Raises:
-            OSError: the answer is larger than `LARGEST`.
-        """
-        self._bytes += count
-        if self._bytes > LARGEST:
-            self.message = f"answers with more than {LARGEST // 1_000_000} MB, which is not read"
-            raise OSError(self.message)
 
 
 class _Outcome:
@@ -171,47 +154,10 @@ class _Outcome:
 
 
 class _Limits(threading.local):
-    limit: Limit | None = None
     postgresql: Limit | None = None
 
 
 _this_thread = _Limits()
-
-
-class _Reader(io.RawIOBase):
-    """Reads an HTTP answer from its socket, within the limit of the thread."""
-
-    def __init__(self, sock: Any, raw: io.RawIOBase) -> None:
-        self._sock, self._raw = sock, raw
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        limit = _this_thread.limit
-        if limit is None:
-            return self._raw.readinto(buffer)
-        self._sock.settimeout(limit.left())
-        try:
-            count = self._raw.readinto(buffer)
-        except TimeoutError:
-            limit.late()
-            raise
-        limit.read(count or 0)
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Answer(http.client.HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_Reader(sock, self.fp.detach()))
-
-
-HTTPConnection.response_class = _Answer
 
 
 class PostgresTimeoutError(psycopg2.OperationalError):
@@ -230,7 +176,7 @@ def wait_for_postgresql(connection: Any) -> None:
         number = [connection.fileno()]
         reading, writing = (number, []) if state == extensions.POLL_READ else ([], number)
         if not any(select.select(reading, writing, [], left)) and limit:
-            limit.late()
+            limit.passed = True
             raise PostgresTimeoutError(f"did not answer within {limit.seconds:g} s")
 
 

@@ -1,0 +1,111 @@
+"""What is sent over HTTP: each request once, as it was asked for, and to the host that the address names."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from creditflow.core.errors import ServiceUnavailableError
+from creditflow.target.drivers.http import Http
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@contextmanager
+def server(answers: int = 1_000, first: bytes = ANSWER) -> Iterator[tuple[str, list[bytes]]]:
+    """Start a server that keeps connections open, and closes each without an answer after so many of them.
+
+    Yields:
+        its address, and all requests as they came.
+    """
+    came: list[bytes] = []
+
+    def serve(client: socket.socket) -> None:
+        with client, suppress(OSError):
+            for _ in range(answers):
+                if not (request := client.recv(65_536)):
+                    return
+                came.append(request)
+                client.sendall(first)
+            came.append(client.recv(65_536))
+
+    def accept(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, args=(listening,), daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", came
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_no_request_is_sent_twice_if_a_kept_connection_is_closed_without_an_answer(method: str) -> None:
+    with server(answers=1) as (url, came):
+        http = Http("Ops-Center", url, 60)
+        http.send("GET", "/first")
+        with pytest.raises(ServiceUnavailableError, match="closed the connection, or does not answer in HTTP"):
+            http.send(method, "/second", body={} if method == "POST" else None)
+        assert [request.split()[1] for request in came] == [b"/first", b"/second"]
+        assert http.send("GET", "/third").status == 200
+        http.close()
+
+
+def test_a_connection_is_used_again() -> None:
+    with server() as (url, _):
+        http = Http("Ops-Center", url, 60)
+        for _ in range(3):
+            http.send("POST", "/", body={})
+        assert len(http._idle) == 1
+        http.close()
+
+
+def test_a_request_is_sent_as_it_was_asked_for() -> None:
+    with server() as (url, came):
+        http = Http("Ops-Center", url.replace("//", "//user:a-pass-word@"), 60)
+        http.send("POST", "/a/../ü x#y", token="a-token", body={"ü": 1}, headers={"X-Empty": "", "X-One": "1"})
+        http.send("POST", "/bare", params={"several": ("a", "b")})
+        http.send("DELETE", "/gone")
+        http.close()
+    head, _, body = came[0].partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "POST /a/../%C3%BC%20x HTTP/1.1"
+    assert {"Authorization: Bearer a-token", "Content-Type: application/json", "X-Empty:", "X-One: 1"} < set(lines)
+    assert json.loads(body) == {"ü": 1}
+    assert b"a-pass-word" not in came[0]
+    assert came[1].startswith(b"POST /bare?several=a&several=b HTTP/1.1\r\n")
+    assert b"Content-Length: 0\r\n" in came[1]
+    assert b"Content-Type" not in came[1]
+    assert came[2].startswith(b"DELETE /gone HTTP/1.1\r\n")
+    assert b"Content-" not in came[2]
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\0b", "漢"])
+def test_a_header_that_would_be_more_than_one_is_not_sent(value: str) -> None:
+    with server() as (url, came):
+        http = Http("Ops-Center", url, 60)
+        with pytest.raises(ServiceUnavailableError, match="can't be sent this request"):
+            http.send("GET", "/", headers={"X-One": value})
+        http.close()
+    assert came == []
+
+
+def test_an_interim_answer_is_not_the_answer() -> None:
+    with server(first=b"HTTP/1.1 103 Early Hints\r\nX-One: early\r\n\r\n" + ANSWER) as (url, _):
+        http = Http("Ops-Center", url, 60)
+        reply = http.send("GET", "/")
+        http.close()
+    assert (reply.status, reply.text, reply.headers.get("X-One")) == (200, "{}", None)
+
+
+def test_headers_are_found_in_any_case_and_several_of_one_name_are_joined() -> None:
+    several = b"HTTP/1.1 200 OK\r\nX-One: a\r\nx-one: b\r\nContent-Length: 0\r\n\r\n"
+    with server(first=several) as (url, _):
+        http = Http("Ops-Center", url, 60)
+        assert http.send("GET", "/").headers["x-ONE"] == "a, b"
+        http.close()
