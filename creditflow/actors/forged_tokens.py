@@ -6,16 +6,12 @@ and those of another client or issuer.
 
 from __future__ import annotations
 
-import base64
 import json
 import time
-from typing import Any
-
-import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from creditflow.actors.people import Person
 from creditflow.core import polling
+from creditflow.core.access_tokens import claims, encoded, header
 from creditflow.core.errors import NotTestableError
 from creditflow.core.expect import holds
 from creditflow.target.drivers.http import Reply
@@ -30,22 +26,24 @@ LONGEST_LIFE = 30
 
 def changed(token: str) -> str:
     """Return a token with another user id and the old signature."""
-    header, _, signature = token.split(".")
-    claims = _claims(token) | {"sub": "00000000-0000-4000-8000-000000000000"}
-    return ".".join([header, _encoded(json.dumps(claims).encode()), signature])
+    begin, _, signature = token.split(".")
+    others = claims(token) | {"sub": "00000000-0000-4000-8000-000000000000"}
+    return ".".join([begin, encoded(json.dumps(others).encode()), signature])
 
 
 def signed_by_another(token: str) -> str:
     """Return a token with the same claims and key id, signed with a key that is not the realm's."""
-    header = json.loads(_decoded(token.split(".", maxsplit=1)[0]))
+    import jwt  # noqa: PLC0415 - only this token needs its cryptography
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return jwt.encode(_claims(token), key, algorithm="RS256", headers={"kid": header["kid"]})
+    return jwt.encode(claims(token), key, algorithm="RS256", headers={"kid": header(token)["kid"]})
 
 
 def unsigned(token: str) -> str:
     """Return a token with the same claims and the algorithm `none` (RFC 7519, section 6)."""
-    header = _encoded(json.dumps({"alg": "none", "typ": "JWT"}).encode())
-    return f"{header}.{token.split('.')[1]}."
+    begin = encoded(json.dumps({"alg": "none", "typ": "JWT"}).encode())
+    return f"{begin}.{token.split('.')[1]}."
 
 
 def of_another_client(target: Target, person: Person) -> str:
@@ -56,7 +54,7 @@ def of_another_client(target: Target, person: Person) -> str:
     """
     setting, client = "KEYCLOAK_OTHER_CLIENT_ID", target.settings.keycloak_other_client_id
     token = _signed_in(target, person, client, setting)
-    if target.settings.keycloak_client_id in _audience(token) or _claims(token).get("sub") != person.id:
+    if target.settings.keycloak_client_id in _audience(token) or claims(token).get("sub") != person.id:
         raise NotTestableError(
             f"the tokens of the client {client} are for Ops-Center too, or do not name the user",
             f"set {setting} to a public client with sub in its tokens, and without Ops-Center as their audience",
@@ -71,7 +69,7 @@ def of_another_issuer(target: Target, person: Person) -> str:
         NotTestableError: Keycloak uses the same `iss` under all host names.
     """
     token = target.keycloak.token_elsewhere(_ELSEWHERE, person.name, person.password)
-    if _claims(token)["iss"] == _claims(person.token)["iss"]:
+    if claims(token)["iss"] == claims(person.token)["iss"]:
         raise NotTestableError(
             "Keycloak uses the same issuer for all its host names",
             "let it use the host name of the request as its issuer (hostname-strict=false, no hostname)",
@@ -103,8 +101,8 @@ def short_lived(target: Target, person: Person) -> str:
     """
     setting, client = "KEYCLOAK_SHORT_LIVED_CLIENT_ID", target.short_lived_client
     token = _signed_in(target, person, client, setting)
-    claims = _claims(token)
-    if target.settings.keycloak_client_id not in _audience(token) or claims["exp"] - time.time() > LONGEST_LIFE:
+    end = claims(token)["exp"]
+    if target.settings.keycloak_client_id not in _audience(token) or end - time.time() > LONGEST_LIFE:
         raise NotTestableError(
             f"the tokens of the client {client} are not for Ops-Center or last longer than {LONGEST_LIFE} s",
             f"set {setting} to a client with tokens for Ops-Center that last a second or two",
@@ -114,7 +112,7 @@ def short_lived(target: Target, person: Person) -> str:
 
 def wait_until_expired(token: str) -> str:
     """Return a short-lived token as soon as it has expired."""
-    end = _claims(token)["exp"]
+    end = claims(token)["exp"]
     polling.soon(lambda: holds(time.time() > end, "the token has not expired yet"), LONGEST_LIFE + 1)
     return token
 
@@ -129,19 +127,6 @@ def _signed_in(target: Target, person: Person, client: str, setting: str) -> str
         ) from None
 
 
-def _claims(token: str) -> dict[str, Any]:
-    claims: dict[str, Any] = json.loads(_decoded(token.split(".")[1]))
-    return claims
-
-
 def _audience(token: str) -> list[str]:
-    named = _claims(token).get("aud", [])
+    named = claims(token).get("aud", [])
     return named if isinstance(named, list) else [named]
-
-
-def _decoded(part: str) -> bytes:
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
-
-def _encoded(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

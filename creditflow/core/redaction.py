@@ -38,15 +38,17 @@ _LONG = 200
 
 _SHAPES = (
     # RFC 7519; then RFC 6750 and RFC 7617; keys of OpenAI, OpenRouter and LiteLLM; RFC 3986; names of secrets
-    (("eyJ",), re.compile(r"(?P<secret>\beyJ[\w-]{12,}(?:\.[\w-]*){0,2})")),
+    (("eyj",), None, re.compile(r"(?P<secret>\beyJ[\w-]{12,}(?:\.[\w-]*){0,2})")),
     (
-        ("earer ", "Basic "),
+        ("earer ", "basic "),
+        None,
         re.compile(r"\b(?:[Bb]earer|Basic) +(?P<secret>(?=[\w.~+/-]*(?:\d|=|[a-z][A-Z]))[\w.~+/-]{7,}[\w=]+)"),
     ),
-    (("sk-",), re.compile(r"(?P<secret>\bsk-[\w-]{8,})")),
-    (("://",), re.compile(r"""(?<=://)[^\s/:@"'<>]*:(?P<secret>[^\s/@"'<>]+)(?=@)""")),
+    (("sk-",), None, re.compile(r"(?P<secret>\bsk-[\w-]{8,})")),
+    (("://",), None, re.compile(r"""://[^\s/:@"'<>]*:(?P<secret>[^\s/@"'<>]+)@""")),
     (
         ("pass", "pwd", "secret", "key", "token"),
+        re.compile(r"""(?:passw(?:or)?d|passphrase|pwd|secret|key|token)(?:\\?["']|&|=)"""),
         re.compile(
             r"""(?i: pass(?:word|wd|phrase) | pwd | secret | (?:api|access|private|master)[_-]?key
                    | (?:access|refresh|id|auth|bearer|control)[_-]?token | (?<=[?&])token )
@@ -56,7 +58,7 @@ _SHAPES = (
         ),
     ),
 )
-"""The shapes of secrets. Each pattern has hints: texts without any of them, also in lower case, can't match it.
+"""The shapes of secrets. A text that has, in small letters, no hint or not the quicker pattern can't match a shape.
 
 `name=value` is a secret unless the value is a name itself, as in a line of source code.
 """
@@ -114,6 +116,7 @@ class Redactor(Shared):
         self._heads: dict[str, list[_Form]] = {}
         self._tails: dict[str, list[_Form]] = {}
         self._in_words: dict[str, list[str]] = {}
+        self._harmless: set[str] = set()
         self._anywhere: list[str] = []
         self._starting: dict[str, list[str]] = {}
         self._longest = 0
@@ -186,6 +189,7 @@ class Redactor(Shared):
             if piece and piece not in self._heads and piece not in self._tails:
                 by_word = _WORD.fullmatch(piece)
                 (self._in_words.setdefault(piece[:_GRAM], []) if by_word else self._anywhere).append(piece)
+                self._harmless = set()
             if piece:
                 forms.setdefault(piece, []).append(form)
 
@@ -206,13 +210,17 @@ class Redactor(Shared):
 
     def _pieces_in(self, text: str) -> Iterator[tuple[int, str]]:
         """Find the beginnings and ends of known secrets."""
-        begins = self._in_words
+        begins, harmless = self._in_words, self._harmless
         for found in _WORD.finditer(text):
-            word, start = found.group(), found.start()
-            for at in [i for i in range(len(word) - _GRAM + 1) if word[i : i + _GRAM] in begins]:
-                yield from (
-                    (start + at, piece) for piece in begins[word[at : at + _GRAM]] if word.startswith(piece, at)
-                )
+            word = found.group()
+            if word in harmless:
+                continue
+            suspicious = [at for at in range(len(word) - _GRAM + 1) if word[at : at + _GRAM] in begins]
+            if not suspicious:
+                harmless.add(word)
+            for at in suspicious:
+                pieces = begins[word[at : at + _GRAM]]
+                yield from ((found.start() + at, piece) for piece in pieces if word.startswith(piece, at))
         for piece in self._anywhere:
             at = text.find(piece)
             while at >= 0:
@@ -221,11 +229,13 @@ class Redactor(Shared):
 
     def _shapes_in(self, text: str) -> Iterator[_Span]:
         small = text.lower()
-        for hints, shape in _SHAPES:
-            if any(hint in small or hint in text for hint in hints):
-                for found in shape.finditer(text):
-                    name = "secret" if found["secret"] is not None else "quoted"
-                    yield _Span(*found.span(name), self.mark(found[name]))
+        for hints, quick, shape in _SHAPES:
+            for hint in hints:
+                if hint in small and (quick is None or quick.search(small)):
+                    for found in shape.finditer(text):
+                        name = "secret" if found["secret"] is not None else "quoted"
+                        yield _Span(*found.span(name), self.mark(found[name]))
+                    break
 
 
 class _Squeezed:

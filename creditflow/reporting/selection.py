@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ _NO_TAGS = frozenset({"and", "or", "not", "true", "never"})
 """Words of a tag expression that are not tags."""
 
 
+@cache
 def parsed(place: Path, language: str | None = None) -> list[Feature]:
-    """Return all features of a folder, or of one file, as behave reads them."""
+    """Return all features of a folder, or of one file, as behave reads them; they are read once, and are not run."""
     features: list[Feature] = parse_features(collect_feature_locations([str(place)]), language=language)
     return features
 
@@ -76,7 +78,7 @@ def scenarios(tags: str = "") -> list[Place]:
     config = Configuration([f"--tags={tags}"] if tags else [])
     return [
         _place(scenario)
-        for feature in parsed(FEATURES, config.lang)
+        for feature in parsed(FEATURES)
         for scenario in feature.walk_scenarios()
         if scenario.should_run(config)
     ]
@@ -84,10 +86,11 @@ def scenarios(tags: str = "") -> list[Place]:
 
 def written(pattern: str) -> list[Place]:
     """Return the places of all scenarios in the feature files that fit a pattern below `features`."""
+    known = {_below(feature.filename): [feature] for feature in parsed(FEATURES)}
     return [
         _place(scenario)
         for path in sorted(FEATURES.glob(pattern))
-        for feature in parsed(path)
+        for feature in known.get(_below(str(path))) or parsed(path)
         for scenario in feature.walk_scenarios()
     ]
 

@@ -22,7 +22,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from behave.matchers import NoMatch
-from behave.model import Feature, Scenario
+from behave.model import Feature, Scenario, Step
 from behave.runner import Runner as StockRunner
 
 from creditflow.core.interruption import interruption
@@ -302,6 +302,16 @@ class SideBySide:
         self._hands.clear()
 
 
+class _Match:
+    """The definition that matches a step, looked up for a formatter that reads something of it."""
+
+    def __init__(self, registry: Any, step: Step) -> None:
+        self._registry, self._step = registry, step
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry.find_match(self._step) or NoMatch(), name)
+
+
 def _play(scenario: Scenario, ran: list[bool], formatters: list[Any], registry: Any) -> None:
     """Call formatters as behave does while it runs a scenario."""
     steps = list(scenario.all_steps)
@@ -312,9 +322,8 @@ def _play(scenario: Scenario, ran: list[bool], formatters: list[Any], registry: 
             formatter.step(step)
     for step, it_ran in zip(steps, ran, strict=False):
         if it_ran:
-            match = registry.find_match(step) or NoMatch()
             for formatter in formatters:
-                formatter.match(match)
+                formatter.match(_Match(registry, step))
             for formatter in formatters:
                 formatter.result(step)
 

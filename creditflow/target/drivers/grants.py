@@ -128,7 +128,7 @@ class Grants:
 
     def remove_person(self, user_id: str) -> None:
         """Remove a person's rows from each table that has a column `user_id`."""
-        self._remove("user_id", user_id)
+        self._remove(self._of_person, user_id)
 
     def remove_organization(self, org_id: str) -> None:
         """Remove an organisation from each table that has a column `org_id`, and from `organizations`.
@@ -144,7 +144,7 @@ class Grants:
                     f"The organisation {org_id} has the name '{row['name']}', which no run gives, so it is not "
                     f"removed: find out which answer contained its id."
                 )
-        self._remove("org_id", org_id, last=("organizations", "id"))
+        self._remove(self._of_organization, org_id)
 
     def remove_member(self, email: str) -> None:
         """Remove a person that a run made from all organisations.
@@ -158,15 +158,22 @@ class Grants:
             )
         self.database.transaction([("DELETE FROM organization_members WHERE user_email = %s", (email,))])
 
-    def _remove(self, column: str, value: str, last: tuple[str, str] | None = None) -> None:
+    def _remove(self, statement: sql.Composable, value: str) -> None:
         self._writable.require(value, removal=True)
-        places = [(table, column) for table, columns in self._columns.items() if column in columns]
-        statement = sql.SQL("DELETE FROM {} WHERE {}::text = %s")
-        self.database.transaction(
-            (statement.format(sql.Identifier(table), sql.Identifier(its)), (value,))
-            for table, its in [*places, *([last] if last else [])]
-        )
+        self.database.transaction([(statement, {"value": value})])
 
     @cached_property
-    def _columns(self) -> dict[str, set[str]]:
-        return self.database.columns()
+    def _of_person(self) -> sql.Composable:
+        return self._removal("user_id")
+
+    @cached_property
+    def _of_organization(self) -> sql.Composable:
+        return self._removal("org_id", ("organizations", "id"))
+
+    def _removal(self, column: str, *last: tuple[str, str]) -> sql.Composable:
+        """Return the statement that removes the rows with a value in a column from every table that has it."""
+        places = [(table, column) for table, columns in self.database.columns().items() if column in columns]
+        each = sql.SQL("DELETE FROM {} WHERE {}::text = %(value)s")
+        return sql.SQL("; ").join(
+            each.format(sql.Identifier(table), sql.Identifier(its)) for table, its in [*places, *last]
+        )

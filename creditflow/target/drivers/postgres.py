@@ -61,8 +61,8 @@ class Database:
             except (psycopg2.Error, UnicodeDecodeError) as error:
                 raise self._unavailable(error) from None
 
-    def transaction(self, statements: Iterable[tuple[str | sql.Composable, Sequence[Any]]]) -> None:
-        """Run statements in one transaction.
+    def transaction(self, statements: Iterable[tuple[str | sql.Composable, Sequence[Any] | Mapping[str, Any]]]) -> None:
+        """Run statements in one message, which PostgreSQL makes one transaction.
 
         Raises:
             ServiceUnavailableError: the database can't be reached, or refuses a statement; nothing was changed then.
@@ -71,10 +71,7 @@ class Database:
             try:
                 connection = self._open()
                 with connection.cursor() as cursor:
-                    cursor.execute("BEGIN")
-                    for statement, values in statements:
-                        cursor.execute(statement, values)
-                    cursor.execute("COMMIT")
+                    cursor.execute(b"; ".join(cursor.mogrify(statement, values) for statement, values in statements))
             except (psycopg2.Error, UnicodeDecodeError) as error:
                 self.close()
                 raise self._unavailable(error) from None

@@ -16,6 +16,17 @@ from creditflow.target.drivers.request_timeout import RequestTimeout
 T = TypeVar("T")
 
 
+_READ: dict[str, Callable[[Any, str], object]] = {
+    "string": lambda redis, key: redis.get(key),
+    "hash": lambda redis, key: redis.hgetall(key),
+    "list": lambda redis, key: redis.lrange(key, 0, -1),
+    "set": lambda redis, key: redis.smembers(key),
+    "zset": lambda redis, key: redis.zrange(key, 0, -1),
+    "stream": lambda redis, key: redis.xrange(key),
+}
+"""How the value of a key is read, by its type."""
+
+
 class Counters:
     """The counters that Ops-Center has in Redis.
 
@@ -54,7 +65,7 @@ class Counters:
 
     def everything(self) -> dict[str, str]:
         """Return all keys with their values as texts."""
-        return {key: self._value(key) for key in self._scan("*")}
+        return self._run(self._read)
 
     def seconds_to_expiry(self, user_id: str, period: str) -> int:
         """Return the seconds until a counter expires: -1 if it never expires, -2 if there is none."""
@@ -76,7 +87,7 @@ class Counters:
 
     def keys_containing(self, texts: list[str]) -> list[str]:
         """Return the keys that have one of the texts in their name or value."""
-        return [key for key in self._scan("*") if any(t in key or t in self._value(key) for t in texts)]
+        return [key for key, value in self.everything().items() if any(t in key or t in value for t in texts)]
 
     def version(self) -> str:
         """Return the server's version."""
@@ -89,16 +100,18 @@ class Counters:
     def _scan(self, pattern: str) -> list[str]:
         return self._run(lambda: list(self._redis.scan_iter(match=pattern, count=1000)))
 
-    def _value(self, key: str) -> str:
-        read = {
-            "string": lambda: self._command("get", key),
-            "hash": lambda: self._command("hgetall", key),
-            "list": lambda: self._command("lrange", key, 0, -1),
-            "set": lambda: self._command("smembers", key),
-            "zset": lambda: self._command("zrange", key, 0, -1),
-            "stream": lambda: self._command("xrange", key),
-        }.get(str(self._command("type", key)))
-        return str(read()) if read else ""
+    def _read(self) -> dict[str, str]:
+        """Return all keys with their values; those that expire meanwhile are left out."""
+        keys = list(self._redis.scan_iter(count=1000))
+        kinds = self._redis.pipeline(transaction=False)
+        for key in keys:
+            kinds.type(key)
+        values, read = self._redis.pipeline(transaction=False), []
+        for key, kind in zip(keys, kinds.execute(), strict=True):
+            if kind in _READ:
+                _READ[kind](values, key)
+                read.append(key)
+        return dict(zip(read, map(str, values.execute()), strict=True))
 
     def _command(self, name: str, *args: Any) -> Any:
         return self._run(lambda: getattr(self._redis, name)(*args))
