@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from behave import use_default_step_matcher
-from behave.cucumber_expression import (
-    StepMatcher4CucumberExpressions,
-    define_parameter_type_with,
-    use_step_matcher_for_cucumber_expressions,
-)
+from behave.cucumber_expression import StepMatcher4CucumberExpressions, define_parameter_type_with
+from behave.matchers import Matcher, register_step_matcher_class
+from cucumber_expressions.expression import CucumberExpression
 
 from creditflow.actors import MODELS
 from creditflow.actors.attempts import ATTEMPTS, MALFORMED, UNKNOWN
@@ -88,10 +88,29 @@ def owner(text: str) -> str:
     return "they" if text == "their" else text.removesuffix("'s")
 
 
+class Sentence(StepMatcher4CucumberExpressions):
+    """The cucumber expression of a step definition; it is compiled as soon as a step begins like it."""
+
+    NAME = "sentence"
+
+    def __init__(self, func: Callable[..., None], pattern: str, step_type: str | None = None) -> None:
+        Matcher.__init__(self, func, pattern, step_type=step_type)
+        self._beginning = re.split(r"\S*[/(]|[{\\]", pattern, maxsplit=1)[0]
+
+    @cached_property
+    def cucumber_expression(self) -> CucumberExpression:
+        """The compiled expression."""
+        return CucumberExpression(self.pattern, self.TYPE_REGISTRY.parameter_types)
+
+    def check_match(self, step_text: str) -> Any:
+        """Return the arguments of a step, or None if it is another sentence."""
+        return super().check_match(step_text) if step_text.startswith(self._beginning) else None
+
+
 def speak() -> None:
     """Register the vocabulary with behave, and cucumber expressions as the language of the steps."""
-    use_step_matcher_for_cucumber_expressions()
-    use_default_step_matcher(StepMatcher4CucumberExpressions.NAME)
+    register_step_matcher_class(Sentence.NAME, Sentence)
+    use_default_step_matcher(Sentence.NAME)
     roles = "|".join(ROLES)
     _define("who", f"they|them|the (?:{roles})", str, str)
     _define("whose", f"their|the (?:{roles})'s", str, owner)

@@ -297,11 +297,15 @@ def _raised(lines: Iterable[str]) -> str:
 def _without(changes: Iterable[str], beside: Collection[str]) -> list[str]:
     """Return the changes without those that name something of `beside`.
 
-    Most changes have a UUID of `beside`. Only the others are taken apart into words, which is slow.
-    The id of an organisation is known a moment after its rows; its own row has its name, too.
+    Most changes have a UUID of `beside`, many one after the other the same. Only the others are taken apart into words,
+    which is slow. The id of an organisation is known a moment after its rows; its own row has its name, too.
     """
-    ids = [one for one in beside if len(one) == _UUID]
-    changes = [what for what in changes if not any(one in what for one in ids)]
+    ids, last, others = [one for one in beside if len(one) == _UUID], "", []
+    for what in changes:
+        if not (last and last in what):
+            last = next((one for one in ids if one in what), "")
+            others += [] if last else [what]
+    changes = others
     words = {what: set(_WORD.findall(what)) for what in set(changes)}
     known = set(beside)
     known.update(*(found for what, found in words.items() if "organizations:" in what and not found.isdisjoint(beside)))

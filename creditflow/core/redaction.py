@@ -187,9 +187,10 @@ class Redactor(Shared):
         self._starting.setdefault(form.text[:_GRAM], []).append(form.text)
         for piece, forms in ((form.head, self._heads), (form.tail, self._tails)):
             if piece and piece not in self._heads and piece not in self._tails:
-                by_word = _WORD.fullmatch(piece)
-                (self._in_words.setdefault(piece[:_GRAM], []) if by_word else self._anywhere).append(piece)
-                self._harmless = set()
+                gram, by_word = piece[:_GRAM], _WORD.fullmatch(piece)
+                if by_word and gram not in self._in_words:
+                    self._in_words[gram], self._harmless = [], set()
+                (self._in_words[gram] if by_word else self._anywhere).append(piece)
             if piece:
                 forms.setdefault(piece, []).append(form)
 

@@ -22,7 +22,7 @@ import allure_commons
 import attr
 from allure_behave.formatter import AllureFormatter
 from allure_behave.listener import AllureListener
-from allure_behave.utils import get_title_path, is_planned_scenario, step_table
+from allure_behave.utils import get_title_path, is_planned_scenario, scenario_parameters, step_table
 from allure_commons.logger import AllureFileLogger
 from allure_commons.mapping import labels_set, parse_tag
 from allure_commons.model2 import Label, Link, Parameter, StatusDetails, TestResult, TestStepResult
@@ -220,19 +220,23 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         self.collected: TestResult | None = None
         self._written: set[int] = set()
         self._same: Counter[tuple[str, str]] = Counter()
+        self._identities: dict[int, dict[int, str]] = {}
 
     def start_scenario(self, scenario: Scenario) -> None:
         """Begin a result with names, labels and links of the scenario."""
         self.steps.clear()
         self._forget_other_threads()
-        super().start_scenario(scenario)
-        result = self._result = self.logger.get_test(self.current_scenario_uuid)
+        self.current_scenario_uuid = uuid4()
+        self.group_context.enter()
+        result = self._result = TestResult(uuid=self.current_scenario_uuid, start=now())
+        self.logger.schedule_test(self.current_scenario_uuid, result)
         rule = rule_of(scenario)
         result.name = full_title(scenario)
         result.fullName = full_name(scenario)
         result.testCaseId = result.historyId = self._identity(scenario)
         result.titlePath = [*get_title_path(scenario), *([rule.name] if rule else [])]
-        result.description, result.descriptionHtml = None, scenario_page.description(scenario)
+        result.parameters = scenario_parameters(scenario)
+        result.descriptionHtml = scenario_page.description(scenario)
         result.labels = _labels(scenario, self._items)
         parsed = [parse_tag(tag, self.issue_pattern, self.link_pattern) for tag in tags_of(scenario)]
         result.links = [link for link in parsed if isinstance(link, Link)]
@@ -427,10 +431,15 @@ class Listener(AllureListener):  # type: ignore[misc]  # the library is not type
         Scenarios of a file with identical texts are numbered in their order, selected or not. Otherwise Allure would
         treat them as retries of one scenario and show only the last.
         """
-        words = _words(scenario)
-        alike = [other for other in scenario.feature.walk_scenarios() if _words(other) == words]
-        number = next(number for number, other in enumerate(alike) if other is scenario)
-        return _digest(self._file(scenario.feature), *words, str(number))
+        feature = scenario.feature
+        if id(feature) not in self._identities:
+            same, known = Counter[str](), {}
+            for other in feature.walk_scenarios():
+                words = "\0".join(_words(other))
+                known[id(other)] = _digest(self._file(feature), words, str(same[words]))
+                same[words] += 1
+            self._identities[id(feature)] = known
+        return self._identities[id(feature)][id(scenario)]
 
     def _file(self, feature: Feature) -> str:
         """Return the feature's file, relative to the features' folder."""

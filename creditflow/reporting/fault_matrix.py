@@ -29,7 +29,7 @@ class Trial(BaseModel):
         killed_by: the names of the scenarios that turned red.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     fault: str
     harm: str

@@ -36,7 +36,7 @@ class PastRun(BaseModel):
         items: its verdict on each item, by id.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     version: Literal[1] = 1
     target: str

@@ -140,6 +140,9 @@ class SideBySide:
             if self._sort:
                 self._first = deque(durations.longest_first(self._first))
             self._known = {id(s): durations.of(s) for s in (*self._first, *self._alone)}
+            for scenario in self._runner.report.selected:
+                for step in scenario.all_steps:  # so that their sentences are compiled once, and not in each worker
+                    self._runner.step_registry.find_match(step)
         own = {id(scenario) for scenario in feature.walk_scenarios()}
         while own & self._open:
             self._pass_signals_on()

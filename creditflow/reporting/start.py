@@ -31,7 +31,7 @@ def is_behave(command: Sequence[str]) -> bool:
     return False
 
 
-_NEW_OBJECTS = 50_000
+_NEW_OBJECTS = 200_000
 """New objects after which Python looks for garbage; its own 700 take a tenth of a run, which leaves next to none."""
 
 

@@ -1,7 +1,9 @@
 from collections.abc import Callable
 from typing import Any
 
-class StepMatcher4CucumberExpressions:
+from behave.matchers import Matcher
+
+class StepMatcher4CucumberExpressions(Matcher):
     NAME: str
 
 def define_parameter_type_with(
@@ -12,4 +14,3 @@ def define_parameter_type_with(
     use_for_snippets: bool = ...,
     prefer_for_regexp_match: bool = ...,
 ) -> None: ...
-def use_step_matcher_for_cucumber_expressions() -> None: ...

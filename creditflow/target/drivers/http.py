@@ -52,7 +52,7 @@ class Reply:
         """The body as a JSON list; empty if it is anything else."""
         return self._value if isinstance(self._value, list) else []
 
-    @property
+    @cached_property
     def _value(self) -> Any:
         try:
             return json.loads(self.text)

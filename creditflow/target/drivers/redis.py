@@ -78,8 +78,13 @@ class Counters:
     def forget(self, user_id: str) -> int:
         """Remove all keys of a person, as a flush would, and return their number."""
         self._record("forget_counter", None, None, user_id=user_id)
-        keys = [key for key in self._scan(f"*:{user_id}*") if key.split(":")[0] in ("usage", "tier")]
-        return int(self._command("delete", *keys)) if keys else 0
+
+        def remove() -> int:
+            keys = list(self._redis.scan_iter(match=f"*:{user_id}*", count=1000))
+            own = [key for key in keys if key.split(":")[0] in ("usage", "tier")]
+            return int(self._redis.delete(*own)) if own else 0
+
+        return self._run(remove)
 
     def people(self) -> set[str]:
         """Return the ids of all people that have keys."""
