@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from creditflow.actors.llm_requests import Answer
@@ -11,7 +10,6 @@ from creditflow.audit import ledger
 from creditflow.audit.ledger import Account, Line, Value, Verdict
 from creditflow.audit.parties import Parties
 from creditflow.checks import diagnosis
-from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.expect import counted, first_few, written
 from creditflow.reporting import evidence, record
 from creditflow.reporting.recorder import recorder
@@ -89,23 +87,18 @@ def accounts(parties: Parties, verdict: Verdict) -> tuple[record.Account, ...]:
     return tuple(rows)
 
 
-def attach_costs(target: Target, parties: Parties) -> None:
+def attach_costs(parties: Parties, found: Iterable[ProviderCall]) -> None:
     """Attach what the answers cost: the credits, and beside them the US dollars that the owner of the key paid."""
     answers = {answer.request.mark: answer for person in parties.cast.people for answer in person.answers}
-    if not answers or not target.has("PROVIDER_URL"):
-        return
-    with contextlib.suppress(ServiceUnavailableError):
-        callers = {answer.person.name for answer in answers.values()}
-        found = target.provider.calls(*callers)
-        calls = [call for call in found if call.request in answers and call.total_tokens]
-        rows = [_cost(answers[call.request], call) for call in calls[:MOST_COSTS]]
-        if rows:
-            more = f", the first {MOST_COSTS:,} of {len(calls):,}" if len(calls) > MOST_COSTS else ""
-            evidence.attach_table(
-                f"Costs{more}: credits, and US dollars at the provider",
-                ("who", "model", "tokens", "credits", "provider", "US dollars", "paid with"),
-                rows,
-            )
+    calls = [call for call in found if call.request in answers and call.total_tokens]
+    rows = [_cost(answers[call.request], call) for call in calls[:MOST_COSTS]]
+    if rows:
+        more = f", the first {MOST_COSTS:,} of {len(calls):,}" if len(calls) > MOST_COSTS else ""
+        evidence.attach_table(
+            f"Costs{more}: credits, and US dollars at the provider",
+            ("who", "model", "tokens", "credits", "provider", "US dollars", "paid with"),
+            rows,
+        )
 
 
 def _cost(answer: Answer, call: ProviderCall) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from creditflow.audit.systems import Seen
 from creditflow.core.polling import soon
 from creditflow.core.workers import pool
 from creditflow.reporting import evidence
+from creditflow.target.drivers.provider import ProviderCall
 from creditflow.target.target import Target
 
 TITLE = "The ledger agrees with every system"
@@ -65,7 +66,7 @@ def audit(
         finally:
             if comparison.made:
                 presentation.show(parties, comparison.verdict)
-                presentation.attach_costs(target, parties)
+                presentation.attach_costs(parties, comparison.calls)
                 judged(events(comparison.verdict))
         if comparison.verdict.agreement is Agreement.UNKNOWN:
             raise LedgerMismatchError(f"The ledger can't tell: {presentation.in_short(comparison.verdict.unknown)}.")
@@ -78,12 +79,14 @@ class Comparison:
 
     Attributes:
         made: whether the systems were compared at least once.
+        calls: the calls in the provider's journal.
         verdict: the last verdict.
     """
 
     def __init__(self, target: Target, parties: Parties, history: History, hurried: bool = False) -> None:
         self._parties, self._history, self._hurried = parties, history, hurried
-        self._looks = systems.looks_at(target, parties, history)
+        self.calls: list[ProviderCall] = []
+        self._looks = systems.looks_at(target, parties, history, self.calls)
         self._readings: list[Seen] = [{} for _ in self._looks]
         self._due = list(range(len(self._looks)))
         self.made, self.verdict = False, Verdict((), (), ())

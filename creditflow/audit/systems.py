@@ -16,6 +16,7 @@ from creditflow.checks.account_base import readable
 from creditflow.core import period
 from creditflow.core.errors import EndpointMissingError, NotTestableError
 from creditflow.target.drivers.postgres import Row
+from creditflow.target.drivers.provider import ProviderCall
 from creditflow.target.target import Target
 
 Seen = dict[Account, dict[str, Value]]
@@ -25,11 +26,15 @@ Look = Callable[[], Seen]
 """Reads one system."""
 
 
-def looks_at(target: Target, parties: Parties, history: History) -> list[Look]:
-    """Return what reads the tables, the counters, the events, the provider's journal, and the API of each party."""
+def looks_at(target: Target, parties: Parties, history: History, calls: list[ProviderCall]) -> list[Look]:
+    """Return what reads the tables, the counters, the events, the provider's journal, and the API of each party.
+
+    `calls` receives what the provider's journal shows.
+    """
     there = _organizations(history)
     return [
-        *(partial(look, target, parties, history) for look in (_database, _redis, _lago, _provider)),
+        *(partial(look, target, parties, history) for look in (_database, _redis, _lago)),
+        partial(_provider, target, parties, calls),
         *(partial(_api_of_person, target, person) for person in parties.cast.people),
         *(partial(_api_of_organization, target, o) for o in parties.cast.organizations if o.id in there),
     ]
@@ -177,11 +182,12 @@ def _lago(target: Target, _parties: Parties, history: History) -> Seen:
     return {Account(who, ledger.EVENTS): {"Lago": tuple(sorted(events))} for who, events in found.items()}
 
 
-def _provider(target: Target, parties: Parties, _history: History) -> Seen:
+def _provider(target: Target, parties: Parties, calls: list[ProviderCall]) -> Seen:
     people = {person.name: person for person in parties.people}
     kinds = ledger.OWN_KEY, ledger.PLATFORM_KEY
     counts = {Account(person.id, kind): 0 for person in parties.people for kind in kinds}
-    for call in target.provider.calls(*people):
+    calls[:] = target.provider.calls(*people)
+    for call in calls:
         if person := people.get(call.caller):
             own = call.key_fingerprint in diagnosis.own_fingerprints(person)
             counts[Account(person.id, ledger.OWN_KEY if own else ledger.PLATFORM_KEY)] += 1

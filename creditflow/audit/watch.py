@@ -12,7 +12,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,6 @@ _KEEPS = ("UNICORN_DB_URL", "REDIS_URL", "LAGO_DB_READ_URL", "PROVIDER_URL")
 
 _TRACE = "Traceback (most recent call last)"
 _ERROR = re.compile(rf"\b(?:ERROR|CRITICAL|FATAL|PANIC)\b|{re.escape(_TRACE)}")
-_OVERLAP = timedelta(seconds=1)
-"""The time of Lago's changes that is read twice, because a row may appear after its date."""
-
 _WORD = re.compile(rf"{OF_A_RUN[1:]}[1-9]\d*|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}|\b[0-9a-f]{{16}}\b")
 """A name of a run, an id, or a fingerprint."""
 
@@ -78,7 +74,7 @@ class Watch(Shared):
         self.beside_others = 0
         self._logs, self._access = Logs(target.settings.log_files), Logs(target.settings.access_log_files)
         self._kept: Counter[str] = Counter()
-        self._read_lago_at: datetime | None = None
+        self._read_lago_at = ""
         self._judged: set[str] = set()
         self._new: set[str] = set()
         self._alone = True
@@ -212,9 +208,7 @@ class Watch(Shared):
 
     def _lago(self) -> list[str]:
         """Return the changes in Lago since the last look that were not judged: Lago removes nobody completely."""
-        now = self._target.lago_db.now()
-        since, self._read_lago_at = (self._read_lago_at or now) - _OVERLAP, now
-        rows = self._target.lago_db.changes(since, RUN)
+        rows, self._read_lago_at = self._target.lago_db.changes(self._read_lago_at, RUN)
         self._new.update(row["row"].split()[-1] for row in rows)
         return [f"lago {row['source']}: {row['row']}" for row in rows if row["row"].split()[-1] not in self._judged]
 

@@ -6,7 +6,7 @@ A resource has a description (`str`), a system, and a removal. The removal of a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from creditflow.core.naming import email_of
@@ -43,7 +43,7 @@ class Resource:
 
     def as_dict(self) -> dict[str, str]:
         """Return the resource as plain data, with its kind."""
-        return {"kind": type(self).__name__, **asdict(self)}
+        return {"kind": type(self).__name__, **vars(self)}
 
 
 @dataclass(frozen=True)

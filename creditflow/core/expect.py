@@ -12,7 +12,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -80,12 +82,36 @@ def _same(found: Any, expected: Any) -> bool:
     return not isinstance(found, list | tuple) or all(map(_same, found, expected))
 
 
+class DisagreementError(AssertionError):
+    """A red check. What the systems recorded is read with its message.
+
+    Args:
+        sentence: what disagrees.
+        recorded: returns what the systems recorded about it.
+    """
+
+    def __init__(self, sentence: str, recorded: Callable[[], str] = lambda: "") -> None:
+        super().__init__(sentence)
+        self._sentence, self._recorded = sentence, recorded
+
+    @cached_property
+    def _message(self) -> str:
+        return "; ".join(part for part in (self._sentence.rstrip("."), self._recorded()) if part) + "."
+
+    def __str__(self) -> str:
+        return self._message
+
+
+polling: ContextVar[bool] = ContextVar("polling", default=False)
+"""Whether a red check will be repeated, so that what the systems recorded is read only if it stays red."""
+
+
 def agree(findings: Iterable[Finding], recorded: Callable[[], str] = lambda: "") -> None:
     """Require every finding to be as expected.
 
     Args:
         findings: what was looked up, usually the same figure in several systems.
-        recorded: returns what the systems recorded about it; called only when something disagrees.
+        recorded: returns what the systems recorded about it; called only if something disagrees.
 
     Raises:
         AssertionError: with every finding that disagrees, then what was recorded.
@@ -100,14 +126,19 @@ def agree(findings: Iterable[Finding], recorded: Callable[[], str] = lambda: "")
     checks.made_one()
     wrong = [finding.sentence() for finding in found if not finding.agrees]
     if wrong:
-        raise AssertionError("; ".join([*wrong, recorded()]).rstrip("; ") + ".")
+        raise _red("; ".join(wrong), recorded)
 
 
 def holds(condition: bool, sentence: str, recorded: Callable[[], str] = lambda: "") -> None:
     """Require a condition; the sentence says what is wrong without it."""
     checks.made_one()
     if not condition:
-        raise AssertionError("; ".join(part for part in (sentence.rstrip("."), recorded()) if part) + ".")
+        raise _red(sentence, recorded)
+
+
+def _red(sentence: str, recorded: Callable[[], str]) -> AssertionError:
+    red = DisagreementError(sentence, recorded)
+    return red if polling.get() else AssertionError(str(red))
 
 
 @contextmanager

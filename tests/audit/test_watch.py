@@ -6,7 +6,6 @@ import os
 import secrets
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -232,21 +231,30 @@ def test_beside_another_run_nothing_is_judged_and_it_is_said(
 def test_between_two_looks_at_lago_nothing_is_left_out_and_nothing_older_is_read_again(
     watch: Watch, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long a look takes, the next one begins where it began, less the overlap."""
-    times = [datetime(2026, 11, 26, 12, 0, second, tzinfo=UTC) for second in (10, 30, 31)]
-    asked: list[datetime] = []
-    monkeypatch.setattr(target.lago_db, "now", iter(times).__next__)
+    """However long a look takes, the next one begins where it began."""
+    times, asked = iter(["12:00:10", "12:00:30", "12:00:31"]), list[str]()
 
-    def changes(since: datetime, _run: str) -> list[Row]:
+    def changes(since: str, _run: str) -> tuple[list[Row], str]:
         asked.append(since)
-        return []
+        return [], next(times)
 
     monkeypatch.setattr(target.lago_db, "changes", changes)
-    monkeypatch.setattr(watch, "_read_lago_at", None)
+    monkeypatch.setattr(watch, "_read_lago_at", "")
     watch.begin()
-    for _ in times[1:]:
+    for _ in range(2):
         assert changed(watch) == ""
-    assert asked[1:] == [datetime(2026, 11, 26, 12, 0, second, tzinfo=UTC) for second in (9, 29)]
+    assert asked == ["", "12:00:10", "12:00:30"]
+
+
+def test_a_row_in_lago_that_appears_a_moment_after_its_date_is_read(target: Target) -> None:
+    who = f"unknown-{uuid.uuid4()}"
+    _, before = target.lago_db.changes("", RUN)
+    key = target.settings.lago_api_key.get_secret_value()
+    event = {"transaction_id": who, "external_subscription_id": who, "code": "llm_request"}
+    assert target.lago.http.send("POST", "/api/v1/events", token=key, body={"event": event}).status == 200
+    for since, found in ((before, 1), (target.lago_db.changes("", RUN)[1], 1), ("2999-01-01", 0)):
+        rows, _ = target.lago_db.changes(since, RUN)
+        assert sum(row["row"] == f"{who} {who}" for row in rows) == found
 
 
 def test_on_a_target_that_others_use_only_bystanders_are_watched_and_it_is_said(deployment: dict[str, str]) -> None:

@@ -341,7 +341,7 @@ def test_any_answer_of_any_service_is_understood_or_told(
             "the repetition": lambda: billing.refuses_repetition(answer),
             "the books": lambda: judge(
                 past,
-                systems.together(map(systems.shown, systems.looks_at(answering, parties, past))),
+                systems.together(map(systems.shown, systems.looks_at(answering, parties, past, []))),
             ),
             "a stranger's stream": lambda: center.chat_leaving_early("a-token", {}).events,
             "the models": answering.litellm.models,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from creditflow.core.naming import OF_A_RUN
 from creditflow.target.drivers.postgres import Database, Row
@@ -35,33 +34,32 @@ class LagoDb:
             list(subscriptions), list(transactions),
         )  # fmt: skip
 
-    def now(self) -> datetime:
-        """Return the time of the server's clock, in the form of the tables' dates."""
-        now: datetime = self.database.rows("SELECT LOCALTIMESTAMP AS now")[0]["now"]
-        return now
-
-    def changes(self, since: datetime, run: str) -> list[Row]:
-        """Return customers, subscriptions, invoices and events that were created or changed since a time.
+    def changes(self, since: str, run: str) -> tuple[list[Row], str]:
+        """Return customers, subscriptions, invoices and events that were created or changed, and the present time.
 
         Each has its table (`source`) and a text (`row`); an event's text ends with its transaction id. Rows with the
         name of any run are left out, except the events of this run.
 
         Args:
-            since: the time, by the server's clock.
+            since: the time of the last look, by the server's clock; empty for the first look. The second before it is
+                read again, because a row may appear after its date.
             run: the name of this run.
         """
-        return self.database.rows(
-            "SELECT 'customers' AS source, external_id AS row FROM customers "
-            "WHERE updated_at >= %(since)s AND name !~ %(names)s "
+        begin = "coalesce(%(since)s::timestamp, LOCALTIMESTAMP) - interval '1 second'"
+        rows = self.database.rows(
+            "SELECT 'now' AS source, LOCALTIMESTAMP::text AS row "
+            "UNION ALL SELECT 'customers', external_id FROM customers "
+            f"WHERE updated_at >= {begin} AND name !~ %(names)s "
             "UNION ALL SELECT 'subscriptions', external_id FROM subscriptions "
-            "WHERE updated_at >= %(since)s AND external_id !~ %(names)s "
+            f"WHERE updated_at >= {begin} AND external_id !~ %(names)s "
             "UNION ALL SELECT 'invoices', c.external_id || ' ' || i.id FROM invoices i "
-            "JOIN customers c ON c.id = i.customer_id WHERE i.updated_at >= %(since)s AND c.name !~ %(names)s "
+            f"JOIN customers c ON c.id = i.customer_id WHERE i.updated_at >= {begin} AND c.name !~ %(names)s "
             "UNION ALL SELECT 'events', external_subscription_id || ' ' || transaction_id FROM events "
-            "WHERE created_at >= %(since)s "
+            f"WHERE created_at >= {begin} "
             "AND (external_subscription_id !~ %(names)s OR external_subscription_id ~ %(run)s)",
-            {"since": since, "names": OF_A_RUN, "run": f"^{run}-"},
+            {"since": since or None, "names": OF_A_RUN, "run": f"^{run}-"},
         )
+        return [row for row in rows if row["source"] != "now"], next(r["row"] for r in rows if r["source"] == "now")
 
     def invoices(self, external_id: str) -> list[Row]:
         """Return a customer's rows of `invoices`, oldest first."""

@@ -1,6 +1,5 @@
 """Hooks that fail where a tag asks for it, with every secret in their errors."""
 
-import http.client
 import json
 import logging
 from pathlib import Path
@@ -33,7 +32,6 @@ def broken_removal() -> None:
 def before_all(context: Context) -> None:
     if context.config.userdata.getbool("loud"):
         logging.basicConfig(level=logging.DEBUG, force=True)
-        http.client.HTTPConnection.debuglevel = 1
     context.settings = load(context.config.userdata)
     redactor.learn(*context.settings.secrets(), everything.secrets()["password"])
     everything.make(context.settings)
