@@ -15,13 +15,7 @@ from creditflow.reporting.recorder import Findings
 
 @dataclass(frozen=True)
 class StepBegan:
-    """A step began.
-
-    Attributes:
-        number: its position in the scenario.
-    """
-
-    number: int
+    """The first step of a scenario began."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,11 @@ class StepEnded:
     def of(cls, step: Step, number: int, ran: bool) -> StepEnded:
         """Return what a step has left behind."""
         return cls(number, ran, _fields(step, "status", "duration"), [problem.carried() for problem in of_step(step)])
+
+    def runs_next(self, scenario: Scenario) -> int:
+        """Return the position of the step that runs now: the next one, or this one after the last of the scenario."""
+        goes_on = self.fields["status"] is Status.passed and self.number + 1 < len(list(scenario.all_steps))
+        return self.number + goes_on
 
     def apply(self, step: Step) -> None:
         """Give a step what the same step of the worker has."""

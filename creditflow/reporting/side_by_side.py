@@ -141,8 +141,8 @@ class SideBySide:
                 self._first = deque(durations.longest_first(self._first))
             self._known = {id(s): durations.of(s) for s in (*self._first, *self._alone)}
             for scenario in self._runner.report.selected:
-                for step in scenario.all_steps:  # so that their sentences are compiled once, and not in each worker
-                    self._runner.step_registry.find_match(step)
+                for step in scenario.all_steps:  # once, and not in each worker
+                    self._runner.step_registry.find_definition(step)
         own = {id(scenario) for scenario in feature.walk_scenarios()}
         while own & self._open:
             self._pass_signals_on()
@@ -216,9 +216,9 @@ class SideBySide:
             self._mourn(pipe)
             return
         if isinstance(news, StepBegan):
-            hand.step = news.number
-        elif isinstance(news, StepEnded):
-            hand.steps[news.number] = news
+            hand.step = 0
+        elif isinstance(news, StepEnded) and hand.scenario:
+            hand.steps[news.number], hand.step = news, news.runs_next(hand.scenario)
         elif isinstance(news, ScenarioEnded) and hand.scenario:
             self._take(hand, hand.scenario, news)
 

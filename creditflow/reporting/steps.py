@@ -26,10 +26,19 @@ class Steps:
 
     def __init__(self, registry: Any) -> None:
         self._registry = registry
+        self._known: dict[tuple[str, str], Any] = {}
+
+    def find_definition(self, step: Step) -> Any:
+        """Return the definition of a step, or None; the same sentence is looked up once."""
+        key = step.step_type, step.name
+        if key not in self._known:
+            self._known[key] = self._registry.find_step_definition(step)
+        return self._known[key]
 
     def find_match(self, step: Step) -> Any:
-        """Return the definition that matches a step, or None."""
-        match = self._registry.find_match(step)
+        """Return the definition that matches a step with the values of its words, or None."""
+        definition = self.find_definition(step)
+        match = definition and definition.match(step.name)
         if match is not None:
             match.run = _guarded(match, step)
         return match

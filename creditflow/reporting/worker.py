@@ -158,8 +158,9 @@ class _Live:
             self._allure.step(step)
 
     def match(self, match: Any) -> None:
-        """Begin the next step."""
-        self._tell(StepBegan(len(self.ran)))
+        """Begin the next step; the process of the run is told of the first one, and infers the others."""
+        if not self.ran:
+            self._tell(StepBegan())
         if self._allure:
             self._allure.match(match)
 

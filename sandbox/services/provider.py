@@ -1,9 +1,12 @@
 """The stand-in for OpenRouter and OpenAI."""
 
-import httpx
+import json
+from http.client import HTTPException
+from urllib.request import Request
 
 from sandbox.credentials import Credentials, fingerprint
 from sandbox.errors import SandboxError
+from sandbox.services.base import WITHOUT_PROXY
 from sandbox.services.modules import ModuleService
 
 
@@ -27,14 +30,19 @@ class Provider(ModuleService):
         credentials = self.layout.credentials
         key = credentials.test_openrouter_key
         try:
-            httpx.put(
-                f"{self.url}/control/keys/{fingerprint(key)}",
-                json={"provider": "openrouter", "key": key, "state": "good"},
-                headers={"Authorization": f"Bearer {credentials.provider_control_token}"},
+            WITHOUT_PROXY.open(
+                Request(
+                    f"{self.url}/control/keys/{fingerprint(key)}",
+                    json.dumps({"provider": "openrouter", "key": key, "state": "good"}).encode(),
+                    {
+                        "Authorization": f"Bearer {credentials.provider_control_token}",
+                        "Content-Type": "application/json",
+                    },
+                    method="PUT",
+                ),
                 timeout=5,
-                trust_env=False,
-            ).raise_for_status()
-        except httpx.HTTPError as error:
+            ).close()
+        except (OSError, HTTPException) as error:
             raise SandboxError(
                 f"provider did not accept the key of a user ({type(error).__name__}): read {self.log}."
             ) from error
