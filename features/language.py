@@ -63,6 +63,9 @@ CASTS = {
 ASKING = {"asks for the usage": True, "does not ask for the usage": None, "switches the usage off": False}
 """What the client of a stream says about the usage."""
 
+_FREE = re.compile(r"\{[^}]*\}|\S*[/()\\]\S*")
+"""What stands for several words in a cucumber expression: a parameter, an alternative, an optional part."""
+
 _WORDS = {"no": 0, "one": 1, "once": 1, "twice": 2}
 _NUMBER = r"-?\d[\d,]*|no|one"
 _REFUSAL = r'\d{3}(?: "[a-z ]+"| [A-Z][A-Za-z]+(?: [A-Z][A-Za-z]+)*)?'
@@ -89,13 +92,13 @@ def owner(text: str) -> str:
 
 
 class Sentence(StepMatcher4CucumberExpressions):
-    """The cucumber expression of a step definition; it is compiled as soon as a step begins like it."""
+    """The cucumber expression of a step definition; it is compiled as soon as a step begins and ends like it."""
 
     NAME = "sentence"
 
     def __init__(self, func: Callable[..., None], pattern: str, step_type: str | None = None) -> None:
         Matcher.__init__(self, func, pattern, step_type=step_type)
-        self._beginning = re.split(r"\S*[/(]|[{\\]", pattern, maxsplit=1)[0]
+        self._beginning, self._end = _FREE.split(pattern)[0], _FREE.split(pattern)[-1]
 
     @cached_property
     def cucumber_expression(self) -> CucumberExpression:
@@ -104,7 +107,8 @@ class Sentence(StepMatcher4CucumberExpressions):
 
     def check_match(self, step_text: str) -> Any:
         """Return the arguments of a step, or None if it is another sentence."""
-        return super().check_match(step_text) if step_text.startswith(self._beginning) else None
+        fits = step_text.startswith(self._beginning) and step_text.endswith(self._end)
+        return super().check_match(step_text) if fits else None
 
 
 def speak() -> None:

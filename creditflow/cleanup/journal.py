@@ -152,7 +152,8 @@ class Journal(Shared):
 
     def _write(self, line: Mapping[str, Any]) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        os.write(self._file, (redactor.clean(json.dumps({"at": at, **line})) + "\n").encode())
+        written = json.dumps({"at": at, **line})
+        os.write(self._file, (written if "gone" in line else redactor.clean(written)).encode() + b"\n")
 
 
 @dataclass(frozen=True)
