@@ -65,11 +65,11 @@ class Session:
     def soon(self, check: Callable[[], None], seconds: float = 0) -> None:
         """Repeat a check until it passes, or so many seconds are over; `POLL_TIMEOUT_S` without a number.
 
-        It ends before the limit of the step, so that the message says what was seen.
+        It ends before the limit of the step, so that the message says what was seen, and after `LONGEST_POLL_S`.
         """
-        limit = self.settings.step_timeout_s - LEFT_FOR_THE_MESSAGE_S
-        seconds = seconds or self.settings.poll_timeout_s
-        polling.soon(check, min(seconds, limit) if limit > 0 else seconds)
+        settings = self.settings
+        limits = (settings.longest_poll_s, settings.step_timeout_s - LEFT_FOR_THE_MESSAGE_S)
+        polling.soon(check, min(seconds or settings.poll_timeout_s, *(limit for limit in limits if limit > 0)))
 
     def scene(self, add_finalizer: AddFinalizer) -> tuple[Cast, Accounts]:
         """Return the cast and the accounts of a scenario; a finalizer removes what the cast makes.

@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     report_dir: Path = Field(Path("/tmp"), description="folder of the text reports and the sign-off sheet")
     http_timeout_s: float = Field(15.0, gt=0, le=300, description="deadline of one request, in seconds")
     poll_timeout_s: float = Field(10.0, gt=0, le=300, description="deadline for results that arrive later, in seconds")
+    longest_poll_s: float = Field(
+        0.0, ge=0, le=300, description="most seconds of a wait that a sentence names; 0: as the sentence says"
+    )
     step_timeout_s: float = Field(300.0, gt=0, le=86_400, description="deadline of one step, in seconds")
     scenario_timeout_s: float = Field(600.0, gt=0, le=86_400, description="deadline of one scenario, in seconds")
     run_timeout_s: float = Field(3_600.0, gt=0, le=86_400, description="deadline of the whole run, in seconds")

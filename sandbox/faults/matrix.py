@@ -34,6 +34,8 @@ POLL_TIMEOUT = 1.5
 """Seconds that a run with a fault waits for late results, most of which never come."""
 STEP_TIMEOUT = 60
 """The most seconds of a step with a fault: what a target may do within minutes, a sandbox does within seconds."""
+LONGEST_POLL = 10
+"""The most seconds that a sentence waits with a fault: where it says 60, a sandbox needs one or two."""
 OUTAGES = "N4"
 """The plan item that makes services fail."""
 OUTAGE_POLL_TIMEOUT = 10
@@ -197,7 +199,7 @@ class FaultRunner:
         if fault:
             more["POLL_TIMEOUT_S"] = str(OUTAGE_POLL_TIMEOUT if OUTAGES in fault.breaks else POLL_TIMEOUT)
             if fault.switch_on.__module__ not in MEASURED:
-                more["STEP_TIMEOUT_S"] = str(STEP_TIMEOUT)
+                more |= {"STEP_TIMEOUT_S": str(STEP_TIMEOUT), "LONGEST_POLL_S": str(LONGEST_POLL)}
         if fault and fault.service == SUITE:
             more[VARIABLE] = fault.name
         try:

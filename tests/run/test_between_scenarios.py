@@ -43,7 +43,7 @@ def _asked_until_the_end(happened: bool, *statuses: Reply | Exception) -> int:
         outages=outages,
     )
     watch = SimpleNamespace(everything=lambda people: None)
-    settings = SimpleNamespace(step_timeout_s=60.0, poll_timeout_s=5.0)
+    settings = SimpleNamespace(step_timeout_s=60.0, poll_timeout_s=5.0, longest_poll_s=0.0)
     finalizers: list[Callable[[], object]] = []
     session = Session(*cast("tuple[Any, ...]", (settings, target, watch, None, None)))
     session.scene(finalizers.append)
@@ -70,6 +70,20 @@ def test_an_ops_center_that_does_not_come_back_is_not_the_end_of_the_run() -> No
 def test_a_service_that_stays_away_does_not_hold_the_run_for_ever(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("creditflow.core.polling.soon", lambda check, seconds: check())
     assert _asked_until_the_end(True, _status(state)) == 1
+
+
+@pytest.mark.parametrize(
+    ("named", "longest", "step", "waits"),
+    [(0, 0, 300, 5), (60, 0, 300, 60), (60, 10, 300, 10), (60, 0, 60, 55), (0, 10, 300, 5), (60, 10, 4, 10)],
+)
+def test_a_wait_ends_with_the_shortest_of_its_limits(
+    named: float, longest: float, step: float, waits: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("creditflow.core.polling.soon", lambda check, seconds: waited.append(seconds))
+    settings = SimpleNamespace(step_timeout_s=step, poll_timeout_s=5.0, longest_poll_s=longest)
+    Session(*cast("tuple[Any, ...]", (settings, None, None, None, None))).soon(lambda: None, named)
+    assert waited == [waits]
 
 
 def test_runs_take_turns_beside_the_clock_and_without_one_beside_their_journals(tmp_path: Path) -> None:
