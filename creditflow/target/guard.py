@@ -197,7 +197,7 @@ def _http(name: str, setting: str, url: str, names: tuple[tuple[str, str], ...] 
         host = parse_url(url).host or ""
     except LocationParseError:
         host = ""
-    # urllib3 connects; if the standard library finds another host in the same text, both count.
+    # The host that is connected to; if the standard library finds another one in the same text, both count.
     hosts = (host, urlsplit(url).hostname or "")
     return [System(name, setting, each, names) for each in dict.fromkeys(map(_bare, hosts))]
 

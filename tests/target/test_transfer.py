@@ -103,6 +103,15 @@ def test_an_interim_answer_is_not_the_answer() -> None:
     assert (reply.status, reply.text, reply.headers.get("X-One")) == (200, "{}", None)
 
 
+def test_what_comes_after_the_body_is_no_header() -> None:
+    begin = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-One: a\r\n\r\n"
+    with server(first=begin + b"2\r\n{}\r\n0\r\nX-One: b\r\nX-Two: c\r\n\r\n") as (url, _):
+        http = Http("Ops-Center", url, 60)
+        reply = http.send("GET", "/")
+        http.close()
+    assert (reply.status, reply.text, reply.headers["X-One"], "X-Two" in reply.headers) == (200, "{}", "a", False)
+
+
 def test_headers_are_found_in_any_case_and_several_of_one_name_are_joined() -> None:
     several = b"HTTP/1.1 200 OK\r\nX-One: a\r\nx-one: b\r\nContent-Length: 0\r\n\r\n"
     with server(first=several) as (url, _):

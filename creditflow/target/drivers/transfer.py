@@ -59,20 +59,21 @@ class Answer:
         return self.headers.get("Content-Type", "").startswith(EVENT_STREAM)
 
     def header(self, line: bytes) -> None:
-        """Take a line of the headers; an empty one ends them, unless they are those of an interim answer (1xx)."""
+        """Take a line of the headers. Interim answers (1xx) and that of a proxy come before the answer."""
         self._limit.received()
         text = line.decode("latin-1").rstrip("\r\n")
         if text.startswith("HTTP/"):
-            self._lines.clear()
+            self._lines, self.status = [], 0
+        if self.status:
+            return  # a line after the body
         if text:
             self._lines.append(text)
-        elif self._lines and not self._lines[0].partition(" ")[2].startswith("1"):
-            self._begin(self._lines)
+        elif (status := self._lines[0].split(" ")[1:2]) and status[0].isdecimal() and int(status[0]) >= 200:
+            self._begin(int(status[0]))
 
-    def _begin(self, lines: list[str]) -> None:
-        self.status = int(lines[0].split(" ")[1])
-        self.headers = HTTPHeaderDict()
-        for line in lines[1:]:
+    def _begin(self, status: int) -> None:
+        self.status, self.headers = status, HTTPHeaderDict()
+        for line in self._lines[1:]:
             name, colon, value = line.partition(":")
             if colon:
                 self.headers.add(name, value.strip())
@@ -128,7 +129,8 @@ class Connection:
             while self._multi.perform()[1]:
                 if enough and enough(answer):
                     return answer
-                self._multi.select(limit.left())
+                due = self._multi.timeout()  # milliseconds until libcurl wants to be called, or -1
+                self._multi.select(limit.left() if due < 0 else min(limit.left(), max(due, 1) / 1000))
             failed = self._multi.info_read()[2]
         finally:
             self._multi.remove_handle(self._curl)
@@ -179,11 +181,10 @@ def _line(name: str, value: str) -> bytes:
 def _error(number: int, message: str, answer: Answer) -> Exception:
     if number == pycurl.E_URL_MALFORMAT:
         return ValueError(message)
+    if number in _UNREACHED:
+        return TransferError("can't be reached", begun=False)
     if len(answer.content) > LARGEST:
         return TransferError(f"answers with more than {LARGEST // 1_000_000} MB, which is not read", begun=True)
     if answer.status:
         return TransferError("sent only a part of its answer", begun=True)
-    unreached = number in _UNREACHED
-    return TransferError(
-        "can't be reached" if unreached else "closed the connection, or does not answer in HTTP", begun=False
-    )
+    return TransferError("closed the connection, or does not answer in HTTP", begun=False)
