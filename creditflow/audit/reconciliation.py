@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from creditflow.audit import ledger, presentation, systems
 from creditflow.audit.history import History
@@ -10,7 +11,7 @@ from creditflow.audit.ledger import Agreement, Event, Verdict
 from creditflow.audit.parties import Parties
 from creditflow.audit.systems import Seen
 from creditflow.core.polling import soon
-from creditflow.core.workers import pool
+from creditflow.core.workers import pool, together
 from creditflow.reporting import evidence
 from creditflow.target.drivers.provider import ProviderCall
 from creditflow.target.target import Target
@@ -97,8 +98,8 @@ class Comparison:
         Raises:
             LedgerMismatchError: a system disagrees.
         """
-        looks = [self._looks[index] for index in self._due]
-        for index, reading in zip(self._due, _hands.map(systems.shown, looks), strict=True):
+        looks = [partial(systems.shown, self._looks[index]) for index in self._due]
+        for index, reading in zip(self._due, together(_hands, looks, here=2), strict=True):
             self._readings[index] = reading
         self.verdict = ledger.judge(self._history, systems.together(self._readings), self._hurried)
         self.made = True

@@ -21,7 +21,7 @@ from creditflow.core.expect import counted
 from creditflow.core.interruption import SETTLES_S
 from creditflow.core.naming import OF_A_RUN, RUN, made_by_a_run
 from creditflow.core.redaction import redactor
-from creditflow.core.workers import Shared, pool
+from creditflow.core.workers import Shared, pool, together
 from creditflow.target.drivers.provider import ProviderCall
 from creditflow.target.target import Target
 
@@ -45,7 +45,7 @@ _NEW = " (new)"
 _SHOWN = 300
 """The number of characters of a row or a line in a message."""
 
-_hands = pool(5, "watch")
+_hands = pool(2, "watch")
 
 
 class UnexpectedChangeError(AssertionError):
@@ -146,9 +146,8 @@ class Watch(Shared):
         """
         if not self.exact:
             return
-        nobody_else = _hands.submit(self._nobody_else)
         before, self._kept = self._kept, self._look()
-        alone, self._alone = self._alone, nobody_else.result()
+        alone, self._alone = self._alone, self._nobody_else()
         changed = [f"{what} (gone)" for what in (before - self._kept).elements() if not _passes(what)]
         changed += [what + _NEW for what in (self._kept - before).elements()]
         beside = self._beside() if changed else ()
@@ -196,7 +195,7 @@ class Watch(Shared):
     def _look(self) -> Counter[str]:
         looks: tuple[Callable[[], Iterable[str]], ...] = (self._database, self._redis, self._lago, self._provider)
         kept: Counter[str] = Counter()
-        for found in _hands.map(lambda look: look(), looks):
+        for found in together(_hands, looks, here=2):
             kept.update(found)
         return kept
 

@@ -7,8 +7,11 @@ that has something to tell the run, is a `Shared` part and joins :data:`workers`
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _BLOCK = 1_000_000
 """The numbers of each process; names and journals contain them."""
@@ -86,3 +89,18 @@ def pool(size: int, name: str) -> ThreadPoolExecutor:
     made = ThreadPoolExecutor(size, thread_name_prefix=name)
     os.register_at_fork(after_in_child=lambda: ThreadPoolExecutor.__init__(made, size, thread_name_prefix=name))
     return made
+
+
+def together(hands: ThreadPoolExecutor, calls: Sequence[Callable[[], T]], here: int) -> list[T]:
+    """Call functions at the same time, and return what they return.
+
+    Args:
+        hands: threads for them.
+        calls: the functions.
+        here: how many of them are called one after the other in this thread, which would only wait otherwise.
+    """
+    others = [hands.submit(call) for call in calls[here:]]
+    try:
+        return [call() for call in calls[:here]] + [other.result() for other in others]
+    finally:
+        wait(others)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -11,7 +13,7 @@ from creditflow.core.naming import numbers
 from creditflow.core.redaction import Redactor
 from creditflow.core.shared_counts import SharedCounts
 from creditflow.core.wait_statistics import WaitStatistics
-from creditflow.core.workers import Shared, Workers, pool, worker_of, workers
+from creditflow.core.workers import Shared, Workers, pool, together, worker_of, workers
 
 
 @pytest.fixture
@@ -120,3 +122,30 @@ def test_the_run_learns_the_secrets_of_a_worker_and_only_new_ones_are_told() -> 
     assert worker.news() == set()
     run.take(1, news)
     assert "known-later" not in run.clean("it says known-later")
+
+
+def test_functions_are_called_at_the_same_time_and_their_results_keep_their_order() -> None:
+    met = threading.Barrier(3, timeout=60)
+
+    def number(one: int) -> int:
+        met.wait()
+        return one
+
+    assert together(pool(2, "test"), [partial(number, one) for one in range(3)], here=1) == [0, 1, 2]
+
+
+def test_an_error_of_one_function_comes_after_the_end_of_the_others() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def fails() -> None:
+        assert begun.wait(60)
+        raise ValueError("the first one")
+
+    def ends() -> None:
+        begun.set()
+        threading.Event().wait(0.05)
+        ended.set()
+
+    with pytest.raises(ValueError, match="the first one"):
+        together(pool(1, "test"), [fails, ends], here=1)
+    assert ended.is_set()
