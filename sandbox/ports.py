@@ -14,8 +14,15 @@ FREE_PORTS = range(20000, 32000)
 """Below the ports that the system gives to connections, so that no connection takes one."""
 
 
+_reserved: list[socket.socket] = []
+"""UDP sockets with the numbers of the ports that this process chose. No other sandbox chooses them until it ends."""
+
+
 def choose_ports(services: Iterable[str], pinned: Mapping[str, int]) -> dict[str, int]:
-    """Choose a port for each service; raise `SandboxError` for a pinned port that is not free."""
+    """Choose a port for each service, and reserve the free ones until this process ends.
+
+    Raises `SandboxError` for a pinned port that is not free.
+    """
     names = list(services)
     chosen: dict[str, int] = {}
     # All stay bound until the last one is chosen, so that none is chosen twice.
@@ -38,6 +45,7 @@ def _bind_free(sockets: ExitStack) -> int:
     for port in random.sample(FREE_PORTS, 200):
         with suppress(OSError):
             _bind(sockets, port)
+            _reserved.append(_reservation(port))
             return port
     raise SandboxError(
         f"No free port was found on {HOST} from {FREE_PORTS.start} to {FREE_PORTS.stop}: name some with SANDBOX_PORTS."
@@ -48,6 +56,16 @@ def _bind(sockets: ExitStack, port: int) -> None:
     candidate = sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     candidate.bind((HOST, port))
+
+
+def _reservation(port: int) -> socket.socket:
+    reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        reservation.bind((HOST, port))
+    except OSError:
+        reservation.close()
+        raise
+    return reservation
 
 
 def _holder(port: int) -> str:
