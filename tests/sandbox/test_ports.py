@@ -19,7 +19,7 @@ def two(monkeypatch: pytest.MonkeyPatch) -> None:
         numbers = [one.getsockname()[1], other.getsockname()[1]]
     monkeypatch.setattr(ports, "FREE_PORTS", range(numbers[0], numbers[0] + 1))
     monkeypatch.setattr(ports, "_reserved", [])
-    monkeypatch.setattr(ports.random, "sample", lambda _ports, _count: numbers)
+    monkeypatch.setattr("sandbox.ports.random.sample", lambda _ports, _count: numbers)
 
 
 @pytest.mark.usefixtures("two")
