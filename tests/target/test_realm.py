@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +24,8 @@ class Realm(BaseHTTPRequestHandler):
     users: ClassVar[int]
     lifetime: ClassVar[int]
     refuses: ClassVar[dict[str, int]]
+    unknown: ClassVar[str]
+    always_first: ClassVar[bool]
     asked: ClassVar[list[str]]
 
     def _answer(self) -> None:
@@ -37,9 +40,9 @@ class Realm(BaseHTTPRequestHandler):
         if kind == "users" and self.command == "POST":
             return self._send(201, {})
         if kind == "users":
-            first = int(query["first"][0])
+            first = 0 if self.always_first else int(query["first"][0])
             return self._send(200, [{"id": str(n)} for n in range(self.users)][first : first + int(query["max"][0])])
-        return self._send(404, {})
+        return self._send(404, {"error": self.unknown})
 
     def _send(self, status: int, body: Any) -> None:
         content = json.dumps(body).encode()
@@ -57,6 +60,7 @@ class Realm(BaseHTTPRequestHandler):
 @pytest.fixture
 def url() -> Iterator[str]:
     Realm.users, Realm.lifetime, Realm.refuses, Realm.asked = 1, 3600, {}, []
+    Realm.unknown, Realm.always_first = "User not found", False
     with ThreadingHTTPServer(("127.0.0.1", 0), Realm) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -128,6 +132,24 @@ def test_a_user_who_is_gone_is_removed_already(keycloak: Keycloak) -> None:
     keycloak._ids["cf-1"] = "an-id"
     keycloak.remove_user("cf-1")
     assert Realm.asked[-1] == "DELETE an-id"
+
+
+@pytest.mark.parametrize("error", ["HTTP 404 Not Found", "Realm not found."])
+def test_an_unknown_path_is_no_unknown_user(keycloak: Keycloak, error: str) -> None:
+    Realm.unknown = error
+    keycloak._ids["cf-1"] = "an-id"
+    asks: list[Callable[[], object]] = [partial(keycloak.user, "an-id"), partial(keycloak.remove_user, "cf-1")]
+    for ask in asks:
+        with pytest.raises(
+            ServiceUnavailableError, match=r"answered 404 \((GET|DELETE) /admin/realms/uchub/users/an-id"
+        ):
+            ask()
+
+
+def test_a_list_that_never_ends_is_read_once(keycloak: Keycloak) -> None:
+    Realm.users, Realm.always_first = 100, True
+    assert len(keycloak.users("cf-")) == 100
+    assert Realm.asked.count("GET users") == 2
 
 
 def test_an_administrator_who_may_not_sign_in_is_told_which_setting_is_wrong(url: str) -> None:

@@ -80,12 +80,13 @@ class Keycloak:
 
     def users(self, part: str) -> list[dict[str, Any]]:
         """Return the users that have a text in their name, with `id`, `username` and `email`."""
-        found = self._management.list("/users", username=part, first=0, max=_PAGE)
-        while len(found) % _PAGE == 0 and (
-            more := self._management.list("/users", username=part, first=len(found), max=_PAGE)
-        ):
-            found += more
-        return found
+        found: dict[str, dict[str, Any]] = {}
+        while True:
+            page = self._management.list("/users", username=part, first=len(found), max=_PAGE)
+            new = {str(user["id"]): user for user in page if user["id"] not in found}
+            found |= new
+            if len(page) < _PAGE or not new:
+                return list(found.values())
 
     def user(self, user_id: str) -> dict[str, Any] | None:
         """Return the user with this id, with `username` and `email`, or None."""

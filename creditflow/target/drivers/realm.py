@@ -16,6 +16,10 @@ _EARLY_S = 10.0
 """Seconds before its end in which a token is used no longer."""
 
 
+_UNKNOWN = ("User not found", "Could not find component")
+"""What Keycloak answers about somebody or something that it does not know; a 404 for a path is an error."""
+
+
 class SignInRefusedError(Exception):
     """Keycloak refused a sign-in; `error` is OAuth's error code, such as `invalid_grant`, and `status` that of HTTP."""
 
@@ -77,7 +81,7 @@ class Management:
         """
         whole = f"/admin/realms/{self._realm}{path}"
         reply = self._http.send(method, whole, token=self._current(), body=body, params=params)
-        if reply.status == 404:
+        if reply.status == 404 and reply.body.get("error") in _UNKNOWN:
             return None
         if reply.status >= 300:
             self.sign_in_again()
