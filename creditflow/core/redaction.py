@@ -33,6 +33,9 @@ _EDGE = 16
 _GRAM = 4
 """Characters that show quickly that no secret begins at a position."""
 
+_MOST_HARMLESS = 100_000
+"""Words that are remembered as part of no secret."""
+
 _LONG = 200
 """Characters. Longer secrets are tokens; their last characters, a part of the signature, are useless alone."""
 
@@ -217,7 +220,7 @@ class Redactor(Shared):
             if word in harmless:
                 continue
             suspicious = [at for at in range(len(word) - _GRAM + 1) if word[at : at + _GRAM] in begins]
-            if not suspicious:
+            if not suspicious and len(harmless) < _MOST_HARMLESS:
                 harmless.add(word)
             for at in suspicious:
                 pieces = begins[word[at : at + _GRAM]]

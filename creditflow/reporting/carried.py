@@ -40,7 +40,7 @@ class StepEnded:
         return cls(number, ran, _fields(step, "status", "duration"), [problem.carried() for problem in of_step(step)])
 
     def runs_next(self, scenario: Scenario) -> int:
-        """Return the position of the step that runs now: the next one, or this one after the last of the scenario."""
+        """Return the position of the step that runs now: the next one, or this one if no other follows."""
         goes_on = self.fields["status"] is Status.passed and self.number + 1 < len(list(scenario.all_steps))
         return self.number + goes_on
 
