@@ -663,7 +663,7 @@ def double_click_buys_twice() -> None:
     )
 
 
-@fault("F2.M1", "1 of 2 answers did not arrive", "status 500")
+@fault("F2.M1", "of 2 answers did not arrive", "status 500")
 def long_answer_takes_what_is_reserved_of_the_allocation() -> None:
     """Charge a long answer to what another request of the member has reserved, which is then lost after its answer."""
     rewrite(Allocation.pay, 'left - member["reserved_credits"] + reserved)', "left)")
