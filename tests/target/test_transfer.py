@@ -56,6 +56,30 @@ def test_no_request_is_sent_twice_if_a_kept_connection_is_closed_without_an_answ
         http.close()
 
 
+def test_a_connection_that_the_system_has_closed_meanwhile_is_not_used() -> None:
+    """A system may close an idle connection at any time (RFC 9112, section 9.3); no request is lost by that."""
+    closed = threading.Semaphore(0)
+
+    def serve(client: socket.socket) -> None:
+        with client:
+            client.recv(65_536)
+            client.sendall(ANSWER)
+        closed.release()
+
+    def accept(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                serve(listening.accept()[0])
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, args=(listening,), daemon=True).start()
+        http = Http("Ops-Center", f"http://127.0.0.1:{listening.getsockname()[1]}", 60)
+        for _ in range(5):
+            assert http.send("POST", "/", body={}).status == 200
+            assert closed.acquire(timeout=60)
+        http.close()
+
+
 def test_a_connection_is_used_again() -> None:
     with server() as (url, _):
         http = Http("Ops-Center", url, 60)

@@ -7,6 +7,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -195,10 +196,11 @@ class Http:
         return answer, (time.monotonic() - started) * 1000
 
     def _connection(self) -> Connection:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return Connection(proxies.of(self.url))
+        with suppress(IndexError):
+            while True:
+                if (idle := self._idle.pop()).is_open:
+                    return idle
+        return Connection(proxies.of(self.url))
 
     @cached_property
     def _base(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +17,9 @@ STREAM = 4
 """A whole stream has this many times the deadline of a request."""
 
 EVENT_STREAM = "text/event-stream"
+
+_IDLE_S = 4.0
+"""Seconds for which an idle connection is used again. Many servers close theirs after five, also while it is used."""
 
 _UNREACHED = {
     pycurl.E_COULDNT_RESOLVE_PROXY, pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_CONNECT,
@@ -106,6 +111,16 @@ class Connection:
             pycurl.PROXY: proxy,
         }.items():
             self._curl.setopt(option, value)
+        self._socket, self._until = -1, 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used again: it is not too old, and the system has not closed it. libcurl does not look."""
+        if self._socket < 0 or time.monotonic() > self._until:
+            return False
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        return not waiting.poll(0)
 
     def exchange(
         self,
@@ -128,10 +143,12 @@ class Connection:
         try:
             while self._multi.perform()[1]:
                 if enough and enough(answer):
+                    self._socket = -1
                     return answer
                 due = self._multi.timeout()  # milliseconds until libcurl wants to be called, or -1
                 self._multi.select(limit.left() if due < 0 else min(limit.left(), max(due, 1) / 1000))
             failed = self._multi.info_read()[2]
+            self._socket, self._until = self._curl.getinfo(pycurl.ACTIVESOCKET), time.monotonic() + _IDLE_S
         finally:
             self._multi.remove_handle(self._curl)
         if failed:
