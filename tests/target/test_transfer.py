@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -86,6 +87,22 @@ def test_a_connection_is_used_again() -> None:
         for _ in range(3):
             http.send("POST", "/", body={})
         assert len(http._idle) == 1
+        http.close()
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(3, True), (5, False)])
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    seconds: float, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("creditflow.target.drivers.transfer.time", SimpleNamespace(monotonic=lambda: now[0]))
+    with server() as (url, _):
+        http = Http("Ops-Center", url, 60)
+        http.send("GET", "/")
+        first = http._idle[0]
+        now[0] = seconds
+        http.send("GET", "/")
+        assert (http._idle[0] is first) == again
         http.close()
 
 
