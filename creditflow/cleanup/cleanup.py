@@ -101,6 +101,8 @@ class Cleanup:
                 interruption.settle()
                 self._run(finalizers, errors)
         except (RemovalInterruptedError, TimeLimitError) as why:
+            if self._journal and interruption.given_up:
+                self._journal.interrupt()
             errors = dict.fromkeys(finalizers, str(why) or INTERRUPTED) | errors
         if left := left_behind((finalizer.resource, errors[finalizer]) for finalizer in finalizers):
             raise LeftBehindError(f"{left}{self._cure()}")

@@ -55,6 +55,7 @@ class Journal(Shared):
         self._read_to = 0
         self._made: dict[int, set[str]] = {}
         self._dead: set[int] = set()
+        self._interrupted = False
 
     @classmethod
     def begin(cls, folder: Path, target: str, sandbox: bool) -> Journal:
@@ -136,10 +137,15 @@ class Journal(Shared):
             return self._number
 
     def gone(self, number: int) -> None:
-        """Write that a resource was removed."""
+        """Write that a resource was removed, unless the removal was interrupted before."""
         with self._lock:
-            if self._left.pop(number, None):
+            if not self._interrupted and self._left.pop(number, None):
                 self._write({"gone": number})
+
+    def interrupt(self) -> None:
+        """List as left what is left now, so that every output names the same; the sweep finds it gone if it is."""
+        with self._lock:
+            self._interrupted = True
 
     def end(self, report: Callable[[str], None] = print) -> None:
         """Close the file, and remove it if nothing is left; report what is left."""

@@ -137,6 +137,16 @@ def test_what_could_not_be_removed_stays_and_is_reported(folder: Path) -> None:
     assert again(journal).left == (EACH[0],)
 
 
+def test_after_an_interrupted_removal_the_file_and_the_report_name_the_same(folder: Path) -> None:
+    journal = Journal.begin(folder, TARGET, sandbox=False)
+    first, second = (journal.register(resource) for resource in EACH[:2])
+    journal.gone(first)
+    journal.interrupt()
+    journal.gone(second)  # a thread ends after the interruption
+    assert journal.left == [EACH[1]]
+    assert parse(journal.path, journal.path.read_bytes()).left == (EACH[1],)
+
+
 def test_a_killed_process_loses_no_line(folder: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, folder, "dies"], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
