@@ -139,7 +139,8 @@ class Journal(Shared):
     def gone(self, number: int) -> None:
         """Write that a resource was removed, unless the removal was interrupted before."""
         with self._lock:
-            if not self._interrupted and self._left.pop(number, None):
+            if number in self._left and not self._interrupted:
+                del self._left[number]
                 self._write({"gone": number})
 
     def interrupt(self) -> None:

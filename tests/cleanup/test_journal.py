@@ -139,7 +139,7 @@ def test_what_could_not_be_removed_stays_and_is_reported(folder: Path) -> None:
 
 def test_after_an_interrupted_removal_the_file_and_the_report_name_the_same(folder: Path) -> None:
     journal = Journal.begin(folder, TARGET, sandbox=False)
-    first, second = (journal.register(resource) for resource in EACH[:2])
+    first, second = [journal.register(resource) for resource in EACH[:2]]
     journal.gone(first)
     journal.interrupt()
     journal.gone(second)  # a thread ends after the interruption
