@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,21 @@ from creditflow.core.errors import ServiceUnavailableError
 from creditflow.target.drivers.http import Http
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@contextmanager
+def serving(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Start a server that gives each connection to a function, and closes it afterwards; yield its address."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            serve(self.request)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as listening:
+        listening.daemon_threads = True
+        threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_address[1]}"
+        listening.shutdown()
 
 
 @contextmanager
@@ -27,7 +43,7 @@ def server(answers: int = 1_000, first: bytes = ANSWER) -> Iterator[tuple[str, l
     came: list[bytes] = []
 
     def serve(client: socket.socket) -> None:
-        with client, suppress(OSError):
+        with suppress(OSError):
             for _ in range(answers):
                 if not (request := client.recv(65_536)):
                     return
@@ -35,14 +51,8 @@ def server(answers: int = 1_000, first: bytes = ANSWER) -> Iterator[tuple[str, l
                 client.sendall(first)
             came.append(client.recv(65_536))
 
-    def accept(listening: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=accept, args=(listening,), daemon=True).start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", came
+    with serving(serve) as url:
+        yield url, came
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -62,19 +72,13 @@ def test_a_connection_that_the_system_has_closed_meanwhile_is_not_used() -> None
     closed = threading.Semaphore(0)
 
     def serve(client: socket.socket) -> None:
-        with client:
-            client.recv(65_536)
-            client.sendall(ANSWER)
+        client.recv(65_536)
+        client.sendall(ANSWER)
+        client.close()
         closed.release()
 
-    def accept(listening: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                serve(listening.accept()[0])
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=accept, args=(listening,), daemon=True).start()
-        http = Http("Ops-Center", f"http://127.0.0.1:{listening.getsockname()[1]}", 60)
+    with serving(serve) as url:
+        http = Http("Ops-Center", url, 60)
         for _ in range(5):
             assert http.send("POST", "/", body={}).status == 200
             assert closed.acquire(timeout=60)
