@@ -41,16 +41,14 @@ _LONG = 200
 
 _SHAPES = (
     # RFC 7519; then RFC 6750 and RFC 7617; keys of OpenAI, OpenRouter and LiteLLM; RFC 3986; names of secrets
-    (("eyj",), None, re.compile(r"(?P<secret>\beyJ[\w-]{12,}(?:\.[\w-]*){0,2})")),
+    (re.compile("eyj"), re.compile(r"(?P<secret>\beyJ[\w-]{12,}(?:\.[\w-]*){0,2})")),
     (
-        ("earer ", "basic "),
-        None,
+        re.compile("earer |basic "),
         re.compile(r"\b(?:[Bb]earer|Basic) +(?P<secret>(?=[\w.~+/-]*(?:\d|=|[a-z][A-Z]))[\w.~+/-]{7,}[\w=]+)"),
     ),
-    (("sk-",), None, re.compile(r"(?P<secret>\bsk-[\w-]{8,})")),
-    (("://",), None, re.compile(r"""://[^\s/:@"'<>]*:(?P<secret>[^\s/@"'<>]+)@""")),
+    (re.compile("sk-"), re.compile(r"(?P<secret>\bsk-[\w-]{8,})")),
+    (re.compile("://"), re.compile(r"""://[^\s/:@"'<>]*:(?P<secret>[^\s/@"'<>]+)@""")),
     (
-        ("pass", "pwd", "secret", "key", "token"),
         re.compile(r"""(?:passw(?:or)?d|passphrase|pwd|secret|key|token)(?:\\?["']|&|=)"""),
         re.compile(
             r"""(?i: pass(?:word|wd|phrase) | pwd | secret | (?:api|access|private|master)[_-]?key
@@ -61,7 +59,7 @@ _SHAPES = (
         ),
     ),
 )
-"""The shapes of secrets. A text that has, in small letters, no hint or not the quicker pattern can't match a shape.
+"""The shapes of secrets, each after its hint: a quicker pattern, without which a text in small letters can't match it.
 
 `name=value` is a secret unless the value is a name itself, as in a line of source code.
 """
@@ -233,13 +231,11 @@ class Redactor(Shared):
 
     def _shapes_in(self, text: str) -> Iterator[_Span]:
         small = text.lower()
-        for hints, quick, shape in _SHAPES:
-            for hint in hints:
-                if hint in small and (quick is None or quick.search(small)):
-                    for found in shape.finditer(text):
-                        name = "secret" if found["secret"] is not None else "quoted"
-                        yield _Span(*found.span(name), self.mark(found[name]))
-                    break
+        for hint, shape in _SHAPES:
+            if hint.search(small):
+                for found in shape.finditer(text):
+                    name = "secret" if found["secret"] is not None else "quoted"
+                    yield _Span(*found.span(name), self.mark(found[name]))
 
 
 class _Squeezed:
