@@ -102,7 +102,7 @@ class DisagreementError(AssertionError):
         return self._message
 
 
-polling: ContextVar[bool] = ContextVar("polling", default=False)
+repeated: ContextVar[bool] = ContextVar("repeated", default=False)
 """Whether a red check will be repeated, so that what the systems recorded is read only if it stays red."""
 
 
@@ -138,7 +138,7 @@ def holds(condition: bool, sentence: str, recorded: Callable[[], str] = lambda: 
 
 def _red(sentence: str, recorded: Callable[[], str]) -> AssertionError:
     red = DisagreementError(sentence, recorded)
-    return red if polling.get() else AssertionError(str(red))
+    return red if repeated.get() else AssertionError(str(red))
 
 
 @contextmanager

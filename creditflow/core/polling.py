@@ -25,7 +25,7 @@ def soon(check: Callable[[], None], seconds: float, pause: float = PAUSE) -> Non
         AssertionError: the last failure of the check, of the same type, with the time limit before its message.
         NotTestableError: at once, because a later attempt can't succeed either.
     """
-    before = expect.polling.set(True)
+    before = expect.repeated.set(True)
     try:
         Retrying(
             stop=stop_after_delay(seconds), wait=wait_fixed(pause), retry=retry_if_exception(_may_come), reraise=True
@@ -35,7 +35,7 @@ def soon(check: Callable[[], None], seconds: float, pause: float = PAUSE) -> Non
     except AssertionError as last:
         raise type(last)(f"within {seconds:g} s: {last}" if seconds else str(last)) from None
     finally:
-        expect.polling.reset(before)
+        expect.repeated.reset(before)
 
 
 def never(happened: Callable[[], bool], seconds: float, sentence: str) -> None:
