@@ -19,7 +19,7 @@ from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.wait_statistics import waits
 from creditflow.target.drivers import proxies
 from creditflow.target.drivers.request_timeout import RequestTimeout
-from creditflow.target.drivers.transfer import EVENT_STREAM, Answer, Connection, TransferError
+from creditflow.target.drivers.transfer import EVENT_STREAM, Answer, Connection, TransferError, is_stream
 
 Params = Mapping[str, str | int | Sequence[str]]
 """The parameters of an address; each value of a sequence is one."""
@@ -208,9 +208,16 @@ class Http:
         address = urllib3.util.parse_url(self.url)
         return urllib3.util.Url(address.scheme, None, address.host, address.port, address.path).url
 
-    def unavailable(self, method: str, path: str, what: str) -> ServiceUnavailableError:
-        """Return the error that the system did not answer a request; `what` follows the system's name."""
-        return ServiceUnavailableError(self.service, self.url, f"{what} ({method} {path})")
+    def unavailable(self, method: str, path: str, what: str, cure: str = "") -> ServiceUnavailableError:
+        """Return the error that the system did not answer a request as it should.
+
+        Args:
+            method: of the request.
+            path: of the request.
+            what: what happened, in words that follow the system's name.
+            cure: what to try next; empty for the usual.
+        """
+        return ServiceUnavailableError(self.service, self.url, f"{what} ({method} {path})", cure)
 
 
 def _headers(token: str | None, body: Any, headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -229,8 +236,12 @@ def _json(body: Any) -> bytes | None:
 def reply_of(status: int, headers: Mapping[str, str], text: str, milliseconds: float) -> Reply:
     """Return the reply that another client received."""
     named = urllib3.HTTPHeaderDict(headers)
-    streamed = named.get("Content-Type", "").startswith(EVENT_STREAM)
-    return Reply(status, named, text, milliseconds, tuple(_events(text.encode())) if streamed else ())
+    return Reply(status, named, text, milliseconds, tuple(_events(text.encode())) if is_stream(named) else ())
+
+
+def part(text: str) -> str:
+    """Return a text as one part of a path."""
+    return quote(text, safe="")
 
 
 def _text(content: bytes) -> str:

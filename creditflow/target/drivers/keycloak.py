@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from creditflow.core.errors import ServiceUnavailableError
-from creditflow.target.drivers.http import Http
-from creditflow.target.drivers.realm import Management, SignInRefusedError, part, sign_in
+from creditflow.target.drivers.http import Http, part
+from creditflow.target.drivers.realm import Management, SignInRefusedError, sign_in
 from creditflow.target.drivers.record import Recorder, record_nothing
 
 _PAGE = 100

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from urllib.parse import quote
 
 from creditflow.core.errors import ServiceUnavailableError
-from creditflow.target.drivers.http import Http, Reply, an_object, objects, whole
+from creditflow.target.drivers.http import Http, Reply, an_object, objects, part, whole
 from creditflow.target.drivers.record import Recorder, record_nothing
 
 BASE = "/api/v1"
@@ -57,17 +56,17 @@ class Lago:
     def end_subscription(self, customer: str, subscription: str) -> None:
         """End a customer's subscription immediately; do nothing if there is none."""
         began = time.monotonic()
-        if self._found("DELETE", f"/subscriptions/{_part(subscription)}"):
+        if self._found("DELETE", f"/subscriptions/{part(subscription)}"):
             self._record("end_subscription", None, None, began=began, user_id=customer)
 
     def remove_customer(self, external_id: str, subscription: str) -> None:
         """End a customer's subscription immediately, and remove the customer; do nothing if they do not exist."""
         self.end_subscription(external_id, subscription)
-        self._found("DELETE", f"/customers/{_part(external_id)}")
+        self._found("DELETE", f"/customers/{part(external_id)}")
 
     def customer(self, external_id: str) -> dict[str, Any] | None:
         """Return a customer's fields, or None."""
-        return self._find("customer", f"/customers/{_part(external_id)}")
+        return self._find("customer", f"/customers/{part(external_id)}")
 
     def customers(self) -> list[dict[str, Any]]:
         """Return the fields of all customers."""
@@ -82,15 +81,15 @@ class Lago:
 
     def subscription(self, external_id: str) -> dict[str, Any] | None:
         """Return an active subscription's fields, or None."""
-        return self._find("subscription", f"/subscriptions/{_part(external_id)}")
+        return self._find("subscription", f"/subscriptions/{part(external_id)}")
 
     def event(self, transaction_id: str) -> dict[str, Any] | None:
         """Return the event with this transaction id, or None."""
-        return self._find("event", f"/events/{_part(transaction_id)}")
+        return self._find("event", f"/events/{part(transaction_id)}")
 
     def billed_calls(self, customer: str, subscription: str) -> list[str]:
         """Return the units of a subscription's current period, one figure for each charge of its plan."""
-        path = f"/customers/{_part(customer)}/current_usage"
+        path = f"/customers/{part(customer)}/current_usage"
         usage = self._find("customer_usage", path, external_subscription_id=subscription) or {}
         return [str(charge.get("units")) for charge in objects(usage.get("charges_usage"))]
 
@@ -111,7 +110,8 @@ class Lago:
         """
         reply = self.http.send("GET", "/health")
         if reply.status != 200:
-            raise self._unavailable(f"reports that it is not healthy (status {reply.status})")
+            what = f"reports that it is not healthy (status {reply.status})"
+            raise ServiceUnavailableError("Lago", self.url, what)
         return str(reply.body.get("version", "unknown"))
 
     def check(self) -> None:
@@ -143,7 +143,7 @@ class Lago:
         """Return the reply to a request that succeeded."""
         reply = self._found(method, path, body, **params)
         if reply is None:
-            raise self._unavailable(f"answered 404 ({method} {BASE}{path})")
+            raise self.http.unavailable(method, BASE + path, "answered 404")
         return reply
 
     def _found(self, method: str, path: str, body: Any = None, **params: str | int) -> Reply | None:
@@ -154,21 +154,13 @@ class Lago:
         if reply.status >= 300:
             cure = "correct LAGO_API_KEY" if reply.status == 401 else ""
             answer = f"answered {reply.status} {reply.body.get('code', '')}".strip()
-            raise self._unavailable(f"{answer} ({method} {BASE}{path})", cure)
+            raise self.http.unavailable(method, BASE + path, answer, cure)
         return reply
 
     def _unreadable(self, method: str, path: str) -> ServiceUnavailableError:
-        return self._unavailable(f"gave an answer that can't be read ({method} {BASE}{path})")
-
-    def _unavailable(self, what: str, cure: str = "") -> ServiceUnavailableError:
-        return ServiceUnavailableError("Lago", self.url, what, cure)
+        return self.http.unavailable(method, BASE + path, "gave an answer that can't be read")
 
 
 def _usable(name: str, found: Any) -> bool:
     """Return whether a part of Lago's answer is an object with the field that is needed."""
     return isinstance(found, dict) and (name not in NEEDED or isinstance(found.get(NEEDED[name]), str))
-
-
-def _part(text: str) -> str:
-    """Return a text as one part of a path."""
-    return quote(text, safe="")

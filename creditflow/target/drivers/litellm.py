@@ -42,7 +42,7 @@ class LiteLLM:
         """
         reply = self.http.send("GET", "/v1/models", token=self._key)
         if reply.status >= 500:
-            raise ServiceUnavailableError("LiteLLM", self.http.url, f"answered {reply.status} (GET /v1/models)")
+            raise self.http.unavailable("GET", "/v1/models", f"answered {reply.status}")
         return [str(model["id"]) for model in objects(reply.body.get("data")) if "id" in model]
 
     def chat(self, body: Any) -> int:

@@ -138,9 +138,7 @@ class Provider:
         reply = self.http.send(method, path, token=self._token, body=body, params=params)
         if reply.status >= 400 and not (method == "DELETE" and reply.status == 404):
             cure = "correct PROVIDER_CONTROL_TOKEN" if reply.status == 401 else ""
-            raise ServiceUnavailableError(
-                self.http.service, self.http.url, f"answered {reply.status} ({method} {path})", cure
-            )
+            raise self.http.unavailable(method, path, f"answered {reply.status}", cure)
         return reply
 
     def _read(self, reply: Reply) -> list[ProviderCall]:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.redaction import redactor
@@ -79,16 +78,14 @@ class Management:
         Raises:
             ServiceUnavailableError: Keycloak does not answer, or answers with an error.
         """
-        whole = f"/admin/realms/{self._realm}{path}"
+        whole = self._whole(path)
         reply = self._http.send(method, whole, token=self._current(), body=body, params=params)
         if reply.status == 404 and reply.body.get("error") in _UNKNOWN:
             return None
         if reply.status >= 300:
             self.sign_in_again()
             cure = self._cure if reply.status in (401, 403) else ""
-            raise ServiceUnavailableError(
-                "Keycloak", self._http.url, f"answered {reply.status} ({method} {whole})", cure
-            )
+            raise self._http.unavailable(method, whole, f"answered {reply.status}", cure)
         return reply
 
     def send(self, method: str, path: str, body: Any = None, params: Params | None = None) -> Reply:
@@ -99,7 +96,7 @@ class Management:
         """
         reply = self.find(method, path, body, params)
         if reply is None:
-            raise self._http.unavailable(method, f"/admin/realms/{self._realm}{path}", "answered 404")
+            raise self._http.unavailable(method, self._whole(path), "answered 404")
         return reply
 
     def list(self, path: str, **params: str | int) -> list[dict[str, Any]]:
@@ -111,8 +108,11 @@ class Management:
         reply = self.send("GET", path, params=params)
         found = objects(reply.items)
         if reply.text.strip()[:1] != "[" or not all(isinstance(one.get("id"), str) for one in found):
-            raise self._http.unavailable("GET", path, "gave an answer that can't be read")
+            raise self._http.unavailable("GET", self._whole(path), "gave an answer that can't be read")
         return found
+
+    def _whole(self, path: str) -> str:
+        return f"/admin/realms/{self._realm}{path}"
 
     def _current(self) -> str:
         with self._lock:
@@ -120,17 +120,8 @@ class Management:
                 try:
                     answer = sign_in(self._http, self._home, self._form)
                 except SignInRefusedError as refused:
-                    raise ServiceUnavailableError(
-                        "Keycloak",
-                        self._http.url,
-                        f"refuses who manages the realm {self._realm}: {refused}",
-                        self._cure,
-                    ) from None
+                    what = f"refuses who manages the realm {self._realm}: {refused}"
+                    raise ServiceUnavailableError("Keycloak", self._http.url, what, self._cure) from None
                 self._token = str(answer["access_token"])
                 self._until = time.monotonic() + int(answer["expires_in"]) - _EARLY_S
             return self._token
-
-
-def part(text: str) -> str:
-    """Return a text as one part of a path."""
-    return quote(text, safe="")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from creditflow.target.drivers.http import Http
-from creditflow.target.drivers.realm import Management, part
+from creditflow.target.drivers.http import Http, part
+from creditflow.target.drivers.realm import Management
 
 _PROVIDER = "org.keycloak.keys.KeyProvider"
 _BEFORE_ALL_OTHERS = "1000"

@@ -28,9 +28,6 @@ REDUCED_BY = 10
 SHORTEST_S = 1.0
 """The shortest reduced deadline, in seconds."""
 
-LARGEST = 50_000_000
-"""Bytes of the largest answer that is read."""
-
 _GRACE_S = 0.25
 """Seconds in which PostgreSQL can still report its own timeout of a statement."""
 

@@ -11,12 +11,15 @@ import certifi
 import pycurl
 from urllib3 import HTTPHeaderDict
 
-from creditflow.target.drivers.request_timeout import LARGEST, Limit
+from creditflow.target.drivers.request_timeout import Limit
 
 STREAM = 4
 """A whole stream has this many times the deadline of a request."""
 
 EVENT_STREAM = "text/event-stream"
+
+LARGEST = 50_000_000
+"""Bytes of the largest answer that is read."""
 
 _IDLE_S = 4.0
 """Seconds for which an idle connection is used again. Many servers close theirs after five, also while it is used."""
@@ -28,6 +31,11 @@ _UNREACHED = {
 
 _WITH_A_BODY = ("POST", "PUT", "PATCH")
 """Methods that say how long their body is, also if there is none (RFC 9110, section 8.6)."""
+
+
+def is_stream(headers: Mapping[str, str]) -> bool:
+    """Return whether the headers are those of a stream of server-sent events."""
+    return headers.get("Content-Type", "").startswith(EVENT_STREAM)
 
 
 class TransferError(Exception):
@@ -61,7 +69,7 @@ class Answer:
     @property
     def is_stream(self) -> bool:
         """Whether it is a stream of server-sent events."""
-        return self.headers.get("Content-Type", "").startswith(EVENT_STREAM)
+        return is_stream(self.headers)
 
     def header(self, line: bytes) -> None:
         """Take a line of the headers. Interim answers (1xx) and that of a proxy come before the answer."""
