@@ -19,6 +19,8 @@ from creditflow.actors.llm_requests import LlmRequest, send
 from creditflow.actors.people import Person
 from creditflow.audit.watch import Logs, UnexpectedChangeError, Watch
 from creditflow.cleanup.cleanup import Cleanup
+from creditflow.core import polling
+from creditflow.core.expect import holds
 from creditflow.core.naming import RUN
 from creditflow.core.redaction import redactor
 from creditflow.target.drivers.http import Reply
@@ -186,6 +188,8 @@ def test_a_lago_customer_a_subscription_and_an_event_of_nobody_are_red(watch: Wa
         assert f"lago subscriptions: {subscription} (new)" in changed(watch)
         target.lago.http.send("POST", "/api/v1/events", token=token, body={"event": event})
         assert f"lago events: {subscription} {transaction} (new)" in changed(watch)
+        # Lago makes it a moment later, and it is a change of nobody for the next test.
+        polling.soon(lambda: holds(bool(target.lago_db.invoices(who)), "the subscription has no invoice"), 60)
     finally:
         target.lago.remove_customer(who, subscription)
 
