@@ -1,6 +1,7 @@
 """The fixtures that tests share, and the schedule of tests on the sandbox."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -67,10 +68,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a sandbox, and start the slowest first."""
+    """Mark the tests that need a sandbox, and start the slowest first.
+
+    Raises:
+        UsageError: two tests have one id, so that the schedule would run only one of them.
+    """
     for item in items:
+        if label := getattr(item, "operation_label", ""):  # schemathesis gives all operations of a test one id
+            item._id = item.id.with_params(label)
         if SANDBOX & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.sandbox)
+    if twice := [nodeid for nodeid, times in Counter(item.nodeid for item in items).items() if times > 1]:
+        raise pytest.UsageError(f"several tests have the id {twice[0]}, and only one of them would run")
     order = (*ALONE, *LONG)
     items.sort(key=lambda item: next((n for n, one in enumerate(order) if item.nodeid.startswith(one)), len(order)))
 
