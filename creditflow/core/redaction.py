@@ -34,7 +34,10 @@ _GRAM = 4
 """Characters that show quickly that no secret begins at a position."""
 
 _MOST_HARMLESS = 100_000
-"""Words that are remembered as part of no secret."""
+"""Words that are remembered as part of no secret, and short texts that are remembered as free of secrets."""
+
+_SHORT = 200
+"""Characters of the longest text that is remembered."""
 
 _LONG = 200
 """Characters. Longer secrets are tokens; their last characters, a part of the signature, are useless alone."""
@@ -118,6 +121,7 @@ class Redactor(Shared):
         self._tails: dict[str, list[_Form]] = {}
         self._in_words: dict[str, list[str]] = {}
         self._harmless: set[str] = set()
+        self._clean: set[str] = set()
         self._anywhere: list[str] = []
         self._starting: dict[str, list[str]] = {}
         self._longest = 0
@@ -135,6 +139,7 @@ class Redactor(Shared):
                     mark = self.mark(secret)
                     for text in _forms(secret):
                         self._add(_Form(text, mark))
+                    self._clean = set()
 
     def begin_in_worker(self) -> None:
         """Tell the run only what this worker learns itself."""
@@ -157,10 +162,13 @@ class Redactor(Shared):
 
     def clean(self, text: str) -> str:
         """Return the text with every known or recognisable secret replaced by its mark."""
-        if len(text) < SHORTEST_SECRET:
+        clean = self._clean
+        if len(text) < SHORTEST_SECRET or text in clean:
             return text
         spans = [*self._known_in(text), *self._shapes_in(text)]
         if not spans:
+            if len(text) <= _SHORT and len(clean) < _MOST_HARMLESS:
+                clean.add(text)
             return text
         cleaned, at = [], 0
         for span in _apart(spans):

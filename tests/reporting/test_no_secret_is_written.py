@@ -60,6 +60,13 @@ def test_a_known_secret_is_found_in_every_spelling(written: str) -> None:
     assert cleaned.endswith(" after")
 
 
+def test_a_secret_is_found_in_a_text_that_was_cleaned_before_it_was_known() -> None:
+    redactor = Redactor()
+    assert redactor.clean(f"before {CANARY} after") == f"before {CANARY} after"
+    redactor.learn(CANARY)
+    assert CANARY not in redactor.clean(f"before {CANARY} after")
+
+
 def test_a_secret_with_quotes_is_found_in_json() -> None:
     redactor = Redactor()
     redactor.learn('pass"wörd\\1')
