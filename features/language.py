@@ -92,13 +92,14 @@ def owner(text: str) -> str:
 
 
 class Sentence(StepMatcher4CucumberExpressions):
-    """The cucumber expression of a step definition; it is compiled as soon as a step begins and ends like it."""
+    """The cucumber expression of a step definition; it is compiled as soon as a step has all its fixed words."""
 
     NAME = "sentence"
 
     def __init__(self, func: Callable[..., None], pattern: str, step_type: str | None = None) -> None:
         Matcher.__init__(self, func, pattern, step_type=step_type)
-        self._beginning, self._end = _FREE.split(pattern)[0], _FREE.split(pattern)[-1]
+        fixed = _FREE.split(pattern)
+        self._beginning, self._between, self._end = fixed[0], fixed[1:-1], fixed[-1]
 
     @cached_property
     def cucumber_expression(self) -> CucumberExpression:
@@ -108,6 +109,7 @@ class Sentence(StepMatcher4CucumberExpressions):
     def check_match(self, step_text: str) -> Any:
         """Return the arguments of a step, or None if it is another sentence."""
         fits = step_text.startswith(self._beginning) and step_text.endswith(self._end)
+        fits = fits and all(words in step_text for words in self._between)
         return super().check_match(step_text) if fits else None
 
 
