@@ -14,6 +14,8 @@ _WITHOUT_SPACES = ("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH", "HIRAGANA", "KA
 
 def words(text: str) -> int:
     """Return the number of words; a character of a script without spaces counts as one."""
+    if text.isascii():
+        return len(text.split())
     count, inside = 0, False
     for character in text:
         alone = not character.isascii() and unicodedata.name(character, "").startswith(_WITHOUT_SPACES)

@@ -17,6 +17,7 @@ from creditflow.target.ceiling import announced
     [
         ("", 0),
         (" one  two\nthree ", 3),
+        ("one\x1ctwo\x0bthree", 3),
         ("naïve Straße Привет", 3),
         ("你好世界", 4),
         ("ありがとう", 5),
