@@ -94,11 +94,13 @@ class Quantity:
         passed = sorted((f for f in self.flows if f.needs and f.act.status == 200), key=lambda f: f.act.began)
         while passed:
             burst = [passed.pop(0)]
-            while passed and passed[0].act.began < max(flow.act.ended for flow in burst):
+            end = burst[0].act.ended
+            while passed and passed[0].act.began < end:
                 burst.append(passed.pop(0))
+                end = max(end, burst[-1].act.ended)
             if len(burst) == 1:
                 continue
-            span = Act("burst", "", burst[0].act.began, max(flow.act.ended for flow in burst))
+            span = Act("burst", "", burst[0].act.began, end)
             own = set(map(id, burst))
             others = Quantity(self.name, [flow for flow in self.flows if id(flow) not in own])
             there = left = others.during(span)[1] + more(span)

@@ -268,8 +268,10 @@ def of_step(step: Step) -> list[Problem]:
     """Return the problems of a step and its hooks, in their order."""
     if "carried" in vars(step):
         return list(vars(step)["carried"])
-    sentence_of_step = f"{step.keyword} {step.name}"
     hooks = noted(step)
+    if step.status is Status.passed and step.exception is None and not hooks:
+        return []
+    sentence_of_step = f"{step.keyword} {step.name}"
     before = [p for p in hooks if p.where.startswith("before_")]
     after = [p for p in hooks if p not in before]
     own: list[Problem] = []
