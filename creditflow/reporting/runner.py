@@ -67,6 +67,14 @@ EXCLUSIVE = "exclusive"
 """The tag of scenarios that change what others see; each runs alone, see :mod:`creditflow.core.turns`."""
 
 
+class _Context(Context):
+    """behave's context, which notes with each value which line has given it; a value that is there stays as it is."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_") or self._stack[0].get(name, self) is not value:
+            super().__setattr__(name, value)
+
+
 class Runner(StockRunner):
     """behave's runner with the additions of this module."""
 
@@ -172,6 +180,7 @@ class Runner(StockRunner):
 
     def load_hooks(self, filename: str | None = None) -> None:
         """Load `environment.py` and wrap each of its hooks."""
+        self.context = _Context(self)
         super().load_hooks(filename)
         self.hooks = {name: self._watched(name, hook) for name, hook in self.hooks.items()}
 
