@@ -300,7 +300,8 @@ def read(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
             if service in ("Redis", "Ops-Center"):
                 operations += [CounterLost(who, unsure=True) for who in sorted(names.by_name.values())]
         elif entry.operation == "chat":
-            operations.append(replace(_asked(entry, exact, troubled, usual), away=frozenset(away)))
+            asked = _asked(entry, exact, usual.get(subject(entry.token)))
+            operations.append(replace(asked, troubled=asked.who in troubled, away=frozenset(away)))
         elif operation := _operation(entry, names):
             operations.append(operation)
     return tuple(operations)
@@ -337,12 +338,20 @@ def _operation(entry: RecordedRequest, names: Names) -> Operation | None:
     return operation
 
 
-def _asked(entry: RecordedRequest, exact: bool, troubled: set[str], usual: Mapping[str, int]) -> Asked:
+@lru_cache(maxsize=1_000)
+def _asked(entry: RecordedRequest, exact: bool, usual: int | None) -> Asked:
+    """Return the LLM request of an entry; a history that grows is read again with each step.
+
+    Args:
+        entry: the entry.
+        exact: whether the provider uses exactly the announced tokens.
+        usual: the tokens of an answer without a limit; None if nobody has changed them.
+    """
     body, headers, reply = entry.values["body"], entry.values["headers"], entry.reply
     streamed = isinstance(body, dict) and body.get("stream")
     who, key = subject(entry.token), headers.get("Idempotency-Key")
     address, verified = _address(entry.token)
-    tokens = ceiling.announced(body, usual.get(who)) if exact or reply is None else ceiling.reported(reply)
+    tokens = ceiling.announced(body, usual) if exact or reply is None else ceiling.reported(reply)
     payer = headers.get("X-Use-BYOK", "false"), headers.get("X-Organization-Id", "")
     return Asked(
         who=who,
@@ -358,7 +367,6 @@ def _asked(entry: RecordedRequest, exact: bool, troubled: set[str], usual: Mappi
         own_key=headers.get("X-Use-BYOK") == "true",
         organization=headers.get("X-Organization-Id"),
         same=(key, json.dumps(body, sort_keys=True), *payer) if key else None,
-        troubled=who in troubled,
         address=address,
         address_verified=verified,
     )
@@ -405,7 +413,7 @@ def acts(entries: Iterable[RecordedRequest], names: Names, exact: bool) -> tuple
                 verified=verified,
                 given=given,
                 made=str(reply.body.get("id", "")) if reply and entry.operation == "create_organization" else "",
-                asked=_asked(entry, exact, set(), usual) if entry.operation == "chat" else None,
+                asked=_asked(entry, exact, usual.get(who)) if entry.operation == "chat" else None,
             )
         )
     return tuple(sorted(found, key=lambda act: act.ended))

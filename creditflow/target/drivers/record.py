@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from creditflow.target.drivers.http import Reply
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RecordedRequest:
-    """One operation.
+    """One operation; another one with the same values is another operation.
 
     Attributes:
         operation: named after the driver's method, such as "purchase".
