@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -180,6 +181,7 @@ def begin(userdata: Mapping[str, str], add_finalizer: AddFinalizer, report: Call
     workers.join(target, journalled, LostWorkers(target, journalled), watch)
     add_finalizer(lambda: report(watch.said()) if watch.said() else None)
     add_finalizer(lambda: watch.everything([]))
+    importlib.import_module("creditflow.target.drivers.server_sent_events")  # here, and not in each worker
     return Session(settings, target, watch, bystanders, journalled)
 
 

@@ -19,7 +19,7 @@ from creditflow.core.errors import ServiceUnavailableError
 from creditflow.core.wait_statistics import waits
 from creditflow.target.drivers import proxies
 from creditflow.target.drivers.request_timeout import RequestTimeout
-from creditflow.target.drivers.transfer import EVENT_STREAM, Answer, Connection, TransferError, is_stream
+from creditflow.target.drivers.transfer import Answer, Connection, TransferError, is_stream
 
 Params = Mapping[str, str | int | Sequence[str]]
 """The parameters of an address; each value of a sequence is one."""
@@ -249,19 +249,7 @@ def _text(content: bytes) -> str:
 
 
 def _events(content: bytes) -> Iterator[Any]:
-    """Yield the data of each server-sent event, parsed if it is JSON.
+    """Yield the data of each server-sent event; see :mod:`creditflow.target.drivers.server_sent_events`."""
+    from creditflow.target.drivers import server_sent_events  # noqa: PLC0415 - it takes as long as all other drivers
 
-    A line ends with CR, LF or CRLF, and an event with an empty line (WHATWG HTML, "Server-sent events").
-    """
-    # Only here, because importing httpx takes as long as all drivers together. httpx-sse keeps a byte order mark;
-    # `utf-8-sig` removes it.
-    import httpx  # noqa: PLC0415
-    from httpx_sse import EventSource  # noqa: PLC0415
-
-    stream = httpx.Response(200, headers={"Content-Type": EVENT_STREAM}, content=content, default_encoding="utf-8-sig")
-    for event in EventSource(stream).iter_sse():
-        if event.data:
-            try:
-                yield json.loads(event.data)
-            except (ValueError, RecursionError):
-                yield event.data
+    return server_sent_events.read(content)
