@@ -10,10 +10,13 @@ redactor. The option for behave is `-f creditflow.reporting.allure:Formatter -o 
 
 from __future__ import annotations
 
+import json
 import os
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Collection
+from enum import Enum
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -180,7 +183,12 @@ class RedactingLogger(AllureFileLogger):
         self._attachments = Attachments()
 
     def _report_item(self, item: Any) -> None:
-        super()._report_item(_cleaned(item))
+        """Write a result whole, so that a reader finds all of it or nothing."""
+        path = self._report_dir / item.file_pattern.format(prefix=uuid.uuid4())
+        content = attr.asdict(item, filter=lambda _, value: value or value is False, value_serializer=_cleaned)
+        part = path.with_name(f"{path.name}.tmp")
+        part.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        part.replace(path)
 
     @allure_commons.hookimpl
     def report_attached_data(self, body: str | bytes, file_name: str) -> None:
@@ -193,18 +201,12 @@ class RedactingLogger(AllureFileLogger):
         super().report_attached_data(self._attachments.of_file(Path(source), file_name), file_name)
 
 
-def _cleaned(item: Any) -> Any:
-    """Return a copy of a result, or of a part of it, with every text cleaned."""
-    if isinstance(item, str):
-        return writable(shortened(str(item.value) if hasattr(item, "value") else item))
-    if isinstance(item, list):
-        return [_cleaned(part) for part in item]
-    if attr.has(type(item)):
-        parts = {a.name: _cleaned(getattr(item, a.name)) for a in attr.fields(type(item))}
-        if page := getattr(item, "descriptionHtml", None):
-            parts["descriptionHtml"] = writable(redactor.clean(page))
-        return attr.evolve(item, **parts)
-    return item
+def _cleaned(_item: Any, field: attr.Attribute[Any] | None, value: Any) -> Any:
+    """Return a value of a result, cleaned if it is a text; only a page is not cut."""
+    if not isinstance(value, str):
+        return value
+    text = str(value.value) if isinstance(value, Enum) else value
+    return writable(redactor.clean(text) if field and field.name == "descriptionHtml" else shortened(text))
 
 
 class Listener(AllureListener):  # type: ignore[misc]  # the library is not typed
