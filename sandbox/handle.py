@@ -14,7 +14,6 @@ from sandbox import channel
 from sandbox.credentials import Credentials
 from sandbox.errors import SandboxError
 from sandbox.files import locked
-from sandbox.prepare import prepare
 from sandbox.services import SERVICE_CLASSES, Layout
 from sandbox.settings import PROJECT, SERVICES, SandboxSettings, sandbox_settings, service_environment
 from sandbox.state import State, sweep, wait_for_end
@@ -76,6 +75,8 @@ def start(keep: bool, report: Report, settings: SandboxSettings | None = None) -
         pipe = _take(settings, keep, report)
         supervisor = None
         if pipe is None:
+            from sandbox.prepare import prepare  # noqa: PLC0415 - a running sandbox needs nothing of it
+
             prepare(settings, report)
             supervisor, pipe = _launch(settings, keep, report)
         target = json.loads(settings.target.read_text())

@@ -99,5 +99,6 @@ def _place(scenario: Scenario) -> Place:
     return Place(_below(scenario.filename), scenario.line, scenario.name)
 
 
+@cache
 def _below(filename: str) -> str:
     return str(Path(filename).resolve().relative_to(FEATURES))

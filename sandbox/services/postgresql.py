@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
-import psycopg
-
 from sandbox.errors import SandboxError
 from sandbox.ports import HOST
 from sandbox.services.base import Service, package_folder
@@ -53,6 +51,8 @@ class PostgreSQL(Service):
 
     def is_healthy(self) -> bool:
         """Log in and run a query."""
+        import psycopg  # noqa: PLC0415 - takes longer than all other modules of a running sandbox
+
         try:
             with psycopg.connect(self.database_url(OWNER, DATABASES[0]), connect_timeout=3) as connection:
                 return connection.execute("SELECT 1").fetchone() == (1,)

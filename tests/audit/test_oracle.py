@@ -112,9 +112,12 @@ class Story:
         self.found().invite(BEN).buy(credits)
         return self.allocate(BEN, allocation) if allocation else self
 
-    def verdict(self) -> Verdict:
+    def history(self) -> History:
         acts = tuple(sorted(self.acts, key=lambda act: act.ended))
-        return oracle.judge(History(PEOPLE, {}, (), {SMALL: 9, LARGE: 48}, acts, self._exact, self._plan_s))
+        return History(PEOPLE, {}, (), {SMALL: 9, LARGE: 48}, acts, self._exact, self._plan_s)
+
+    def verdict(self) -> Verdict:
+        return oracle.judge(self.history())
 
     def last(self) -> Decision:
         return self.verdict().decided[-1]
@@ -164,6 +167,14 @@ def test_the_sentence_says_who_asked_for_what_what_came_and_what_was_allowed() -
         "Ann has 9 credits and a request that reserves 9 was answered 402 insufficient_credits; expected an answer "
         "(a stream to openai/gpt-3.5-turbo, request r1)"
     )
+
+
+def test_of_known_answers_only_what_they_did_counts() -> None:
+    story = Story().grant(ANN, 18).ask(ANN, 402, "insufficient_credits").ask(ANN).ask(ANN)
+    assert len(story.verdict().wrong) == 1
+    known = oracle.judge(story.history(), len(story.acts) - 1)
+    assert (known.wrong, [decision.clause for decision in known.decided]) == ((), ["answered"])
+    assert oracle.judge(story.ask(ANN).history(), len(story.acts) - 1).wrong
 
 
 def test_each_answer_leaves_less_for_the_next_and_a_failure_leaves_all() -> None:

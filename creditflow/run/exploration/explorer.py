@@ -233,8 +233,8 @@ class Explorer:
         entries = list(self._session.target.record.entries)
         if len(entries) == self._judged:
             return None
-        wrong, self._decided = judging.answers(self._session, cast, entries, self._judged)
-        self._judged = len(entries)
+        wrong, decided = judging.answers(self._session, cast, entries, self._judged)
+        self._decided, self._judged = self._decided + decided, len(entries)
         return Finding(tuple(so_far), wrong.judge, wrong.kind, wrong.message) if wrong else None
 
     def _audited(self, sentences: tuple[Sentence, ...], cast: Cast, seconds: float) -> Finding | None:

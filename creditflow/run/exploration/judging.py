@@ -34,18 +34,18 @@ class Wrong:
 def answers(
     session: Session, cast: Cast, entries: Sequence[RecordedRequest], since: int = 0
 ) -> tuple[Wrong | None, tuple[Decision, ...]]:
-    """Return which answer was not allowed or says something wrong, and what decided each.
+    """Return which new answer was not allowed or says something wrong, and what decided each new one.
 
     Args:
         session: the run.
         cast: who did it.
         entries: the record of what was done.
-        since: how many entries were judged before; what stands in their answers is not judged again.
+        since: how many entries were judged before; their answers are not judged again.
     """
     if not cast.people:
         return None, ()
     history = history_of(session.target, Parties.of(cast, session.bystanders), entries)
-    verdict = oracle.judge(history)
+    verdict = oracle.judge(history, len(history.acts) - len(entries) + since)
     said = [*verdict.wrong, *verdict.unknown]
     if said:
         return Wrong("the oracle", kind_of(said[0]), f"{'; '.join(first_few(said, MOST))}."), verdict.decided
