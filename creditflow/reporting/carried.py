@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +14,42 @@ from creditflow.reporting.outcome import CarriedError, Kind, Problem, note, note
 from creditflow.reporting.recorder import Findings
 
 
-@dataclass(frozen=True)
-class StepBegan:
-    """The first step of a scenario began."""
+class StepsPassed:
+    """The steps of a scenario that have passed, in memory that a worker shares with the process of the run.
+
+    It costs nothing to tell that a step has passed. Any other end of a step is a message, :class:`StepEnded`.
+
+    Args:
+        most: the steps of the longest scenario.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._numbers = memoryview(mmap.mmap(-1, 8 * (most + 1))).cast("d")
+
+    def reset(self) -> None:
+        """Begin a scenario: none of its steps has begun."""
+        self._numbers[0] = -1
+
+    def begin(self) -> None:
+        """Note that the first step began; each following one begins when the one before has passed."""
+        self._numbers[0] = 0
+
+    def add(self, number: int, seconds: float) -> None:
+        """Note that the step at this position has passed."""
+        self._numbers[number + 1] = seconds
+        self._numbers[0] = number + 1
+
+    @property
+    def number(self) -> int | None:
+        """How many have passed, which is the position of the next step; None if none has begun."""
+        return None if self._numbers[0] < 0 else int(self._numbers[0])
+
+    def ended(self) -> dict[int, StepEnded]:
+        """Return the steps that have passed, by position."""
+        return {
+            number: StepEnded(number, True, {"status": Status.passed, "duration": self._numbers[number + 1]}, [])
+            for number in range(self.number or 0)
+        }
 
 
 @dataclass(frozen=True)
@@ -38,11 +72,6 @@ class StepEnded:
     def of(cls, step: Step, number: int, ran: bool) -> StepEnded:
         """Return what a step has left behind."""
         return cls(number, ran, _fields(step, "status", "duration"), [problem.carried() for problem in of_step(step)])
-
-    def runs_next(self, scenario: Scenario) -> int:
-        """Return the position of the step that runs now: the next one, or this one if no other follows."""
-        goes_on = self.fields["status"] is Status.passed and self.number + 1 < len(list(scenario.all_steps))
-        return self.number + goes_on
 
     def apply(self, step: Step) -> None:
         """Give a step what the same step of the worker has."""
@@ -116,7 +145,7 @@ def apply_death(scenario: Scenario, ended: dict[int, StepEnded], at: int | None,
     Args:
         scenario: the scenario.
         ended: the steps that had ended, by position.
-        at: the step that was running; None if none was.
+        at: the step that was running, or one that had ended if none was; None before the first one.
         message: what happened.
 
     Returns:
@@ -131,7 +160,7 @@ def apply_death(scenario: Scenario, ended: dict[int, StepEnded], at: int | None,
             vars(step).update(status=Status.error, error_message=message, carried=[problem])
         else:
             step.status = Status.skipped
-    if at is None or at in ended:
+    if at is None or at in ended or at >= len(list(scenario.all_steps)):
         where = "after_scenario" if ended else "before_scenario"
         note(scenario, Problem(Kind.ERROR, where, message))
     return [number in ended or number == at for number, _ in enumerate(scenario.all_steps)]

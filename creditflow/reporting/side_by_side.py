@@ -28,7 +28,7 @@ from behave.runner import Runner as StockRunner
 from creditflow.core.interruption import interruption
 from creditflow.core.workers import workers
 from creditflow.reporting import worker
-from creditflow.reporting.carried import ScenarioEnded, StepBegan, StepEnded, apply_death, has, parts_of
+from creditflow.reporting.carried import ScenarioEnded, StepEnded, StepsPassed, apply_death, has, parts_of
 from creditflow.reporting.outcome import noted
 from creditflow.reporting.progress import Progress
 from creditflow.reporting.recorder import recorder
@@ -53,9 +53,9 @@ class _Hand:
 
     process: int
     number: int
+    passed: StepsPassed
     scenario: Scenario | None = None
-    step: int | None = None
-    steps: dict[int, StepEnded] = field(default_factory=dict)
+    others: dict[int, StepEnded] = field(default_factory=dict)
     since: float = 0.0
 
 
@@ -168,7 +168,8 @@ class SideBySide:
         if not self._has_next():
             return
         scenario = self._first.popleft() if self._first else self._alone.popleft()
-        hand.scenario, hand.step, hand.steps, hand.since = scenario, None, {}, time.monotonic()
+        hand.scenario, hand.others, hand.since = scenario, {}, time.monotonic()
+        hand.passed.reset()
         try:
             pipe.send(self._positions[id(scenario)])
         except OSError:
@@ -187,20 +188,21 @@ class SideBySide:
         gc.freeze()
         self._hired += 1
         ours, theirs = Pipe()
+        passed = StepsPassed(max(len(list(scenario.all_steps)) for scenario in self._runner.report.selected))
         parent, process = os.getpid(), os.fork()
         if process == 0:
-            self._work(ours, theirs, parent)
+            self._work(ours, theirs, passed, parent)
         theirs.close()
-        self._hands[ours] = hand = _Hand(process, self._hired)
+        self._hands[ours] = hand = _Hand(process, self._hired, passed)
         self._give(ours, hand)
 
-    def _work(self, ours: Connection, theirs: Connection, parent: int) -> None:
+    def _work(self, ours: Connection, theirs: Connection, passed: StepsPassed, parent: int) -> None:
         """Be a worker; this never returns."""
         status = 1
         try:
             for pipe in (ours, *self._hands):
                 pipe.close()
-            worker.work(self._runner, theirs, self._hired, parent)
+            worker.work(self._runner, theirs, passed, self._hired, parent)
             status = 0
         except BaseException as error:
             print(f"A worker failed: {type(error).__name__}: {error}")
@@ -215,10 +217,8 @@ class SideBySide:
         except (EOFError, OSError, pickle.UnpicklingError):
             self._mourn(pipe)
             return
-        if isinstance(news, StepBegan):
-            hand.step = 0
-        elif isinstance(news, StepEnded) and hand.scenario:
-            hand.steps[news.number], hand.step = news, news.runs_next(hand.scenario)
+        if isinstance(news, StepEnded):
+            hand.others[news.number] = news
         elif isinstance(news, ScenarioEnded) and hand.scenario:
             self._take(hand, hand.scenario, news)
 
@@ -254,7 +254,8 @@ class SideBySide:
         if hand.scenario is None:
             return
         message = f"The process that ran this scenario {how}. {left}".strip()
-        ran = apply_death(hand.scenario, hand.steps, hand.step, message)
+        ended = {**hand.passed.ended(), **hand.others}
+        ran = apply_death(hand.scenario, ended, max(hand.others, default=hand.passed.number), message)
         self._reports[id(hand.scenario)] = _Report(ran)
         self._runner.report.seconds[id(hand.scenario)] = time.monotonic() - hand.since
         self._ended(hand.scenario, aborted=False)

@@ -15,13 +15,14 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from behave.model import Feature, Rule, Scenario, Step
+from behave.model_type import Status
 from behave.runner import Runner as StockRunner
 
 from creditflow.core.ending import contained, without_exit
 from creditflow.core.interruption import interruption
 from creditflow.core.workers import workers
-from creditflow.reporting.carried import ScenarioEnded, StepBegan, StepEnded, fields_of, parts_of
-from creditflow.reporting.outcome import Kind, Problem, note, noted
+from creditflow.reporting.carried import ScenarioEnded, StepEnded, StepsPassed, fields_of, parts_of
+from creditflow.reporting.outcome import Kind, Problem, note, noted, of_step
 from creditflow.reporting.recorder import Findings, recorder
 
 if TYPE_CHECKING:
@@ -37,15 +38,16 @@ class Worker:
     Args:
         runner: the copy of the runner.
         pipe: receives the position of a scenario among the selected ones, and sends what happened; None ends the work.
+        passed: the steps of the scenario that have passed.
     """
 
-    def __init__(self, runner: Runner, pipe: Connection) -> None:
+    def __init__(self, runner: Runner, pipe: Connection, passed: StepsPassed) -> None:
         self._runner, self._pipe = runner, pipe
         self._wanted: Scenario | None = None
         self._started = False
         self._told = len(runner.report.problems)
         allure = next((one for one in runner.formatters if hasattr(one, "adopt")), None)
-        self._live = _Live(allure, pipe.send)
+        self._live = _Live(allure, pipe.send, passed)
         runner.formatters = [self._live]
         for feature in runner.features:
             for part in parts_of(feature):
@@ -130,8 +132,8 @@ class Worker:
 class _Live:
     """The formatter of a worker: passes a scenario on to Allure, and tells the process of the run about its steps."""
 
-    def __init__(self, allure: Any, tell: Callable[[Any], None]) -> None:
-        self._allure, self._tell = allure, tell
+    def __init__(self, allure: Any, tell: Callable[[Any], None], passed: StepsPassed) -> None:
+        self._allure, self._tell, self._passed = allure, tell, passed
         self._steps: list[Step] = []
         self.ran: set[int] = set()
 
@@ -158,9 +160,9 @@ class _Live:
             self._allure.step(step)
 
     def match(self, match: Any) -> None:
-        """Begin the next step; the process of the run is told of the first one, and infers the others."""
+        """Begin the next step."""
         if not self.ran:
-            self._tell(StepBegan())
+            self._passed.begin()
         if self._allure:
             self._allure.match(match)
 
@@ -169,7 +171,10 @@ class _Live:
         number = next((n for n, one in enumerate(self._steps) if one is step), None)
         if number is not None:
             self.ran.add(number)
-            self._tell(StepEnded.of(step, number, ran=True))
+            if step.status is Status.passed and not of_step(step):
+                self._passed.add(number, step.duration)
+            else:
+                self._tell(StepEnded.of(step, number, ran=True))
         if self._allure:
             self._allure.result(step)
 
@@ -186,12 +191,13 @@ class _Live:
         """Ignore the end of the feature."""
 
 
-def work(runner: Runner, pipe: Connection, number: int, parent: int) -> None:
+def work(runner: Runner, pipe: Connection, passed: StepsPassed, number: int, parent: int) -> None:
     """Work in a process that was just copied, until there is no more to do; the caller ends the process.
 
     Args:
         runner: the runner of the run.
         pipe: leads to the process of the run.
+        passed: the steps of its scenario that have passed, shared with the process of the run.
         number: the number of this worker.
         parent: the process of the run.
     """
@@ -201,6 +207,6 @@ def work(runner: Runner, pipe: Connection, number: int, parent: int) -> None:
         return
     threading.current_thread().name = f"worker {number}"
     workers.begin(number)
-    Worker(runner, pipe).work()
+    Worker(runner, pipe, passed).work()
     sys.stdout.flush()
     sys.stderr.flush()
