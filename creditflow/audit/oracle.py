@@ -133,7 +133,12 @@ class _Allowed:
 
 
 def judge(history: History, known: int = 0) -> Verdict:
-    """Judge every answer of a history by the contract, but for the first acts, so many as are known to be right."""
+    """Judge the answers of a history by the contract.
+
+    Args:
+        history: what was done.
+        known: how many of the first acts were judged before, and are not judged again.
+    """
     judging = _Judge(World(history))
     for act in history.acts[known:]:
         if act.what in _SUCCESS:

@@ -68,7 +68,7 @@ EXCLUSIVE = "exclusive"
 
 
 class _Context(Context):
-    """behave's context, which notes with each value which line has given it; a value that is there stays as it is."""
+    """behave's context. It looks for the calling line at each assignment, so the same value is not assigned twice."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_") or self._stack[0].get(name, self) is not value:

@@ -254,8 +254,9 @@ class SideBySide:
         if hand.scenario is None:
             return
         message = f"The process that ran this scenario {how}. {left}".strip()
-        ended = {**hand.passed.ended(), **hand.others}
-        ran = apply_death(hand.scenario, ended, max(hand.others, default=hand.passed.number), message)
+        number, ended = hand.passed.number, {**hand.passed.ended(), **hand.others}
+        at = None if number is None else max([number, *hand.others])
+        ran = apply_death(hand.scenario, ended, at, message)
         self._reports[id(hand.scenario)] = _Report(ran)
         self._runner.report.seconds[id(hand.scenario)] = time.monotonic() - hand.since
         self._ended(hand.scenario, aborted=False)
