@@ -105,8 +105,10 @@ def behave(opened: Gates, deployment: dict[str, str], folder: Path, cell: Cell) 
     features.mkdir(parents=True)
     shutil.copy(HERE / "project" / "away.feature", features)
     shutil.copy(PROJECT / "behave.ini", folder)
-    for name in ("environment.py", "steps"):
-        (features / name).symlink_to(PROJECT / "features" / name)
+    (features / "environment.py").symlink_to(PROJECT / "features" / "environment.py")
+    (features / "steps").mkdir()
+    for step_file in (HERE / "project" / "waiting.py", *(PROJECT / "features" / "steps").glob("*.py")):
+        (features / "steps" / step_file.name).symlink_to(step_file)
     settings = deployment | opened.settings | {
         "HTTP_TIMEOUT_S": f"{TIMEOUT_S:g}", "POLL_TIMEOUT_S": "1", "WATCH": "bystanders",
         "TARGET_LOGS": "", "JOURNAL_DIR": str(folder.parent / "journals"),
@@ -131,6 +133,7 @@ def behave(opened: Gates, deployment: dict[str, str], folder: Path, cell: Cell) 
                 opened.turn(service, way)
             elif when == DURING and f" {NEEDS_NOTHING}  " in line:
                 opened.turn(service)
+                (folder / "works").touch()
             elif not ran.named_after and f"{service} " in line and re.search(named(service), line):
                 ran.named_after = time.monotonic() - hurt
         ran.status = process.wait(LONGEST_S)

@@ -35,10 +35,9 @@ Feature: Services that fail while a run is under way
     When the suite is asked what it would run for @flow-1
     Then it would run every scenario of flow 1 and no other
 
-  # The service works again as soon as the scenario above has ended, which the first step here leaves time for.
   Scenario: All is well again
-    When the suite is asked what it would run for @flow-2
-    Given an individual on the Professional plan with 100 credits
+    Given the service works again
+    And an individual on the Professional plan with 100 credits
     When they look at the models on offer
     Then LiteLLM serves each of them
     When they send a GPT-3.5-turbo request that uses 100 tokens
